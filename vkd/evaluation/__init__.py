@@ -1,0 +1,3 @@
+from .segmentation import SegMetric
+
+__all__ = ['SegMetric']
