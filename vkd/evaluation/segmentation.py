@@ -13,10 +13,26 @@ def confusion_counts(pred, label, num_classes, ignore_index=255):
 
     Args:
         pred: class ids ``[H, W]`` in 0 .. K-1. label: the same shape; ``ignore_index`` is left out.
+
+    Raises UserError for a label of K or more on the CPU; on a GPU, where looking would wait for the device, such pixels are left out.
     """
-    keep = label != ignore_index
-    index = torch.where(keep, label.long() * num_classes + pred.long(), num_classes * num_classes)
-    return torch.bincount(index.flatten(), minlength=num_classes ** 2 + 1)[:-1].view(num_classes, num_classes)
+    k = num_classes
+    # K bins for what is ignored, then row by row; what lies beyond is no class
+    index = torch.add(pred.long(), label, alpha=k).add_(k).masked_fill_(label == ignore_index, 0).flatten()
+    if index.is_cuda:  # bincount there reads its largest value back, which would wait
+        counts = _scatter_counts(index, k + k * k)
+    else:
+        counts = torch.bincount(index, minlength=k + k * k)
+        if len(counts) > k + k * k:
+            raise UserError(f'A label holds class {(len(counts) - 1) // k - 1}, but there are {k} classes (0 to {k - 1}) and {ignore_index} is ignored; '
+                            'mend the label files or the classes of the dataset.')
+    return counts[k:].view(k, k)
+
+
+def _scatter_counts(index, bins):
+    """``bincount`` of ids in 0 .. bins-1 that waits for no device; larger ids are left out."""
+    one = torch.ones((), dtype=torch.int64, device=index.device)
+    return torch.zeros(bins + 1, dtype=torch.int64, device=index.device).scatter_add_(0, index.clamp(max=bins), one.expand_as(index))[:-1]
 
 
 def seg_scores(counts):
