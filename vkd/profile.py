@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
+from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
@@ -28,9 +29,21 @@ def scope(cfg):
     return DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg')
 
 
+@contextmanager
+def quiet():
+    """mmengine's log shows errors only."""
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('ERROR')
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def build(cfg, device='cpu'):
     """The initialised model of a Config in training mode."""
-    with scope(cfg):
+    with scope(cfg), quiet():  # mmengine would print how each tensor was initialised
         model = build_model(cfg.model)
         model.init_weights()
     return model.to(device).train()
@@ -224,7 +237,7 @@ def _step_of(model_cfg, optim_cfg, shape, classes, device, steps):
         model.train_step(batch, wrapper)
 
 
-def _resident():
+def resident_peak():
     """Peak resident memory of this process in bytes."""
     import resource
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
@@ -232,10 +245,10 @@ def _resident():
 
 def _measured(pipe, threads, args):
     torch.set_num_threads(threads)
-    before = _resident()
+    before = resident_peak()
     try:
         _step_of(*args)
-        pipe.send(_resident() - before)
+        pipe.send(resident_peak() - before)
     except BaseException as error:
         pipe.send(f'{type(error).__name__}: {error}')
         raise

@@ -1,0 +1,27 @@
+"""Dry run of a config: taps, shapes, checkpoints, losses, gradients, memory and time, before hours are spent."""
+import sys
+
+from vkd.check import check, show
+from vkd.cli import add_config, command, parser
+from vkd.config import load_config
+from vkd.files import write_json
+
+
+def arguments():
+    p = add_config(parser(__doc__))
+    p.add_argument('--json', metavar='FILE', help='write the report there as well')
+    p.add_argument('--device', help='torch device; the GPU where there is one')
+    return p
+
+
+def main(args):
+    report = check(load_config(args.config, args.cfg_options), args.device, args.debug)
+    if args.json:
+        write_json(args.json, report)
+    show(report)
+    if report['errors']:
+        sys.exit(1)
+
+
+if __name__ == '__main__':
+    command(main, arguments())

@@ -1,0 +1,351 @@
+"""A dry run: what a config will do, in seconds and before hours are spent."""
+import math
+import sys
+import time
+from contextlib import contextmanager
+from itertools import islice, zip_longest
+from pathlib import Path
+
+import torch
+from mmengine.evaluator import Evaluator
+from mmengine.runner import set_random_seed
+
+from . import profile
+from .checkpoint import load_into
+from .config import fingerprint
+from .distiller import Distiller, forward_features, student_input
+from .errors import UserError
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def check(cfg, device=None, debug=False):
+    """Builds what ``cfg`` (a Config) describes, takes real steps on its first batches, and reports.
+
+    Returns ``dict(errors, warnings, fingerprint, data, student, teachers, taps, parameters, losses, no_gradient, step, run)``; a part that
+    could not be reached is absent. ``errors`` and ``warnings`` are lists of one sentence each; independent errors are all collected. Nothing is
+    written. ``debug`` lets the first error through.
+    """
+    device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    report = dict(config=cfg.filename, errors=[], warnings=[], fingerprint=fingerprint(cfg), device=str(device), data={})
+    set_random_seed((cfg.get('randomness') or {}).get('seed') or 0)
+
+    @contextmanager
+    def part(where):
+        try:
+            yield
+        except UserError as error:
+            if debug:
+                raise
+            report['errors'].append(str(error))
+        except Exception as error:  # whatever a user's own classes raise belongs in the report, beside the other findings
+            if debug:
+                raise
+            text = ' '.join(str(error).split())[:300] or 'no message'
+            report['errors'].append(f'{where}: {type(error).__name__}: {text}; mend this part of the config, or see the traceback with --debug.')
+
+    loaders, batches, model, wrapper = {}, {}, None, None
+    for key in LOADERS:
+        if cfg.get(key):
+            with part(key):
+                loaders[key], batches[key], report['data'][key] = _data(cfg, key)
+    with part('model'):
+        model = profile.build(cfg, device)
+    if model is None:
+        return report
+    student = profile.student_of(model)
+    _describe(report, model, student)
+    with part('model'):
+        _fits_data(student, loaders)
+    with part('load_from'):
+        if cfg.get('load_from'):
+            found = load_into(model, cfg.load_from, strict=False)
+            report['load_from'] = {k: found[k] for k in ('checkpoint', 'matched', 'total', 'share')}
+            if found['missing']:
+                report['warnings'].append(f'load_from: {cfg.load_from!r} fits {found["matched"]} of {found["total"]} tensors, not for example {found["missing"][0]!r}.')
+    with part('optim_wrapper'):
+        wrapper = profile.optim(cfg, model)
+    batch = batches.get('train_dataloader')
+    if batch is None:
+        with part('train_dataloader'):
+            if not cfg.get('train_dataloader'):
+                raise UserError('The config has no train_dataloader; add one, or check a training config.')
+            classes = getattr(getattr(student, 'decode_head', None), 'num_classes', None)
+            if classes:
+                batch = profile.synthetic_batch((cfg.train_dataloader.get('batch_size', 1), 3, *profile.input_size(cfg)), classes)
+                report['warnings'].append('The training data cannot be read, so the steps below are on noise of the configured size.')
+    if batch is None or wrapper is None:
+        return report
+    with part('methods'):
+        report['taps'] = _taps(model, batch)
+    with part('a training step'):
+        report['losses'], report['no_gradient'] = _terms(model, student, batch, wrapper, report)
+        report['step'] = _step(model, batch, wrapper, device)
+    with part('val_dataloader' if 'val_dataloader' in batches else 'run'):
+        if 'step' in report:
+            report['run'] = _run(cfg, report, model, loaders, batches)
+    return report
+
+
+# -- the parts -------------------------------------------------------------------------------------------------------------
+def _data(cfg, key):
+    """``(loader, first batch, facts)`` of one loader; every file it lists exists, the first items load and have labels in range."""
+    try:
+        loader = profile.build_loader(cfg, key)
+        empty = not len(loader.dataset)
+    except ValueError as error:
+        if 'at least one array' not in str(error):  # what mmengine's datasets say of an empty list
+            raise
+        empty = True
+    if empty:
+        where = cfg[key].dataset
+        raise UserError(f'{key}: the dataset ({where.type}, data_root {where.get("data_root")!r}) is empty; mend data_root, data_prefix, ann_file or the suffixes.')
+    dataset = loader.dataset
+    info = getattr(dataset, 'get_data_info', lambda i: {})
+    if any(type(t).__name__ == 'LoadImageFromFile' for t in getattr(getattr(dataset, 'pipeline', None), 'transforms', ())):
+        for facts in map(info, range(len(dataset))):
+            for what in ('img_path', 'seg_map_path'):
+                path = facts.get(what)
+                if path and '://' not in path and not Path(path).is_file():
+                    raise UserError(f'{key}: {what} {path!r} does not exist; put the file there, or mend data_root, data_prefix and the suffixes.')
+    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    ignore = getattr(dataset, 'ignore_index', 255)
+    items, start = [], time.perf_counter()
+    for i in islice(iter(loader.sampler), loader.batch_size or 1):
+        name = info(i).get('img_path', f'item {i}')
+        try:
+            item = dataset[i]
+        except UserError:
+            raise
+        except Exception as error:
+            raise UserError(f'{key}: {name!r} cannot be loaded ({type(error).__name__}: {" ".join(str(error).split())[:200]}); mend the file or the pipeline.') from error
+        _check_item(key, name, item, classes, ignore)
+        items.append(item)
+    batch = loader.collate_fn(items)
+    seconds = time.perf_counter() - start
+    inputs = items[0].get('inputs') if isinstance(items[0], dict) else None
+    shape = list(student_input(inputs).shape) if inputs is not None else None
+    return loader, batch, dict(dataset=type(dataset).__name__, root=getattr(dataset, 'data_root', None), images=len(dataset), batch=len(items), shape=shape,
+                               classes=len(classes) if classes else None, workers=cfg[key].get('num_workers', 0), seconds=round(seconds, 4))
+
+
+def _check_item(key, name, item, classes, ignore):
+    sample = item.get('data_samples') if isinstance(item, dict) else None
+    if sample is None or 'gt_sem_seg' not in sample:
+        if key == 'train_dataloader' and sample is not None and classes:
+            raise UserError(f'{key}: {name!r} comes without a label map; add LoadAnnotations to the pipeline.')
+        return
+    label = sample.gt_sem_seg.data
+    size = tuple(item['inputs'].shape[-2:]) if key == 'train_dataloader' else tuple(sample.metainfo.get('ori_shape', label.shape[-2:]))
+    if tuple(label.shape[-2:]) != size:
+        raise UserError(f'{key}: the image of {name!r} is {size[0]}x{size[1]} and its label map {label.shape[-2]}x{label.shape[-1]}; they must agree: mend the file, or the order of the pipeline.')
+    if classes:
+        wrong = label[(label != ignore) & ((label < 0) | (label >= len(classes)))]
+        if len(wrong):
+            raise UserError(f'{key}: the label map of {name!r} holds class {int(wrong[0])}, but there are {len(classes)} classes (0 to {len(classes) - 1}) and {ignore} is ignored; '
+                            'mend the labels, or the classes (reduce_zero_label?).')
+
+
+def _describe(report, model, student):
+    """Checkpoints of the networks and trainable parameters by part."""
+    def count(module):
+        numbers = [(p.numel(), p.requires_grad) for p in module.parameters()]
+        return dict(trainable=sum(n for n, learns in numbers if learns), total=sum(n for n, _ in numbers))
+
+    def loaded(found):
+        return {k: found[k] for k in ('checkpoint', 'matched', 'total', 'share')} if found else None
+    report['student'] = dict(type=type(student).__name__, **count(student), loaded=loaded(getattr(model, 'student_report', None)))
+    report['parameters'] = {f'student.{name}': count(module) for name, module in student.named_children() if any(True for _ in module.parameters())}
+    report['teachers'] = []
+    if not isinstance(model, Distiller):
+        return
+    for role in model._roles:
+        report['teachers'].append(dict(name=role.name, type=type(role.module).__name__, **count(role.module), loaded=loaded(role.report),
+                                       learns='gradient' if role.trainable else 'average' if role.ema else 'no'))
+        if role.trainable:
+            report['parameters'][role.name] = count(role.module)
+        if not role.trainable and not role.ema and not role.report:
+            report['warnings'].append(f'{role.name}: no checkpoint was given, so an untrained teacher teaches.')
+        elif role.report and role.report['share'] < 1:
+            report['warnings'].append(f'{role.name}: {role.report["checkpoint"]!r} fits {role.report["matched"]} of {role.report["total"]} tensors (strict=False), not for example {role.report["missing"][0]!r}.')
+    for i, method in enumerate(model.methods):
+        report['parameters'][f'methods.{i} ({type(method).__name__})'] = count(method)
+
+
+def _fits_data(student, loaders):
+    heads = getattr(getattr(student, 'decode_head', None), 'num_classes', None)
+    for key, loader in loaders.items():
+        classes = (getattr(loader.dataset, 'metainfo', None) or {}).get('classes')
+        if heads and classes and heads != len(classes):
+            raise UserError(f'decode_head.num_classes is {heads}, but the data of {key} have {len(classes)} classes; make them agree.')
+
+
+def _taps(model, batch):
+    """One row a pair of taps, with their shapes on a real batch."""
+    if not isinstance(model, Distiller):
+        return []
+    mode = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            inputs = model.data_preprocessor(batch, True)['inputs']
+            image = student_input(inputs)
+            seen = {'student': model._readers['student'].read(lambda: forward_features(model.student, image))[1]}
+            for role in model._roles:
+                x = role.input(inputs)
+                seen[role.name] = model._readers[role.name].read(lambda role=role, x=x: forward_features(role.module, x))[1]
+    finally:
+        model.train(mode)
+    rows = []
+    for method, of in zip(model.methods, model._of):
+        for s, t in zip_longest(method.student_taps, method.teacher_taps):
+            rows.append(dict(method=type(method).__name__, student=s, student_shape=list(seen['student'][s].shape) if s else None,
+                             of=of, teacher=t, teacher_shape=list(seen[of][t].shape) if t else None))
+    return rows
+
+
+def _terms(model, student, batch, wrapper, report):
+    """``([dict(term, value, gradient)], names of parameters without gradient)``: the norm of each term's gradient on the student."""
+    model.train()
+    with wrapper.optim_context(model):
+        losses = model(**model.data_preprocessor(batch, True), mode='loss')
+    rows, reached = [], set()
+    terms = {k: v.mean() if isinstance(v, torch.Tensor) else sum(x.mean() for x in v) for k, v in losses.items() if 'loss' in k}
+    for term, value in terms.items():
+        row = dict(term=term, value=float(value.detach()), gradient=None)
+        rows.append(row)
+        if not math.isfinite(row['value']):
+            report['errors'].append(f'Loss term {term!r} is {row["value"]} in the first step; lower its weight or temperature, or mend its inputs.')
+            continue
+        if not value.requires_grad:
+            report['warnings'].append(f'Loss term {term!r} depends on no trainable parameter.')
+            continue
+        model.zero_grad(set_to_none=True)
+        value.backward(retain_graph=True)
+        reached |= {name for name, p in model.named_parameters() if p.grad is not None}
+        norms = [p.grad.float().norm() for p in student.parameters() if p.grad is not None]
+        row['gradient'] = float(torch.stack(norms).norm()) if norms else 0.
+        if not math.isfinite(row['gradient']):
+            report['errors'].append(f'The gradient of loss term {term!r} is {row["gradient"]} in the first step; lower its weight or mend its inputs.')
+        elif row['gradient'] == 0:
+            report['warnings'].append(f'Loss term {term!r} gives the student no gradient.')
+    model.zero_grad(set_to_none=True)
+    unreached = [name for name, p in model.named_parameters() if p.requires_grad and name not in reached]
+    if unreached:
+        report['warnings'].append(f'{len(unreached)} trainable tensors get no gradient, for example {unreached[0]!r}; freeze them, or several processes need find_unused_parameters=True.')
+    return rows, unreached
+
+
+def _step(model, batch, wrapper, device):
+    """Seconds, split, and memory of a training step."""
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+    took = profile.interleaved(dict(step=lambda: model.train_step(batch, wrapper)), rounds=2, device=device)['step']
+    out = dict(seconds=round(took['seconds'], 4))
+    if isinstance(model, Distiller):
+        out['parts'] = {k: round(v, 4) for k, v in profile.step_parts(model, batch, wrapper).items() if k != 'total'}
+    if device.type == 'cuda':
+        return dict(out, memory_mib=round(torch.cuda.max_memory_allocated(device) / 2 ** 20), memory_of='tensors on the GPU')
+    return dict(out, memory_mib=round(profile.resident_peak() / 2 ** 20), memory_of='this process, libraries included')
+
+
+def _run(cfg, report, model, loaders, batches):
+    """Estimated seconds of the whole run: steps (and what reading costs beyond them), and validations."""
+    train, data = cfg.train_cfg, report['data'].get('train_dataloader', {})
+    epochs = train.get('max_epochs')
+    per_epoch = len(loaders['train_dataloader']) if 'train_dataloader' in loaders else 1
+    iters = train.get('max_iters') or (epochs or 0) * per_epoch
+    if not iters:
+        raise UserError('train_cfg names neither max_iters nor max_epochs; give one.')
+    step, load, workers = report['step']['seconds'], data.get('seconds', 0), data.get('workers', 0)
+    wait = load if not workers else max(0, load / workers - step)  # workers read while a step runs
+    out = dict(iterations=iters, validations=0, train_seconds=round(iters * (step + wait), 1), val_seconds=0)
+    if 'val_dataloader' in batches and cfg.get('val_cfg') is not None:
+        loader, batch = loaders['val_dataloader'], batches['val_dataloader']
+        evaluator = None
+        with profile.scope(cfg), profile.quiet():
+            if cfg.get('val_evaluator'):
+                evaluator = Evaluator(cfg.val_evaluator)
+                evaluator.dataset_meta = loader.dataset.metainfo
+        model.eval()
+        with torch.no_grad():
+            start = profile.clock(report['device'])
+            samples = model.val_step(batch)
+            if evaluator:
+                evaluator.process(data_samples=samples, data_batch=batch)
+            seconds = profile.clock(report['device']) - start
+        facts, every = report['data']['val_dataloader'], train.get('val_interval', 1)
+        wait = facts['seconds'] if not facts['workers'] else max(0, facts['seconds'] / facts['workers'] - seconds)
+        out['validations'] = max(0, (epochs or iters) // every)
+        out['val_seconds'] = round(out['validations'] * len(loader) * (seconds + wait), 1)
+    return dict(out, seconds=round(out['train_seconds'] + out['val_seconds'], 1))
+
+
+# -- printing --------------------------------------------------------------------------------------------------------------
+def console(file=None):
+    """A rich console; without a terminal plain, wide and colourless."""
+    from rich.console import Console
+    out = Console(file=file, highlight=False)
+    return out if out.is_terminal else Console(file=file, highlight=False, width=180, color_system=None)
+
+
+def show_table(out, title, columns, rows):
+    """Prints rows of strings and numbers under ``columns``; numbers to the right."""
+    from rich import box
+    from rich.table import Table
+    table = Table(title=title, title_justify='left', title_style='bold', box=box.SIMPLE_HEAD if out.is_terminal else None, pad_edge=False)
+    for i, column in enumerate(columns):
+        table.add_column(column, justify='right' if rows and isinstance(rows[0][i], (int, float)) else 'left', overflow='fold')
+    for row in rows:
+        table.add_row(*(('-' if x is None else f'{x:,}' if isinstance(x, int) else f'{x:.4g}' if isinstance(x, float) else str(x)).replace('[', r'\[') for x in row))
+    out.print(table)
+    out.print()
+
+
+def duration(seconds):
+    """``'3 h 05 min'``, ``'4 min 10 s'``, ``'12.3 s'`` or ``'40 ms'``."""
+    if seconds < 1:
+        return f'{1000 * seconds:.0f} ms'
+    if seconds < 60:
+        return f'{seconds:.1f} s'
+    minutes, s = divmod(round(seconds), 60)
+    hours, m = divmod(minutes, 60)
+    return f'{hours} h {m:02d} min' if hours else f'{m} min {s:02d} s'
+
+
+def show(report, file=None):
+    """Prints a report of ``check``; its errors go to stderr, one line each."""
+    out = console(file)
+
+    def shape(x):
+        return 'x'.join(map(str, x)) if x else None
+
+    def share(found):
+        return f'{found["matched"]} of {found["total"]} tensors ({found["share"]:.0%})' if found else None
+    if report['data']:
+        show_table(out, 'Data', ['loader', 'dataset', 'root', 'images', 'batch', 'first input', 'classes', 'reading a batch'],
+                   [[k.split('_')[0], d['dataset'], d['root'], d['images'], d['batch'], shape(d['shape']), d['classes'], duration(d['seconds'])] for k, d in report['data'].items()])
+    if 'student' in report:
+        nets = [dict(name='student', learns='gradient', **report['student'])] + report['teachers']
+        show_table(out, 'Networks', ['role', 'type', 'learns', 'parameters', 'checkpoint', 'matched'],
+                   [[n['name'], n['type'], n['learns'], n['total'], (n['loaded'] or {}).get('checkpoint'), share(n['loaded'])] for n in nets])
+        show_table(out, 'Parameters that learn', ['part', 'trainable', 'of'], [[k, v['trainable'], v['total']] for k, v in report['parameters'].items()])
+    if report.get('taps'):
+        show_table(out, 'Taps', ['method', 'student', 'shape', 'teacher', 'tap', 'shape'],
+                   [[r['method'], r['student'], shape(r['student_shape']), r['of'], r['teacher'], shape(r['teacher_shape'])] for r in report['taps']])
+    if 'losses' in report:
+        show_table(out, 'First step', ['loss term', 'value', 'norm of its gradient on the student'], [[r['term'], r['value'], r['gradient']] for r in report['losses']])
+    if 'step' in report:
+        step = report['step']
+        split = ', '.join(f'{k} {duration(v)}' for k, v in step.get('parts', {}).items())
+        out.print(f'A step takes {duration(step["seconds"])}{f" ({split})" if split else ""} and {step["memory_mib"]:,} MiB ({step["memory_of"]}) on {report["device"]}.', markup=False)
+    if 'run' in report:
+        run = report['run']
+        out.print(f'The run: {run["iterations"]:,} iterations in {duration(run["train_seconds"])} and {run["validations"]} validations in {duration(run["val_seconds"])}, '
+                  f'about {duration(run["seconds"])} in all.', markup=False)
+    for warning in report['warnings']:
+        out.print(f'warning: {warning}', markup=False, soft_wrap=True)
+    for error in report['errors']:
+        print(f'error: {error}', file=sys.stderr)
+    if not report['errors']:
+        out.print('No errors.')
