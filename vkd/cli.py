@@ -1,0 +1,31 @@
+"""What every command line of vkd shares."""
+import argparse
+import sys
+
+from .errors import UserError
+
+
+def parser(description):
+    """An ArgumentParser that shows its defaults and knows ``--debug``."""
+    out = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    out.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    return out
+
+
+def add_config(p):
+    """The arguments of a command that reads one mm config."""
+    from mmengine.config import DictAction
+    p.add_argument('config', help='config file')
+    p.add_argument('--cfg-options', nargs='+', action=DictAction, default=None, metavar='KEY=VALUE', help='overrides of the config, such as a.b=1')
+    return p
+
+
+def command(main, p, argv=None):
+    """Runs ``main(args)``; a UserError becomes one sentence on stderr and exit code 1, with a traceback only under ``--debug``."""
+    args = p.parse_args(argv)
+    try:
+        return main(args)
+    except UserError as error:
+        if args.debug:
+            raise
+        sys.exit(f'error: {error}')

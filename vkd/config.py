@@ -1,0 +1,42 @@
+"""Reading mm configs with errors that say what to mend, and telling two of them apart."""
+import hashlib
+import json
+from pathlib import Path
+
+from mmengine.config import Config, ConfigDict
+
+from .errors import UserError
+
+#: what may differ between two starts of the same experiment
+_INCIDENTAL = {'work_dir', 'resume', 'load_from', 'launcher', 'filename', 'env_cfg', 'log_level', 'visualizer', 'vis_backends', 'log_processor'}
+
+
+def load_config(path, options=None):
+    """A Config from ``path``, with ``options`` (dotted keys) merged. Raises UserError for a missing or broken file or key."""
+    path = str(path)
+    if not Path(path).is_file():
+        raise UserError(f'Config {path!r} does not exist; give the path of a config file.')
+    try:
+        cfg = Config.fromfile(path)
+    except (SyntaxError, KeyError, FileNotFoundError, TypeError, AttributeError, ImportError, OSError) as error:
+        raise UserError(f'Config {path!r} cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else "no message"}); mend the file.') from error
+    try:
+        cfg.merge_from_dict(options or {})
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise UserError(f'Config {path!r}: the options {options} do not fit ({error}); name keys that exist.') from error
+    return cfg
+
+
+def plain(value):
+    """``value`` of a config as dicts, lists, numbers and strings, with sorted keys (types and functions by name)."""
+    if isinstance(value, (dict, ConfigDict)):
+        return {str(k): plain(value[k]) for k in sorted(value, key=str)}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else repr(getattr(value, '__name__', value))
+
+
+def fingerprint(cfg):
+    """Twelve hex digits that tell two experiments apart; the work dir, logging and the launcher do not count."""
+    content = {k: v for k, v in cfg.to_dict().items() if k not in _INCIDENTAL} if isinstance(cfg, Config) else cfg
+    return hashlib.sha256(json.dumps(plain(content)).encode()).hexdigest()[:12]

@@ -1,0 +1,40 @@
+"""Files that are whole or absent, and names that stay inside their folder."""
+import json
+import os
+import re
+from pathlib import Path
+
+
+def write_whole(path, write, mode='wb'):
+    """Calls ``write(file)`` on a neighbour of ``path``, syncs it and renames it over ``path``; on failure the old file stays."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'.{path.name}.{os.getpid()}.part')
+    try:
+        with open(part, mode) as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path, text):
+    write_whole(path, lambda file: file.write(text.encode('utf-8')))
+
+
+def write_json(path, content):
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + '\n')
+
+
+def read_json(path, default=None):
+    """The content of a json file; ``default`` where there is none."""
+    path = Path(path)
+    return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else default
+
+
+def safe_name(text):
+    """``text`` as one folder name: letters, digits, ``._-``; never empty, never a parent."""
+    return re.sub(r'[^A-Za-z0-9._-]+', '-', str(text)).strip('.-') or 'x'
