@@ -7,6 +7,7 @@ from itertools import islice, zip_longest
 from pathlib import Path
 
 import torch
+from mmcv.transforms import LoadImageFromFile
 from mmengine.evaluator import Evaluator
 from mmengine.runner import set_random_seed
 
@@ -102,7 +103,7 @@ def _data(cfg, key):
         raise UserError(f'{key}: the dataset ({where.type}, data_root {where.get("data_root")!r}) is empty; mend data_root, data_prefix, ann_file or the suffixes.')
     dataset = loader.dataset
     info = getattr(dataset, 'get_data_info', lambda i: {})
-    if any(type(t).__name__ == 'LoadImageFromFile' for t in getattr(getattr(dataset, 'pipeline', None), 'transforms', ())):
+    if any(isinstance(t, LoadImageFromFile) for t in getattr(getattr(dataset, 'pipeline', None), 'transforms', ())):
         for facts in map(info, range(len(dataset))):
             for what in ('img_path', 'seg_map_path'):
                 path = facts.get(what)

@@ -1,0 +1,255 @@
+"""The student alone: weights and a config for plain mmseg, an ONNX graph, and a page that says where they came from."""
+import copy
+import hashlib
+import io
+import logging
+import warnings
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config, ConfigDict
+from mmseg.datasets.transforms import LoadAnnotations
+from mmseg.models.segmentors import BaseSegmentor
+from torch import nn
+
+from .checkpoint import load_into, resolve_checkpoint
+from .config import fingerprint, plain
+from .distiller import build_model, forward_features, resolve_config, split_role
+from .errors import UserError
+from .files import read_json, write_json, write_text, write_whole
+from .profile import input_size, quiet, scope
+from .provenance import git_state, versions
+from .registry import DATASETS, MODELS, TRANSFORMS
+
+TOLERANCE = 1e-4
+
+
+def export(cfg, checkpoint, out, onnx=False, shape=None):
+    """Writes ``<name>_student.pth``, ``.py``, ``.json`` and, if asked, ``.onnx`` into the folder ``out``; returns the content of the json.
+
+    Args:
+        cfg: Config read from a file, of a Distiller (its student is exported) or of a plain model (that one is).
+        checkpoint: a checkpoint that the run of ``cfg`` wrote.
+        shape: ``(H, W)`` at which the ONNX graph is traced; the training size by default.
+
+    The ``.pth`` loads strictly in plain mmseg with the ``.py``. The graph maps ``image`` (float32 ``[B, C, H, W]``, normalised as the json says)
+    to ``logits``: of a segmentor ``[B, K, H, W]`` at the size of the image, else what the network gives. It was compared with torch in
+    onnxruntime, at other batch sizes and image sizes too where it claims to take them; the json says which it takes.
+
+    Raises:
+        UserError: for a checkpoint of another model, or a graph that cannot be made or differs by more than 1e-4 (of the largest logit, if above 1).
+    """
+    source = Path(resolve_checkpoint(checkpoint))
+    config = plain_config(cfg)
+    with quiet(), scope(cfg):
+        model = build_model(config.model)
+    found = load_into(model, checkpoint, 'student')
+    if found['unexpected']:
+        raise UserError(f'Checkpoint {str(checkpoint)!r} holds {len(found["unexpected"])} tensors that the student ({type(model).__name__}) of {cfg.filename!r} lacks, '
+                        f'for example {found["unexpected"][0]!r}; give the config that wrote it.')
+    model.eval()
+    stem = Path(cfg.filename or 'model').stem
+    name = f'{Path(cfg.filename).resolve().parent.name if stem == "config" else stem}_student'  # a run folder's own config.py
+    meta = dict(dataset_meta=_dataset_meta(cfg), vkd=versions()['vkd'], fingerprint=fingerprint(cfg))
+    out, files = Path(out), {}
+    # the graph is the part that may fail: it is made before anything is written
+    graph, facts = to_onnx(model, shape or _size(cfg)) if onnx else (None, None)
+    write_whole(out / f'{name}.pth', lambda file: torch.save(dict(state_dict=model.state_dict(), meta=meta), file))
+    left_out = [f'# {key} is left out: its dataset is part of vkd.\n' for key in ('test_dataloader',) if cfg.get(key) and key not in config]
+    write_text(out / f'{name}.py', f'# The student of {stem}, for plain mmseg; {name}.json says where it came from.\n{"".join(left_out)}{config.pretty_text}')
+    if onnx:
+        write_whole(out / f'{name}.onnx', lambda file: file.write(graph))
+    for suffix in ('.pth', '.py', *(['.onnx'] if onnx else [])):
+        files[name + suffix] = sha256(out / (name + suffix))
+    metrics = next((m for m in (read_json(folder / 'metrics.json') for folder in (source.parent, source.parent.parent)) if m), None)
+    content = dict(format=1, name=name, date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+                   config=str(cfg.filename), fingerprint=fingerprint(cfg), checkpoint=str(checkpoint), checkpoint_sha256=sha256(source), files=files,
+                   model=type(model).__name__, parameters=sum(p.numel() for p in model.parameters()), matched=found['matched'], tensors=found['total'],
+                   classes=meta['dataset_meta'].get('classes'), input=_normalisation(config.model.get('data_preprocessor') or {}), onnx=facts,
+                   needs_vkd='custom_imports' in config, metrics=metrics, git=git_state(), versions=versions())
+    write_json(out / f'{name}.json', content)
+    return content
+
+
+def sha256(path):
+    """Hex digest of a file."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha256(file.read()).hexdigest()
+
+
+# -- the config ------------------------------------------------------------------------------------------------------------
+def plain_config(cfg):
+    """A Config that plain mmseg reads: the student as ``model``, ``test_pipeline``, and, where the dataset is not vkd's own, ``test_dataloader``.
+
+    Weights that were to be fetched at the start of training are not asked for. Parts of vkd are replaced by the mm parts that they build on;
+    where the model itself needs vkd, ``custom_imports`` says so.
+    """
+    model, name = cfg.model, str(getattr(cfg.model.get('type'), '__name__', cfg.model.get('type')))
+    if name.rsplit('.', 1)[-1] == 'Distiller':
+        outer = model
+        model, _ = split_role(outer.student, 'student')
+        if isinstance(model, str):
+            model = Config.fromfile(resolve_config(model)).model
+        model = ConfigDict(copy.deepcopy(dict(model)))
+        if outer.get('data_preprocessor'):
+            model.data_preprocessor = outer.data_preprocessor
+    out = dict(default_scope=cfg.get('default_scope') or 'mmseg', model=_without_fetching(_unscoped(model, 'mmseg.')))
+    data = cfg.get('test_dataloader') or cfg.get('val_dataloader')
+    if data:
+        pipeline = [_mm_transform(cfg, step, i) for i, step in enumerate(data.dataset.get('pipeline') or [])]
+        out['test_pipeline'] = [step for step in pipeline if not issubclass(_class(cfg, TRANSFORMS, step['type']), LoadAnnotations)]
+        if not _class(cfg, DATASETS, data.dataset.type).__module__.startswith('vkd'):
+            loader = _unscoped(data, 'mmseg.')
+            loader['dataset']['pipeline'] = pipeline
+            out.update(test_dataloader=loader, test_cfg=dict(type='TestLoop'), test_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']))
+    if 'vkd.' in str(_types(out)):
+        out['custom_imports'] = dict(imports=['vkd'], allow_failed_imports=False)
+    return Config(out)
+
+
+def _types(value):
+    """All values of ``type`` keys below ``value``."""
+    if isinstance(value, dict):
+        return [str(v) for k, v in value.items() if k == 'type'] + [t for v in value.values() for t in _types(v)]
+    return [t for v in value for t in _types(v)] if isinstance(value, (list, tuple)) else []
+
+
+def _unscoped(value, prefix):
+    """Plain dicts and lists, with ``prefix`` cut off the ``type`` of each part."""
+    if isinstance(value, dict):
+        return {k: v.removeprefix(prefix) if k == 'type' and isinstance(v, str) else _unscoped(v, prefix) for k, v in value.items()}
+    return type(value)(_unscoped(v, prefix) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def _without_fetching(value):
+    if isinstance(value, dict):
+        kept = {k: _without_fetching(v) for k, v in value.items() if not (k == 'init_cfg' and isinstance(v, dict) and v.get('type') == 'Pretrained')}
+        return {k: (False if isinstance(v, bool) else None) if k == 'pretrained' else v for k, v in kept.items()}
+    return type(value)(_without_fetching(v) for v in value) if isinstance(value, (list, tuple)) else value
+
+
+def _class(cfg, registry, kind):
+    """The class that ``kind`` names in the scope of ``cfg``. Raises UserError."""
+    if isinstance(kind, type):
+        return kind
+    with scope(cfg), registry.switch_scope_and_registry(None) as own:
+        found = own.get(kind)
+    if found is None:
+        raise UserError(f'{kind!r} is not registered in {registry.name}; import what defines it by custom_imports.')
+    return found
+
+
+def _mm_transform(cfg, step, position):
+    """A step of a pipeline without vkd: the mm transform that one of vkd derives from; a source of drawn images gives way to files."""
+    step = _unscoped(step, 'mmseg.')
+    own = _class(cfg, TRANSFORMS, step['type'])
+    if not own.__module__.startswith('vkd'):
+        return step
+    base = next((c for c in own.__mro__ if c.__module__.startswith(('mmseg.', 'mmcv.transforms')) and c.__name__ != 'BaseTransform'), None)
+    if base is not None:
+        return {**step, 'type': base.__name__}
+    return dict(type='LoadImageFromFile') if position == 0 else step
+
+
+def _dataset_meta(cfg):
+    """Classes and palette as plain lists; empty where the config names no dataset that has them."""
+    for key in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
+        dataset = (cfg.get(key) or {}).get('dataset')
+        if dataset and dataset.get('type'):
+            meta = {**(getattr(_class(cfg, DATASETS, dataset['type']), 'METAINFO', None) or {}), **(dataset.get('metainfo') or {})}
+            return plain({k: meta[k] for k in ('classes', 'palette') if k in meta})
+    return {}
+
+
+def _normalisation(preprocessor):
+    """What has to be done to an image before the network: ``(image - mean) / std`` per channel."""
+    swaps = preprocessor.get('bgr_to_rgb') or preprocessor.get('rgb_to_bgr')
+    return dict(layout='float32 [B, C, H, W]', range='0 to 255 before normalisation', channels='RGB' if swaps else 'BGR, as mmcv loads', mean=plain(preprocessor.get('mean')),
+                std=plain(preprocessor.get('std')), pad_to=plain(preprocessor.get('size')), pad_divisor=preprocessor.get('size_divisor'))
+
+
+def _size(cfg):
+    try:
+        return input_size(cfg)
+    except (UserError, AttributeError):
+        return 512, 512
+
+
+# -- the graph -------------------------------------------------------------------------------------------------------------
+class Logits(nn.Module):
+    """``image [B, C, H, W]`` -> the network's output; a segmentor's logits are resized to the image, as mmseg does before its argmax."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, image):
+        logits = forward_features(self.model, image)
+        if not isinstance(self.model, BaseSegmentor):
+            return logits
+        return F.interpolate(logits, size=image.shape[-2:], mode='bilinear', align_corners=self.model.align_corners)
+
+
+def to_onnx(model, size, channels=3):
+    """``(bytes of an ONNX file, facts)`` of ``model`` traced at ``size = (H, W)``; facts: exporter, opset, batch and size ('any' or numbers), difference.
+
+    torch has two exporters and neither does all networks: the tracing one is quick but may bake sizes in without a word, the other
+    is slow and knows more. So each graph is run against torch at every kind of input that it claims to take, and the first that agrees is kept.
+    """
+    try:
+        import onnx
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(f"Export to ONNX needs {error.name}; run pip install -e '.[test]'.") from error
+    network, (h, w) = Logits(model).eval(), size
+    device = next(model.parameters()).device
+    random = torch.Generator().manual_seed(0)
+    example = torch.randn(2, channels, h, w, generator=random).to(device)
+    # padding or pooling that is worked out from the size of the map: no graph of it is right at two sizes
+    rigid = any(type(m).__name__.endswith('Same') or isinstance(m, nn.AdaptiveAvgPool2d) and m.output_size not in (1, (1, 1)) for m in model.modules())
+    reasons = []
+    for any_size, dynamo in [(True, False), (True, True)] * (not rigid) + [(False, False), (False, True)]:
+        axes = {0: 'batch', **({2: 'height', 3: 'width'} if any_size else {})}
+        try:
+            graph = _trace(network, example, axes, dynamo)
+            session = onnxruntime.InferenceSession(graph, providers=['CPUExecutionProvider'])
+            worst = max(_difference(network, session, torch.randn(b, channels, *s, generator=random).to(device))
+                        for b, s in [(2, (h, w)), (1, (h, w)), (3, (h, w))] + [(1, (h + 32, w + 64)), (2, (h + 24, w + 8))] * any_size)
+        except Exception as error:  # the exporters and the runtime each raise their own kinds
+            reasons.append(f'{type(error).__name__}: {" ".join(str(error).split())[:160]}')
+            continue
+        if worst <= TOLERANCE:
+            return graph, dict(exporter='dynamo' if dynamo else 'trace', opset=onnx.load_model_from_string(graph).opset_import[0].version, batch='any',
+                               size='any' if any_size else [h, w], input='image', output='logits', output_size='of the image' if isinstance(model, BaseSegmentor) else 'of the network',
+                               difference=worst, tolerance=TOLERANCE)
+        reasons.append(f'its output differs by {worst:.2g}')
+    raise UserError(f'{type(model).__name__} cannot be exported to ONNX at {h}x{w} ({reasons[-1]}); try another --shape, or export without --onnx.')
+
+
+def _trace(network, example, axes, dynamo):
+    """The bytes of one attempt, without the exporters' talk."""
+    level = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter('ignore')
+            names = dict(input_names=['image'], output_names=['logits'])
+            if dynamo:
+                program = torch.onnx.export(network, (example,), dynamo=True, dynamic_shapes=(axes,), verbose=False, **names)
+                return program.model_proto.SerializeToString()
+            file = io.BytesIO()
+            torch.onnx.export(network, (example,), file, dynamo=False, dynamic_axes=dict(image=axes, logits=axes), opset_version=17, **names)
+            return file.getvalue()
+    finally:
+        logging.disable(level)
+
+
+@torch.no_grad()
+def _difference(network, session, image):
+    """Largest difference of the two runtimes, over the largest logit where that is above 1."""
+    ours = network(image).cpu().numpy()
+    theirs = session.run(None, {'image': image.cpu().numpy()})[0]
+    return float(np.abs(ours - theirs).max() / max(1, np.abs(ours).max()))
