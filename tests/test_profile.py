@@ -1,4 +1,6 @@
 import copy
+import importlib.util
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,7 +8,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from vkd import Distiller, profile
+from vkd import METHODS, Distiller, profile
 from vkd.provenance import git_state, hardware, versions
 
 
@@ -115,3 +117,15 @@ def test_provenance():
     assert versions()['torch'].split('+')[0] == torch.__version__.split('+')[0] and versions()['mmengine'] and versions()['vkd']
     state = git_state()
     assert set(state) == {'commit', 'dirty'} and (state['commit'] is None or len(state['commit']) == 40)
+
+
+def test_benchmark_covers_every_method_and_counts_alike():
+    spec = importlib.util.spec_from_file_location('tools_benchmark', Path(__file__).parent.parent / 'tools' / 'benchmark.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    cfg = tool.default_config()
+    cfg.model.methods = [dict(type='vkd.KL', tau=3.)]
+    cases = tool.cases(cfg)
+    assert set(cases) == {'alone', *METHODS.module_dict} and cases['KL'].model.methods == [dict(type='vkd.KL', tau=3.)]
+    assert 'teacher' not in cases['alone'].model and cases['FitNet'].model.methods[0].student == 'backbone[3]'
+    assert tool.benchmark_counting(1, 'cpu', (64, 128))['ratio'] > 0  # raises where the counts differ from mmseg's
