@@ -1,0 +1,56 @@
+"""CamVid in the 11 classes of the SegNet split."""
+from pathlib import Path
+
+from mmseg.datasets import BaseSegDataset
+
+from ..errors import UserError
+from ..registry import DATASETS
+from .root import data_root
+
+
+@DATASETS.register_module()
+class CamVidDataset(BaseSegDataset):
+    """Cambridge-driving Labeled Video Database (Brostow et al., 2009): 367, 101 and 233 images of 480x360.
+
+    ``data_root`` holds ``images/{train,val,test}/*.jpg`` (or ``.png``) and ``labels/{train,val,test}/*.png`` with class indices; 11 (unlabelled) is
+    read as 255 (ignored).
+
+    Args:
+        split: 'train', 'val' or 'test'.
+        sequences: prefixes of file names to keep, such as ``('Seq05VD',)`` for the test set's day sequence; None keeps all.
+
+    Raises:
+        UserError: for a missing or empty root, or an image without its label.
+    """
+
+    METAINFO = dict(
+        classes=('Sky', 'Building', 'Pole', 'Road', 'Pavement', 'Tree', 'SignSymbol', 'Fence', 'Car', 'Pedestrian', 'Bicyclist'),
+        palette=[[128, 128, 128], [128, 0, 0], [192, 192, 128], [128, 64, 128], [60, 40, 222], [128, 128, 0],
+                 [192, 128, 128], [64, 64, 128], [64, 0, 128], [64, 64, 0], [0, 128, 192]])
+
+    def __init__(self, data_root='data/camvid', split='train', sequences=None, **kwargs):
+        self.split, self.sequences = split, tuple(sequences) if sequences else None
+        super().__init__(data_root=data_root, data_prefix=dict(img_path=f'images/{split}', seg_map_path=f'labels/{split}'), **kwargs)
+
+    @classmethod
+    def get_label_map(cls, new_classes=None):
+        return {**(super().get_label_map(new_classes) or {}), 11: 255}
+
+    def _join_prefix(self):
+        self.data_root = data_root(self.data_root)
+        super()._join_prefix()
+
+    def load_data_list(self):
+        images, labels = Path(self.data_prefix['img_path']), Path(self.data_prefix['seg_map_path'])
+        files = sorted(p for p in images.glob('*') if p.suffix in ('.jpg', '.png') and (self.sequences is None or p.name.startswith(self.sequences)))
+        if not files:
+            kept = f' that begins with {" or ".join(self.sequences)}' if self.sequences else ''
+            raise UserError(f'Folder {str(images)!r} holds no .jpg or .png image{kept}; lay the data out as docs/data.md says.')
+        out = []
+        for file in files:
+            label = labels / f'{file.stem}.png'
+            if not label.is_file():
+                raise UserError(f'Image {str(file)!r} has no label {str(label)!r}; add it or remove the image.')
+            out.append(dict(img_path=str(file), seg_map_path=str(label), label_map=self.label_map, reduce_zero_label=False, seg_fields=[],
+                            num_classes=len(self._metainfo['classes'])))
+        return out
