@@ -1,0 +1,80 @@
+"""Hooks that mmengine has not."""
+import math
+import random
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+
+from ..errors import UserError
+from ..registry import HOOKS
+
+
+@HOOKS.register_module()
+class RandomState(Hook):
+    """Keeps the random streams of torch, numpy and Python in the checkpoint, so that a resumed run equals an uninterrupted one.
+
+    Exact with ``num_workers=0``; worker processes have streams of their own, which a resume starts anew. In a distributed run each process
+    draws its own stream, and only the first one's is kept: there a resume repeats the data order, not the dropout masks of the others.
+    """
+
+    priority = 'VERY_LOW'
+
+    def __init__(self):
+        self.state = None
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        name, keys, *rest = np.random.get_state()
+        kind, numbers, gauss = random.getstate()
+        checkpoint['random_state'] = dict(torch=torch.get_rng_state(), cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+                                          numpy=[name, torch.from_numpy(keys.astype(np.int64)), *rest], python=[kind, list(numbers), gauss])
+
+    def after_load_checkpoint(self, runner, checkpoint):
+        if runner._resume:
+            self.state = checkpoint.get('random_state')
+
+    def before_train_epoch(self, runner):
+        if self.state is None:
+            return
+        name, keys, *rest = self.state['numpy']
+        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+        kind, numbers, gauss = self.state['python']
+        random.setstate((kind, tuple(numbers), gauss))
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        # torch's comes later: a new data loader iterator draws a number from its stream
+        if self.state is not None:
+            torch.set_rng_state(self.state['torch'].cpu())
+            if self.state['cuda'] and len(self.state['cuda']) == torch.cuda.device_count():
+                torch.cuda.set_rng_state_all([s.cpu() for s in self.state['cuda']])
+            self.state = None
+
+
+@HOOKS.register_module()
+class StopOnNonFinite(Hook):
+    """Ends a run at its first nan or infinite loss, before a checkpoint of it is written. Raises UserError.
+
+    It reads what mmengine has already brought to the host for its log, so it costs no synchronisation.
+    """
+
+    priority = 'NORMAL'
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        for key in outputs or {}:
+            log = runner.message_hub.log_scalars.get(f'train/{key}')
+            if log is not None and 'loss' in key and key != 'loss' and not math.isfinite(log.current()):
+                self._stop(runner, key, log.current())
+        if outputs and 'loss' in outputs and not math.isfinite(runner.message_hub.get_scalar('train/loss').current()):
+            self._stop(runner, 'loss', runner.message_hub.get_scalar('train/loss').current())
+
+    def _stop(self, runner, key, value):
+        raise UserError(f'Loss term {key!r} is {value} at iteration {runner.iter + 1}; the last checkpoint before it was kept in {runner.work_dir}: '
+                        'lower the learning rate or the loss weight of this term, or add clip_grad to optim_wrapper.')
+
+
+@HOOKS.register_module()
+class ChannelsLast(Hook):
+    """Lays the model out in torch's channels_last memory format, which convolutions on CPUs and tensor cores prefer; results agree to rounding."""
+
+    def before_run(self, runner):
+        runner.model.to(memory_format=torch.channels_last)

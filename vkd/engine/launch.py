@@ -1,0 +1,60 @@
+"""From a config to a Runner: on a CPU too, in one process or many."""
+import os
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+
+from ..checkpoint import load_weights
+from ..errors import UserError
+
+
+def init_distributed(cfg, launcher):
+    """Sets ``cfg.launcher`` and, without a GPU, joins a gloo group from the environment and wraps the model for CPUs.
+
+    mmengine's own launcher calls ``torch.cuda.set_device`` and gives DDP device ids; it skips its part when a group exists already.
+    """
+    cfg.launcher = launcher
+    if launcher == 'none' or torch.cuda.is_available():
+        return
+    if launcher == 'slurm':
+        for ours, theirs in dict(RANK='SLURM_PROCID', WORLD_SIZE='SLURM_NTASKS', LOCAL_RANK='SLURM_LOCALID').items():
+            os.environ.setdefault(ours, os.environ[theirs])
+    if not dist.is_initialized():
+        missing = [k for k in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT') if k not in os.environ]
+        if missing:
+            raise UserError(f'Launcher {launcher!r}: the environment has no {missing[0]}; start with torchrun (tools/dist_train.sh), or use --launcher none.')
+        dist.init_process_group('gloo')
+    os.environ.setdefault('LOCAL_RANK', '0')
+    wrapper = dict(cfg.get('model_wrapper_cfg') or {})
+    wrapper.setdefault('type', 'MMDistributedDataParallel')
+    cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}
+
+
+def last_checkpoint(folder):
+    """The newest ``iter_N.pth`` (else ``epoch_N.pth``) of ``folder``, or None; ``last_checkpoint`` files may be stale after a kill, so they are not read."""
+    files = [p for kind in ('iter', 'epoch') for p in Path(folder).glob(f'{kind}_*.pth') if p.stem.split('_')[1].isdigit()]
+    return str(max(files, key=lambda p: int(p.stem.split('_')[1]))) if files else None
+
+
+def build_runner(cfg, work_dir=None, resume=False, launcher='none', amp=False):
+    """mmengine's Runner for ``cfg``.
+
+    Args:
+        resume: True continues from the newest checkpoint in ``work_dir`` (a fresh start where there is none).
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'. amp: bf16 autocast on CPU, fp16 with loss scaling on GPU, unless the config says more.
+    """
+    if work_dir is not None:
+        cfg.work_dir = str(work_dir)
+    init_distributed(cfg, launcher)
+    if amp and cfg.optim_wrapper.get('type') == 'OptimWrapper':
+        cfg.optim_wrapper.type = 'AmpOptimWrapper' if torch.cuda.is_available() else 'vkd.CPUAmpOptimWrapper'
+    if resume:
+        found = last_checkpoint(cfg.work_dir)
+        cfg.resume, cfg.load_from = found is not None, found
+    if cfg.get('load_from'):
+        load_weights(cfg.load_from)  # refuses what is not plain data, before mmengine unpickles it
+    kind = RUNNERS.get(cfg.runner_type) if 'runner_type' in cfg else Runner
+    return kind.from_cfg(cfg)
