@@ -154,6 +154,14 @@ def test_one_sentence_an_error(config, tmp_path, mistake):
     assert all('\n' not in e and e.endswith('.') for e in errors)
 
 
+def test_a_shared_root_is_told_once(config):
+    config.train_dataloader.dataset.data_root = config.val_dataloader.dataset.data_root = 'nowhere'
+    config.train_dataloader.dataset.type = config.val_dataloader.dataset.type = 'vkd.CamVidDataset'
+    config.train_dataloader.dataset.pop('data_prefix'), config.val_dataloader.dataset.pop('data_prefix')
+    errors = check(config, 'cpu')['errors']
+    assert len([e for e in errors if 'nowhere' in e]) == 1
+
+
 def test_independent_errors_are_all_told(config, tmp_path):
     break_tap(config, tmp_path)
     break_root(config, tmp_path)

@@ -38,7 +38,8 @@ def check(cfg, device=None, debug=False):
         except UserError as error:
             if debug:
                 raise
-            report['errors'].append(str(error))
+            if str(error) not in report['errors']:  # three loaders may share one missing root
+                report['errors'].append(str(error))
         except Exception as error:  # whatever a user's own classes raise belongs in the report, beside the other findings
             if debug:
                 raise
@@ -167,6 +168,8 @@ def _describe(report, model, student):
             report['parameters'][role.name] = count(role.module)
         if not role.trainable and not role.ema and not role.report:
             report['warnings'].append(f'{role.name}: no checkpoint was given, so an untrained teacher teaches.')
+        elif role.report and role.report['total'] < len(role.module.state_dict()):  # a package of weights fills a backbone only
+            report['warnings'].append(f'{role.name}: {role.report["checkpoint"]!r} fills {role.report["total"]} of {len(role.module.state_dict())} tensors, the rest is untrained; teach with a fine-tuned checkpoint.')
         elif role.report and role.report['share'] < 1:
             report['warnings'].append(f'{role.name}: {role.report["checkpoint"]!r} fits {role.report["matched"]} of {role.report["total"]} tensors (strict=False), not for example {role.report["missing"][0]!r}.')
     for i, method in enumerate(model.methods):
