@@ -28,4 +28,5 @@ def command(main, p, argv=None):
     except UserError as error:
         if args.debug:
             raise
-        sys.exit(f'error: {error}')
+        # a worker process of a data loader hands on its error with its traceback before the sentence
+        sys.exit(f'error: {str(error).rstrip().splitlines()[-1].removeprefix("vkd.errors.UserError: ")}')

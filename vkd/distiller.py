@@ -104,13 +104,13 @@ class Role:
         self.report = None
         view = options.get('view')
         self.view = Renormalize(student.data_preprocessor, **view) if isinstance(view, dict) else view
+        if hasattr(self.module, 'init_weights') and not isinstance(model, nn.Module):
+            self.module.init_weights()
         if self.checkpoint:
             self.report = load_into(self.module, self.checkpoint, name, options.get('strict', True), options.get('prefix'), options.get('unsafe_pickle', False))
             print_log(f'{name}: {self.report["matched"]} of {self.report["total"]} tensors ({self.report["share"]:.0%}) from {self.checkpoint}', logger='current')
-        elif hasattr(self.module, 'init_weights') and not isinstance(model, nn.Module):
-            self.module.init_weights()
-            if not self.trainable and self.ema is None:
-                print_log(f'{name}: no checkpoint was given, so an untrained teacher teaches', logger='current', level=30)
+        elif not self.trainable and not self.ema and not isinstance(model, nn.Module):
+            print_log(f'{name}: no checkpoint was given, so an untrained teacher teaches', logger='current', level=30)
         if not self.trainable:
             self.module.requires_grad_(False).eval()
         self.pairs = self._ema_pairs(student)
@@ -221,6 +221,9 @@ class Distiller(BaseModel):
             self._of = [of for of, _ in built]
             self.methods = nn.ModuleList(m for _, m in built)
             self._readers = self._probe(tuple(probe_shape), device)
+        self._followed = self._student_version()
+        self.register_state_dict_pre_hook(lambda module, prefix, keep_vars: module.follow())
+        self.register_load_state_dict_post_hook(lambda module, keys: module._note_student())
 
     # -- building ----------------------------------------------------------------------------------------------------
     def _load_student(self):
@@ -274,13 +277,16 @@ class Distiller(BaseModel):
         return readers
 
     def init_weights(self):
-        """Initialises the student (unless its checkpoint was given) from the global stream; nothing else was left to draw."""
-        if not self._student_options.get('checkpoint') and hasattr(self.student, 'init_weights'):
+        """Initialises the student from the global stream, then loads its checkpoint, which may fill a part only; nothing else was left to draw."""
+        if hasattr(self.student, 'init_weights'):
             self.student.init_weights()
+        if self._student_options.get('checkpoint'):
+            self._load_student()
         for role in self._roles:
             if role.ema and not role.checkpoint:
                 for ours, theirs in role.pairs:
                     ours.load_state_dict(theirs.state_dict())
+        self._note_student()
         self._is_init = True
 
     # -- being a module ----------------------------------------------------------------------------------------------
@@ -294,6 +300,7 @@ class Distiller(BaseModel):
         for role in self._roles:
             if not role.registered:
                 role.module._apply(fn, recurse)
+        self._note_student()
         return self
 
     def to(self, *args, **kwargs):
@@ -317,6 +324,8 @@ class Distiller(BaseModel):
         return self.student(student_input(inputs), data_samples, mode=mode)
 
     def loss(self, inputs, data_samples):
+        """Losses of the task, of teachers that learn, and of the methods; ``inputs`` as the data preprocessor gives them."""
+        self.follow()
         image = student_input(inputs)
         if self.task_weight:
             losses, taps = self._readers['student'].read(lambda: self.student(image, data_samples, mode='loss'))
@@ -346,16 +355,23 @@ class Distiller(BaseModel):
         with torch.no_grad():
             return {}, reader.read(lambda: forward_features(role.module, image), stop=True)[1]
 
-    def train_step(self, data, optim_wrapper):
-        """mmengine's step, then the exponential moving averages of teachers that follow the student."""
-        log_vars = super().train_step(data, optim_wrapper)
-        if optim_wrapper.should_update():
-            self.follow()
-        return log_vars
+    def _student_version(self):
+        """A number that grows with every update of what a teacher follows; torch counts in-place changes on the host."""
+        return sum(p._version for role in self._roles for _, theirs in role.pairs for p in theirs.parameters())
 
+    def _note_student(self):
+        self._followed = self._student_version()
+
+    @torch.no_grad()
     def follow(self):
-        for role in self._roles:
-            role.follow()
+        """One step of the moving averages, if the student was updated since the last; called before a teacher's weights are used or saved.
+
+        Not part of ``train_step``, which a distributed wrapper replaces by its own.
+        """
+        if self._student_version() != self._followed:
+            for role in self._roles:
+                role.follow()
+            self._note_student()
 
 
 def _scaled(value, weight):

@@ -33,24 +33,35 @@ def init_distributed(cfg, launcher):
     cfg.model_wrapper_cfg = {**wrapper, 'device_ids': None}
 
 
+def rank(launcher):
+    """This process's number, from the environment, before any group exists."""
+    return 0 if launcher == 'none' else int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', os.environ.get('OMPI_COMM_WORLD_RANK', 0))))
+
+
 def last_checkpoint(folder):
     """The newest ``iter_N.pth`` (else ``epoch_N.pth``) of ``folder``, or None; ``last_checkpoint`` files may be stale after a kill, so they are not read."""
     files = [p for kind in ('iter', 'epoch') for p in Path(folder).glob(f'{kind}_*.pth') if p.stem.split('_')[1].isdigit()]
     return str(max(files, key=lambda p: int(p.stem.split('_')[1]))) if files else None
 
 
-def build_runner(cfg, work_dir=None, resume=False, launcher='none', amp=False):
+def use_amp(cfg):
+    """Mixed precision in ``cfg``: bf16 autocast on a CPU, fp16 with loss scaling on a GPU, unless its optim_wrapper is a special one already."""
+    if cfg.optim_wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
+        cfg.optim_wrapper.type = 'AmpOptimWrapper' if torch.cuda.is_available() else 'vkd.CPUAmpOptimWrapper'
+        if torch.cuda.is_available():
+            cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def build_runner(cfg, work_dir=None, resume=False, launcher='none'):
     """mmengine's Runner for ``cfg``.
 
     Args:
         resume: True continues from the newest checkpoint in ``work_dir`` (a fresh start where there is none).
-        launcher: 'none', 'pytorch', 'slurm' or 'mpi'. amp: bf16 autocast on CPU, fp16 with loss scaling on GPU, unless the config says more.
+        launcher: 'none', 'pytorch', 'slurm' or 'mpi'.
     """
     if work_dir is not None:
         cfg.work_dir = str(work_dir)
     init_distributed(cfg, launcher)
-    if amp and cfg.optim_wrapper.get('type') == 'OptimWrapper':
-        cfg.optim_wrapper.type = 'AmpOptimWrapper' if torch.cuda.is_available() else 'vkd.CPUAmpOptimWrapper'
     if resume:
         found = last_checkpoint(cfg.work_dir)
         cfg.resume, cfg.load_from = found is not None, found

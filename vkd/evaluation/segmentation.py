@@ -44,12 +44,20 @@ def seg_scores(counts):
         return dict(aAcc=float(100 * hit.sum() / counts.sum()), mIoU=float(np.nanmean(iou)), mAcc=float(np.nanmean(acc)), IoU=iou, Acc=acc)
 
 
+def report(counts, classes, images):
+    """What metrics.json holds of a test set: scores in percent, lists in the order of ``classes``, None where a class neither occurs nor is predicted."""
+    def plain(v):
+        return None if np.isnan(v) else round(float(v), 4)
+    return dict(images=images, classes=list(classes), **{k: [plain(x) for x in v] if isinstance(v, np.ndarray) else plain(v) for k, v in seg_scores(counts).items()})
+
+
 @METRICS.register_module()
 class SegMetric(BaseMetric):
     """mIoU, mAcc, aAcc (percent, two decimals, as mmseg's IoUMetric) and ``IoU.<class>`` of each class.
 
     Counts stay on the device of the predictions and are summed over processes once. Every image must come once over all processes
-    (``DefaultSampler(shuffle=False, round_up=False)``); padding is refused because it would count an image twice.
+    (``DefaultSampler(shuffle=False, round_up=False)``); padding is refused because it would count an image twice. After ``evaluate``, ``report``
+    holds the scores unrounded.
     """
 
     default_prefix = None
@@ -57,7 +65,7 @@ class SegMetric(BaseMetric):
     def __init__(self, ignore_index=255, prefix=None):
         super().__init__(prefix=prefix)
         self.ignore_index = ignore_index
-        self.counts, self.images = None, 0
+        self.counts, self.images, self.report = None, 0, None
 
     def process(self, data_batch, data_samples):
         k = len(self.dataset_meta['classes'])
@@ -82,8 +90,9 @@ class SegMetric(BaseMetric):
         self.counts, seen, self.images = None, int(images), 0
         if seen != size:
             raise UserError(f'SegMetric saw {seen} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), so that each comes once.')
-        self.last_counts = counts.cpu()
-        return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in self.compute_metrics(self.last_counts).items()}
+        counts = counts.cpu()
+        self.report = report(counts, self.dataset_meta['classes'], seen)
+        return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in self.compute_metrics(counts).items()}
 
     def compute_metrics(self, counts):
         scores = seg_scores(counts)

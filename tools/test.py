@@ -1,0 +1,32 @@
+"""Evaluate a checkpoint, of a run or an exported student, on the test set of a config."""
+from pathlib import Path
+
+from vkd.cli import add_config, command, parser
+from vkd.config import load_config
+from vkd.files import write_json
+from vkd.run import evaluate
+
+
+def arguments():
+    p = add_config(parser(__doc__))
+    p.add_argument('checkpoint', help='checkpoint of a Distiller or of the plain student')
+    p.add_argument('--work-dir', help='folder of the log; work_dirs/<config name>_test by default')
+    p.add_argument('--json', metavar='FILE', help='write the scores there as well')
+    p.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='who started the processes')
+    p.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers; the environment counts')
+    return p
+
+
+def main(args):
+    scores = evaluate(load_config(args.config, args.cfg_options), args.checkpoint, args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_test'), args.launcher)
+    if scores is None:  # not the first process
+        return
+    if args.json:
+        write_json(args.json, scores)
+    for name, value in zip(scores.get('classes', []), scores.get('IoU', [])):
+        print(f'{name:>16}  {"-" if value is None else f"{value:.2f}"}')
+    print(', '.join(f'{k} {v:.2f}' for k, v in scores.items() if isinstance(v, float)))
+
+
+if __name__ == '__main__':
+    command(main, arguments())

@@ -1,0 +1,186 @@
+"""One experiment in one folder: trained, tested, and described so that its numbers can be traced and made again."""
+import fcntl
+import os
+import shlex
+import socket
+import traceback
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.dataset import pseudo_collate
+from mmengine.dist import is_main_process
+
+from .checkpoint import load_into
+from .config import fingerprint, plain
+from .engine import build_runner, rank
+from .errors import UserError
+from .files import read_json, write_json, write_text, write_whole
+from .provenance import git_state, hardware, versions
+
+FORMAT = 1  # of run.json, state.json and metrics.json; docs/suite.md describes them
+
+
+def experiment(cfg):
+    """What a config is an experiment of, read from its file name: ``<method>_<student>[_<teacher>]_<protocol>_<data>.py``.
+
+    Returns ``dict(role, method, student, teacher, protocol, data)``; a file named otherwise is its own student, on a protocol and data of its own name.
+    """
+    stem = Path(cfg.filename or 'config').stem
+    kinds = [str(m['type']).rsplit('.', 1)[-1] for m in cfg.model.get('methods') or []]
+    parts, method = stem.split('_'), '+'.join(kinds) or 'alone'
+    if len(parts) == (5 if kinds else 4):
+        student, teacher, protocol, data = parts[1:] if kinds else (parts[1], None, *parts[2:])
+    else:
+        student, teacher, protocol, data = stem, 'teacher' if kinds else None, stem, str(cfg.train_dataloader.dataset.get('type'))
+    return dict(role='student', method=method, student=student, teacher=teacher, protocol=protocol, data=data)
+
+
+def rerun_command(config, folder, options):
+    """The one command that makes a run again."""
+    settings = ['--cfg-options', *(f'{k}={v}' for k, v in options.items())] if options else []
+    return shlex.join(['python', 'tools/train.py', str(config), '--work-dir', str(folder), *settings])
+
+
+def run(cfg, folder, info=None, resume=False, launcher='none', test=True, command=None):
+    """Trains ``cfg`` (a Config) in ``folder``, tests it on its test set, and writes what the leaderboard reads.
+
+    Args:
+        info: see ``experiment``; also ``suite`` and ``run`` (its name). resume: continue from the newest checkpoint.
+        command: how to start it again, for run.json.
+
+    Returns the content of metrics.json (on the first process; None on the others).
+
+    Raises:
+        UserError: when another process trains in ``folder``, when it holds a run of another config, or for what the config gets wrong.
+    """
+    folder = Path(folder)
+    cfg.work_dir = str(folder)
+    if rank(launcher):
+        _train_and_test(cfg, folder, resume, launcher, test)
+        return None
+    with locked(folder):
+        claim(folder, fingerprint(cfg))
+        info = {**experiment(cfg), **(info or {})}
+        write_text(folder / 'config.py', cfg.pretty_text)
+        write_json(folder / 'run.json', dict(
+            format=FORMAT, suite=info.pop('suite', None), run=info.pop('run', folder.name), **info, seed=(cfg.get('randomness') or {}).get('seed'),
+            config=str(cfg.filename), fingerprint=fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters'), batch_size=cfg.train_dataloader.get('batch_size'),
+            command=command or rerun_command(cfg.filename, folder, {}), teacher_checkpoint=(cfg.model.get('teacher') or {}).get('checkpoint'),
+            vkd=versions()['vkd'], git=git_state(), versions=versions(), hardware=hardware()))
+        start = datetime.now(timezone.utc)
+        state = dict(format=FORMAT, state='running', pid=os.getpid(), host=socket.gethostname(), started=start.isoformat(timespec='seconds'), ended=None, seconds=None, lines=[])
+        write_json(folder / 'state.json', state)
+
+        def end(**facts):
+            now = datetime.now(timezone.utc)
+            write_json(folder / 'state.json', dict(state, ended=now.isoformat(timespec='seconds'), seconds=round((now - start).total_seconds(), 1), **facts))
+        try:
+            metrics, shown = _train_and_test(cfg, folder, resume, launcher, test)
+            if shown:
+                write_whole(folder / 'pictures.npz', lambda file: np.savez_compressed(file, **shown))
+            write_json(folder / 'metrics.json', dict(format=FORMAT, **metrics))
+        except BaseException as error:
+            try:
+                end(state='failed', lines=last_lines(error))
+            except OSError:  # a full disk fails twice; the first failure is the one to tell
+                pass
+            if isinstance(error, OSError) and not isinstance(error, UserError) and error.errno == 28:
+                raise UserError(f'The disk of {str(folder)!r} is full; the last whole checkpoint was kept: make room and start again with --resume.') from error
+            raise
+        end(state='done')
+        return metrics
+
+
+def last_lines(error, count=8):
+    """The sentence of a UserError, or the end of any other error's traceback."""
+    if isinstance(error, UserError):
+        return [str(error).rstrip().splitlines()[-1].removeprefix('vkd.errors.UserError: ')]
+    return ''.join(traceback.format_exception(error)).rstrip().splitlines()[-count:]
+
+
+def _train_and_test(cfg, folder, resume, launcher, test):
+    """``(metrics, pictures)``."""
+    runner = build_runner(cfg, folder, resume, launcher)
+    runner.train()
+    metrics, shown = {}, None
+    if runner._val_loop is not None:
+        val = _report(runner.val_loop)
+        if val is None:  # resumed after its last validation
+            runner.val()
+            val = _report(runner.val_loop)
+        metrics['val'] = val or {}
+    if test and cfg.get('test_dataloader'):
+        found = runner.test()
+        metrics['test'] = _report(runner.test_loop) or plain(dict(found))
+        shown = pictures(runner) if is_main_process() else None
+    return metrics, shown
+
+
+def _report(loop):
+    evaluator = getattr(loop, 'evaluator', None)
+    return next((m.report for m in getattr(evaluator, 'metrics', []) if getattr(m, 'report', None)), None)
+
+
+def pictures(runner, count=3, width=240):
+    """A few test images, evenly spaced: ``dict(image [N,h,w,3] RGB, truth [N,h,w], pred [N,h,w], palette [K,3])``, uint8; None without label maps."""
+    dataset, model = runner.test_loop.dataloader.dataset, runner.model
+    palette = (getattr(dataset, 'metainfo', None) or {}).get('palette')
+    if not palette:
+        return None
+    out = dict(image=[], truth=[], pred=[])
+    model.eval()
+    for i in ((2 * k + 1) * len(dataset) // (2 * count) for k in range(min(count, len(dataset)))):
+        batch = pseudo_collate([dataset[i]])
+        image = batch['inputs'][0].permute(1, 2, 0).numpy()[..., ::-1]
+        sample = model.test_step(batch)[0]
+        if 'gt_sem_seg' not in sample:
+            return None
+        size = width, round(width * image.shape[0] / image.shape[1])
+        out['image'].append(cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA if image.shape[1] > width else cv2.INTER_NEAREST))
+        for key, found in (('truth', sample.gt_sem_seg), ('pred', sample.pred_sem_seg)):
+            out[key].append(cv2.resize(found.data[0].cpu().numpy().astype(np.uint8), size, interpolation=cv2.INTER_NEAREST))
+    if len({x.shape for x in out['image']}) > 1:
+        return None
+    return {**{k: np.stack(v) for k, v in out.items()}, 'palette': np.array(palette, np.uint8)}
+
+
+@contextmanager
+def locked(folder):
+    """Holds ``folder`` against other processes; the system frees it when this one dies. Raises UserError (``Busy``) where another holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / '.lock', 'w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f'Run folder {str(folder)!r} is in use by process {(read_json(folder / "state.json") or {}).get("pid", "?")}; wait for it, or choose another --work-dir.') from None
+        yield
+
+
+class Busy(UserError):
+    """Another process works in this folder."""
+
+
+def claim(folder, own):
+    """Raises UserError where ``folder`` holds a run of another config than the one with fingerprint ``own``."""
+    known = read_json(folder / 'run.json')
+    if known and known.get('fingerprint') != own:
+        raise UserError(f'Run folder {str(folder)!r} holds a run of another config ({known.get("config")!r}, fingerprint {known.get("fingerprint")}, now {own}); '
+                        'choose another --work-dir, or remove the folder.')
+
+
+def evaluate(cfg, checkpoint, folder, launcher='none'):
+    """Scores of ``checkpoint`` (a Distiller's, or the plain student's) on the test set of ``cfg``; teachers and methods are not built. None but on the first process."""
+    if cfg.model.get('methods') is not None:
+        cfg.model = {k: v for k, v in cfg.model.items() if k not in ('teacher', 'teachers', 'methods', 'task_weight')} | dict(methods=[])
+    for key in ('train_dataloader', 'val_dataloader', 'train_cfg', 'val_cfg', 'optim_wrapper', 'param_scheduler', 'val_evaluator', 'load_from'):
+        cfg[key] = None
+    cfg.resume = False
+    runner = build_runner(cfg, folder, launcher=launcher)
+    network = getattr(runner.model, 'module', runner.model)
+    load_into(getattr(network, 'student', network), checkpoint, 'student')
+    runner._has_loaded = True
+    found = runner.test()
+    return (_report(runner.test_loop) or plain(dict(found))) if is_main_process() else None
