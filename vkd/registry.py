@@ -3,6 +3,7 @@ from mmengine.registry import DATASETS as _DATASETS
 from mmengine.registry import HOOKS as _HOOKS
 from mmengine.registry import METRICS as _METRICS
 from mmengine.registry import MODELS as _MODELS
+from mmengine.registry import OPTIM_WRAPPERS as _OPTIM_WRAPPERS
 from mmengine.registry import TRANSFORMS as _TRANSFORMS
 from mmengine.registry import Registry
 
@@ -12,3 +13,4 @@ DATASETS = Registry('dataset', parent=_DATASETS, scope='vkd', locations=['vkd.da
 TRANSFORMS = Registry('transform', parent=_TRANSFORMS, scope='vkd', locations=['vkd.datasets'])
 METRICS = Registry('metric', parent=_METRICS, scope='vkd', locations=['vkd.evaluation'])
 HOOKS = Registry('hook', parent=_HOOKS, scope='vkd', locations=['vkd.engine'])
+OPTIM_WRAPPERS = Registry('optim_wrapper', parent=_OPTIM_WRAPPERS, scope='vkd', locations=['vkd.engine'])

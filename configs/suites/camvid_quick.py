@@ -1,5 +1,5 @@
 """CamVid on a CPU: does an ImageNet teacher help EfficientNet-Lite0, from scratch and with ImageNet weights of its own?"""
-title = 'CamVid, quick: 240x320, 240 iterations of batch 8'
+title = 'CamVid, quick: 240x320, 200 iterations of batch 8'
 teachers = {'lite2-in1k': dict(config='configs/alone/alone_lite2-in1k_quick_camvid-240x320.py')}
 methods = ['KL', 'CWD', 'FeatureKD']
 runs = [

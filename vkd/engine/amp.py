@@ -3,10 +3,11 @@ from contextlib import contextmanager
 
 import torch
 from mmengine.optim import OptimWrapper
-from mmengine.registry import OPTIM_WRAPPERS
+
+from ..registry import OPTIM_WRAPPERS
 
 
-@OPTIM_WRAPPERS.register_module(name='vkd.CPUAmpOptimWrapper')
+@OPTIM_WRAPPERS.register_module()
 class CPUAmpOptimWrapper(OptimWrapper):
     """bfloat16 autocast of the forward pass; bfloat16 has float32's range, so no loss scaling."""
 
