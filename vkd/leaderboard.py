@@ -1,0 +1,386 @@
+"""Run folders -> tables (md, csv, json) and one self-contained page, with intervals over seeds and gains that name their baseline."""
+import base64
+import io
+import json
+import math
+import os
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+from PIL import Image
+from scipy import stats
+
+from .errors import UserError
+from .files import read_json, write_json, write_text
+from .run import FORMAT
+
+KEY = ['data', 'protocol', 'student', 'teacher', 'method']
+
+
+# -- statistics ------------------------------------------------------------------------------------------------------------
+def mean_interval(values, level=0.95):
+    """``(mean, half width)`` of Student's t interval for the mean of ``values``; half width None for fewer than two."""
+    values = np.asarray(values, dtype=float)
+    if len(values) < 2:
+        return float(values.mean()), None
+    return float(values.mean()), float(stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+
+
+def gain_interval(values, base, level=0.95):
+    """``(difference of means, half width)`` by Welch's t interval (unequal variances). Raises UserError where either has fewer than two values.
+
+    Runs of equal seeds are not treated as pairs: a seed fixes the initial weights and the order of the data, but how results vary afterwards is hardly shared.
+    """
+    values, base = np.asarray(values, dtype=float), np.asarray(base, dtype=float)
+    if len(values) < 2 or len(base) < 2:
+        raise UserError(f'A gain with an interval needs two seeds of each side; {len(values)} and {len(base)} were given.')
+    a, b = values.var(ddof=1) / len(values), base.var(ddof=1) / len(base)
+    gain = float(values.mean() - base.mean())
+    if a + b == 0:
+        return gain, 0.0
+    freedom = (a + b) ** 2 / (a ** 2 / (len(values) - 1) + b ** 2 / (len(base) - 1))
+    return gain, float(stats.t.ppf((1 + level) / 2, freedom) * math.sqrt(a + b))
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------------
+def read_runs(folder):
+    """``(runs, notes)``: every run folder directly below ``folder``, or below the folders in it, as a dict; notes are sentences on what was left out."""
+    runs, notes = [], []
+    for file in sorted(Path(folder).glob('*/run.json')) + sorted(Path(folder).glob('*/*/run.json')):
+        own = file.parent
+        try:
+            facts, state, metrics = read_json(file), read_json(own / 'state.json') or {}, read_json(own / 'metrics.json') or {}
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            notes.append(f'{own.name} was left out: a json file in it is broken ({error}); run it again.')
+            continue
+        if not isinstance(facts, dict) or facts.get('format') != FORMAT or not {*KEY, 'seed', 'role', 'run'} <= set(facts):
+            found = facts.get('format') if isinstance(facts, dict) else None
+            notes.append(f'{own.name} was left out: its run.json has format {found!r} (vkd {facts.get("vkd") if isinstance(facts, dict) else None!r}), this vkd reads format {FORMAT}; run it again, or read it with the vkd that wrote it.')
+            continue
+        runs.append(dict(facts, folder=own, state=state.get('state', 'missing'), seconds=state.get('seconds'), lines=state.get('lines') or [], test=metrics.get('test') or {}, val=metrics.get('val') or {}))
+    # a cell that never started because its teacher failed has a state, but no run.json
+    for file in sorted(Path(folder).glob('*/state.json')):
+        if not (file.parent / 'run.json').is_file():
+            state = read_json(file)
+            notes.append(f'{file.parent.name} failed before it started: {(state.get("lines") or ["no message"])[-1]}')
+    return runs, notes
+
+
+def read_curve(folder):
+    """``dict(loss={step: value}, mIoU={step: value})`` of a run; of a step that was run twice, the later counts."""
+    out = dict(loss={}, mIoU={})
+    for log in sorted(Path(folder).glob('*/vis_data/scalars.json')):
+        for line in log.read_text(encoding='utf-8').splitlines():
+            try:
+                record = json.loads(line)
+            except json.JSONDecodeError:  # cut off by a kill
+                continue
+            for key in out:
+                if isinstance(record.get(key), (int, float)) and math.isfinite(record[key]):
+                    out[key][int(record.get('step', record.get('iter', 0)))] = float(record[key])
+    return out
+
+
+# -- tables ----------------------------------------------------------------------------------------------------------------
+def table(runs, profile=None, metric='mIoU'):
+    """One row a (data, protocol, student, teacher, method), student alone first, best gain next; a list of dicts.
+
+    ``gain`` is None and ``withheld`` says why, unless the same student was run alone on the same data and protocol, both with two seeds or more.
+    """
+    profile = profile or {}
+    models, steps = profile.get('models', {}), profile.get('steps', {})
+    groups = {}
+    for run in runs:
+        groups.setdefault(tuple(run[k] for k in KEY), []).append(run)
+    rows = []
+    for key, members in groups.items():
+        data, protocol, student, teacher, method = key
+        role = members[0]['role']
+        done = [r for r in members if r['state'] == 'done' and isinstance(r['test'].get(metric), (int, float))]
+        values = [r['test'][metric] for r in done]
+        row = dict(zip(KEY, key), role=role, seeds=[r['seed'] for r in done], values=values, runs=[_run_facts(r) for r in members],
+                   mean=None, interval=None, gain=None, gain_interval=None, withheld=None, images=done[0]['test'].get('images') if done else None,
+                   failed=[r['run'] for r in members if r['state'] == 'failed'], unfinished=[r['run'] for r in members if r['state'] not in ('done', 'failed')])
+        if values:
+            row['mean'], row['interval'] = mean_interval(values)
+            for extra in ('mAcc', 'aAcc'):
+                found = [r['test'][extra] for r in done if isinstance(r['test'].get(extra), (int, float))]
+                row[extra] = float(np.mean(found)) if found else None
+        if role == 'student' and method != 'alone':
+            base = [r['test'][metric] for r in runs if (r['data'], r['protocol'], r['student'], r['method'], r['role'], r['state']) == (data, protocol, student, 'alone', 'student', 'done')
+                    and isinstance(r['test'].get(metric), (int, float))]
+            row['baseline'] = len(base)
+            if not values:
+                row['withheld'] = 'no finished run'
+            elif not base:
+                row['withheld'] = 'student alone was not run here'
+            elif min(len(values), len(base)) < 2:
+                row['withheld'] = 'needs a second seed' if len(values) < 2 else 'baseline needs a second seed'
+            else:
+                row['gain'], row['gain_interval'] = gain_interval(values, base)
+        row.update({k: (models.get(student) or {}).get(k) for k in ('params', 'flops', 'latency_ms')})
+        step = steps.get('|'.join((student, teacher or '-', method)))
+        row['step'] = step.get('ratio') if step else None
+        row['classes'], row['per_class'] = _per_class(done)
+        rows.append(row)
+    order = {'teacher': 0, 'alone': 1}
+    return sorted(rows, key=lambda r: (r['data'], r['protocol'], r['role'] != 'teacher', r['student'], order.get(r['method'], 2), -(r['gain'] if r['gain'] is not None else -1e9), r['method']))
+
+
+def _run_facts(run):
+    kept = ('run', 'seed', 'state', 'command', 'config', 'fingerprint', 'seconds', 'git', 'versions', 'hardware', 'lines', 'max_iters', 'batch_size', 'teacher_checkpoint', 'test', 'val')
+    return {k: run.get(k) for k in kept}
+
+
+def _per_class(done):
+    lists = [(r['test'].get('classes'), r['test'].get('IoU')) for r in done if r['test'].get('IoU')]
+    if not lists:
+        return [], []
+    values = np.array([[np.nan if v is None else v for v in iou] for _, iou in lists], dtype=float)
+    known = (~np.isnan(values)).any(0)
+    mean = np.full(values.shape[1], np.nan)
+    mean[known] = np.nanmean(values[:, known], axis=0)
+    return lists[0][0], [None if np.isnan(v) else float(v) for v in mean]
+
+
+def verdict(row):
+    """One sentence on a gain, that claims no more than the interval does."""
+    if row['gain'] is None:
+        return f'withheld: {row["withheld"]}' if row['withheld'] else ''
+    if abs(row['gain']) <= row['gain_interval']:
+        return 'not told apart from zero'
+    return 'better than alone' if row['gain'] > 0 else 'worse than alone'
+
+
+def number(value, digits=2, sign=False):
+    return '–' if value is None else f'{value:{"+" if sign else ""}.{digits}f}'.replace('-', '−')
+
+
+def human(value):
+    """``12345678`` -> ``12.3 M``."""
+    if value is None:
+        return '–'
+    for size, unit in ((1e9, 'G'), (1e6, 'M'), (1e3, 'k')):
+        if value >= size:
+            return f'{value / size:.3g} {unit}'
+    return f'{value:.3g}'
+
+
+def _with_interval(mean, half, sign=False):
+    return number(mean, sign=sign) + (f' ± {number(half)}' if half is not None else '')
+
+
+def frame(rows, metric='mIoU'):
+    """The table as a pandas DataFrame of plain values."""
+    return pd.DataFrame([{
+        'data': r['data'], 'protocol': r['protocol'], 'role': r['role'], 'student': r['student'], 'teacher': r['teacher'], 'method': r['method'], 'seeds': len(r['seeds']),
+        metric: r['mean'], f'{metric}_interval95': r['interval'], 'gain': r['gain'], 'gain_interval95': r['gain_interval'], 'gain_note': verdict(r), 'mAcc': r.get('mAcc'), 'aAcc': r.get('aAcc'),
+        'params': r['params'], 'flops': r['flops'], 'latency_ms': r['latency_ms'], 'step_ratio': r['step'], 'failed': len(r['failed']), 'unfinished': len(r['unfinished'])} for r in rows])
+
+
+def _cell(text):
+    """Text of a markdown cell: what a label holds must not end the cell, nor be html."""
+    return str(text).replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;').replace('|', '\\|').replace('\n', ' ').replace('`', "'")
+
+
+def markdown(title, sections, notes, metric='mIoU'):
+    """The tables of ``sections`` as a markdown page."""
+    lines = [f'# {_cell(title)}', '']
+    for section in sections:
+        lines += [f'## {_cell(section["data"])}, protocol {_cell(section["protocol"])}', '', section['caption'], '',
+                  f'| student | teacher | method | seeds | {metric} (95 %) | gain over alone (95 %) | parameters | FLOPs | latency | step ÷ alone |', '|---|---|---|---|---|---|---|---|---|---|']
+        for r in section['rows']:
+            gain = _with_interval(r['gain'], r['gain_interval'], True) + f' ({verdict(r)})' if r['gain'] is not None else verdict(r) or '–'
+            status = ''.join([f'; {len(r["failed"])} failed' if r['failed'] else '', f'; {len(r["unfinished"])} unfinished' if r['unfinished'] else ''])
+            lines.append('| ' + ' | '.join(_cell(x) for x in (
+                r['student'], r['teacher'] or '–', r['method'], f'{len(r["seeds"])}{status}', _with_interval(r['mean'], r['interval']), gain, human(r['params']), human(r['flops']),
+                '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms', number(r['step']))) + ' |')
+        lines.append('')
+        classes = next((r['classes'] for r in section['rows'] if r['classes']), [])
+        if classes:
+            lines += ['IoU a class, mean over seeds:', '', '| student | method | ' + ' | '.join(_cell(c) for c in classes) + ' |', '|---' * (2 + len(classes)) + '|']
+            lines += ['| ' + ' | '.join([_cell(r['student']), _cell(r['method']), *(number(v, 1) for v in r['per_class'])]) + ' |' for r in section['rows'] if r['per_class']] + ['']
+        lines += ['Each run, and the command that makes it again:', '', f'| run | {metric} | command |', '|---|---|---|']
+        lines += [f'| {_cell(f["run"])} | {number(f["test"].get(metric)) if f["state"] == "done" else _cell(f["state"])} | `{_cell(f["command"])}` |' for r in section['rows'] for f in r['runs']] + ['']
+    lines += [f'- {_cell(n)}' for n in notes] + [''] * bool(notes)
+    return '\n'.join(lines)
+
+
+# -- the page --------------------------------------------------------------------------------------------------------------
+def _png(array):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, 'PNG', optimize=True)
+    return 'data:image/png;base64,' + base64.b64encode(file.getvalue()).decode()
+
+
+def _jpeg(array):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, 'JPEG', quality=85)
+    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
+
+
+def _load_pictures(folder):
+    file = Path(folder) / 'pictures.npz'
+    if not file.is_file():
+        return None
+    with np.load(file, allow_pickle=False) as content:
+        return {k: content[k] for k in content.files}
+
+
+def gallery(rows, runs, limit=3):
+    """Rows of pictures: image, truth, student alone, the method with the best mean, and where those two differ in being right.
+
+    Returns ``(list of lists of dict(src, title), classes with their colours)``; empty where pictures are missing or do not belong together.
+    """
+    by_name = {r['run']: r for r in runs}
+
+    def first(row):
+        done = [f for f in row['runs'] if f['state'] == 'done'] if row else []
+        return _load_pictures(by_name[done[0]['run']]['folder']) if done else None
+    alone = next((r for r in rows if r['method'] == 'alone' and r['role'] == 'student' and r['mean'] is not None), None)
+    distilled = [r for r in rows if alone and r['role'] == 'student' and r['method'] != 'alone' and r['student'] == alone['student'] and r['mean'] is not None]
+    best = max(distilled, key=lambda r: r['mean'], default=None)
+    a, b = first(alone), first(best)
+    if not a or not b or a['image'].shape != b['image'].shape or not np.array_equal(a['truth'], b['truth']):
+        return [], []
+    palette = np.zeros((256, 3), np.uint8)
+    palette[:len(a['palette'])] = a['palette']
+    out = []
+    for image, truth, one, two in list(zip(a['image'], a['truth'], a['pred'], b['pred']))[:limit]:
+        counted = truth != 255
+        difference = np.full((*truth.shape, 3), 128, np.uint8)
+        difference[counted & (one == truth) & (two != truth)] = (213, 94, 0)
+        difference[counted & (one != truth) & (two == truth)] = (0, 114, 178)
+        difference[~counted] = 90
+        out.append([dict(src=_jpeg(image), title='image'), dict(src=_png(palette[truth]), title='truth'), dict(src=_png(palette[one]), title=f'{alone["student"]} alone'),
+                    dict(src=_png(palette[two]), title=f'{best["student"]} + {best["method"]}'), dict(src=_png(difference), title='difference')])
+    classes = [dict(name=n, colour='#%02x%02x%02x' % tuple(int(v) for v in c)) for n, c in zip(alone['classes'], a['palette'])]
+    return out, classes
+
+
+#: Okabe and Ito's colours, which colour-blind readers can tell apart
+COLOURS = ('#999999', '#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a6d3b', '#7f5fc9')
+
+
+def curve_svg(curves, key, width=560, height=240):
+    """Training curves as an SVG drawing in the text's colour; ``curves``: ``[(label, colour, [dict of step: value, one a seed])]``."""
+    points = [(s, v) for _, _, seeds in curves for seed in seeds for s, v in seed.items()]
+    if len({s for s, _ in points}) < 2:
+        return None
+    xs, ys = np.array([p[0] for p in points], float), np.array([p[1] for p in points], float)
+    low, high = float(ys.min()), float(np.quantile(ys, 0.99) if key == 'loss' else ys.max())
+    high = high if high > low else low + 1
+    left, right, top, bottom = 46, 8, 8, 30
+
+    def at(step, value):
+        x = left + (step - xs.min()) / (xs.max() - xs.min()) * (width - left - right)
+        y = top + (1 - (min(value, high) - low) / (high - low)) * (height - top - bottom)
+        return f'{x:.1f},{y:.1f}'
+    parts = []
+    for k in range(5):
+        value = low + (high - low) * k / 4
+        y = float(at(xs.min(), value).split(',')[1])
+        parts.append(dict(y=round(y, 1), text=f'{value:.3g}'))
+    lines = []
+    for label, colour, seeds in curves:
+        for seed in seeds:
+            if seed:
+                lines.append(dict(colour=colour, label=label, points=' '.join(at(s, v) for s, v in _thin(_smooth(sorted(seed.items()), 9 if key == 'loss' else 1)))))
+    ticks = [dict(x=round(float(at(s, low).split(',')[0]), 1), text=f'{s:g}') for s in np.linspace(xs.min(), xs.max(), 5).round()]
+    return dict(width=width, height=height, left=left, right=right, bottom=bottom, y=parts, x=ticks, lines=lines, key=key)
+
+
+def _smooth(pairs, window):
+    values = np.array([v for _, v in pairs])
+    half = window // 2
+    return [(s, float(values[max(0, i - half):i + half + 1].mean())) for i, (s, _) in enumerate(pairs)]
+
+
+def _thin(pairs, most=150):
+    step = max(1, len(pairs) // most)
+    return [p for i, p in enumerate(pairs) if i % step == 0 or i == len(pairs) - 1]
+
+
+def _caption(rows):
+    runs = [f for r in rows for f in r['runs'] if f['state'] == 'done']
+    if not runs:
+        return 'No finished run yet.'
+    machines = sorted({f'{(f["hardware"] or {}).get("gpu") or (f["hardware"] or {}).get("cpu")}, {(f["hardware"] or {}).get("threads")} threads a run' for f in runs})
+    iters = sorted({f['max_iters'] for r in rows if r['role'] == 'student' for f in r['runs'] if f['max_iters']})
+    images = sorted({f['test'].get('images') for f in runs if f['test'].get('images')})
+    learnt = f'{" and ".join(map(str, iters))} iterations of batch {" and ".join(str(b) for b in sorted({f["batch_size"] for f in runs if f["batch_size"]}))}' if iters else 'budget unknown'
+    return f'{learnt}; {" and ".join(map(str, images))} test images; run on {"; ".join(machines)}.'
+
+
+def sections_of(runs, profile, metric):
+    """``[dict(data, protocol, caption, rows, gallery, palette, curves)]``: one a protocol, because numbers of two protocols stand in no common column."""
+    rows = table(runs, profile, metric)
+    out = []
+    for data, protocol in dict.fromkeys((r['data'], r['protocol']) for r in rows):
+        own = [r for r in rows if (r['data'], r['protocol']) == (data, protocol)]
+        shown, classes = gallery(own, runs)
+        by_name = {r['run']: r for r in runs}
+        drawn = []
+        for student in dict.fromkeys(r['student'] for r in own if r['role'] == 'student'):
+            curves = [(r['method'], COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]['folder']) for f in r['runs']])
+                      for i, r in enumerate(x for x in own if x['student'] == student and x['role'] == 'student')]
+            for key, what in (('loss', 'training loss (all terms), smoothed'), ('mIoU', 'mIoU on validation images')):
+                svg = curve_svg([(label, colour, [c[key] for c in seeds]) for label, colour, seeds in curves], key)
+                if svg:
+                    drawn.append(dict(svg, title=f'{student}: {what}', legend=[(label, colour) for label, colour, _ in curves]))
+        out.append(dict(data=data, protocol=protocol, caption=_caption(own), rows=own, gallery=shown, palette=classes, curves=drawn))
+    return out
+
+
+def build(folder, out=None, title=None, metric=None):
+    """Writes leaderboard.md, .csv, .json and .html of the runs below ``folder`` into ``out`` (default: ``folder``). Returns ``{kind: path}``.
+
+    Raises UserError where there is no run.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise UserError(f'Folder {str(folder)!r} does not exist; give a suite folder or a folder of run folders.')
+    out = Path(out or folder)
+    suite, profile = read_json(folder / 'suite.json') or {}, read_json(folder / 'profile.json') or {}
+    title, metric = title or suite.get('title') or folder.name, metric or suite.get('main_metric') or 'mIoU'
+    runs, notes = read_runs(folder)
+    if not runs:
+        raise UserError(f'Folder {str(folder)!r} holds no run of this vkd ({notes[0] if notes else "no run.json below it"}); run a suite, or tools/train.py.')
+    named = set(suite.get('cells') or [])
+    if named:
+        present = {r['run'] for r in runs}
+        pending = [c for c in suite['cells'] if c not in present and not (folder / c / 'state.json').is_file()]
+        if pending:
+            notes.append(f'{len(pending)} of {len(named)} runs have not started: {", ".join(pending)}.')
+    for run in runs:
+        if run['state'] == 'failed':
+            notes.append(f'{run["run"]} failed: {run["lines"][-1] if run["lines"] else "no message"}')
+        run['config_link'] = os.path.relpath(run['folder'] / 'config.py', out)
+    links = {r['run']: r['config_link'] for r in runs}
+    configs = {r['run']: (r['folder'] / 'config.py').read_text(encoding='utf-8') if (r['folder'] / 'config.py').is_file() else '' for r in runs}
+    sections = sections_of(runs, profile, metric)
+    rows = [r for s in sections for r in s['rows']]
+    paths = {kind: str(out / f'leaderboard.{kind}') for kind in ('md', 'csv', 'json', 'html')}
+    write_text(paths['md'], markdown(title, sections, notes, metric))
+    write_text(paths['csv'], frame(rows, metric).to_csv(index=False))
+    write_json(paths['json'], _plain(dict(format=FORMAT, title=title, metric=metric, command=suite.get('command'), rows=rows, profile=profile, notes=notes)))
+    environment = Environment(loader=PackageLoader('vkd', 'templates'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(number=number, human=human)
+    page = environment.get_template('leaderboard.html').render(
+        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
+    write_text(paths['html'], page)
+    return paths
+
+
+def _plain(value):
+    """json without NaN or paths."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
