@@ -2,6 +2,7 @@
 import importlib.util
 import os
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def load_weights(name, unsafe=False):
         with torch.serialization.safe_globals(_PLAIN):
             content = torch.load(path, map_location='cpu', weights_only=not unsafe)
     except pickle.UnpicklingError as error:
-        raise UserError(f'Checkpoint {name!r} is not a file of plain weights ({str(error).splitlines()[0][:160]}); convert it where you trust it with '
+        raise UserError(f'Checkpoint {name!r} is not a file of plain weights ({_culprit(error)}); convert it where you trust it with '
                         "torch.save({'state_dict': model.state_dict()}, path), or write unsafe_pickle=True.") from error
     except (RuntimeError, EOFError, ValueError) as error:
         raise UserError(f'Checkpoint {name!r} cannot be read ({str(error).splitlines()[0][:160]}); the file is probably cut off or no checkpoint: fetch it again.') from error
@@ -62,6 +63,12 @@ def load_weights(name, unsafe=False):
     if not state:
         raise UserError(f"Checkpoint {name!r} holds no tensors under 'state_dict', 'model' or the top level; give a checkpoint of weights.")
     return state
+
+
+def _culprit(error):
+    """What torch refused, out of its long message."""
+    found = re.search(r'GLOBAL (\S+)', str(error))
+    return f'it holds {found[1]}' if found else 'it is no archive of tensors'
 
 
 def load_into(model, name, role='model', strict=True, prefix=None, unsafe=False):

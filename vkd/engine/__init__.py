@@ -1,6 +1,6 @@
 from .amp import CPUAmpOptimWrapper
-from .hooks import ChannelsLast, RandomState, StopOnNonFinite
+from .hooks import ChannelsLast, PlainState, RandomState, StopOnNonFinite
 from .launch import build_runner, init_distributed, last_checkpoint, rank, use_amp
 from .storage import WholeFileBackend
 
-__all__ = ['CPUAmpOptimWrapper', 'ChannelsLast', 'RandomState', 'StopOnNonFinite', 'WholeFileBackend', 'build_runner', 'init_distributed', 'last_checkpoint', 'rank', 'use_amp']
+__all__ = ['CPUAmpOptimWrapper', 'ChannelsLast', 'PlainState', 'RandomState', 'StopOnNonFinite', 'WholeFileBackend', 'build_runner', 'init_distributed', 'last_checkpoint', 'rank', 'use_amp']

@@ -51,6 +51,25 @@ class RandomState(Hook):
 
 
 @HOOKS.register_module()
+class PlainState(Hook):
+    """Leaves functions out of the schedulers' states, so that a checkpoint is plain data that loads with ``weights_only=True``.
+
+    mmengine's OneCycleLR keeps a bound method there, and with it the pickled optimizer. A loaded scheduler has the method already.
+    ``build_runner`` adds this hook to every run.
+    """
+
+    priority = 'VERY_LOW'
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        def plain(states):
+            if isinstance(states, dict) and all(isinstance(v, list) for v in states.values()):  # several optimizers
+                return {k: plain(v) for k, v in states.items()}
+            return [{k: v for k, v in state.items() if not callable(v)} for state in states]
+        if checkpoint.get('param_schedulers'):
+            checkpoint['param_schedulers'] = plain(checkpoint['param_schedulers'])
+
+
+@HOOKS.register_module()
 class StopOnNonFinite(Hook):
     """Ends a run at its first nan or infinite loss, before a checkpoint of it is written. Raises UserError.
 

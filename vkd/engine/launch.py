@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 
 from ..checkpoint import load_weights
 from ..errors import UserError
+from .hooks import PlainState
 
 
 def init_distributed(cfg, launcher):
@@ -68,4 +69,6 @@ def build_runner(cfg, work_dir=None, resume=False, launcher='none'):
     if cfg.get('load_from'):
         load_weights(cfg.load_from)  # refuses what is not plain data, before mmengine unpickles it
     kind = RUNNERS.get(cfg.runner_type) if 'runner_type' in cfg else Runner
-    return kind.from_cfg(cfg)
+    runner = kind.from_cfg(cfg)
+    runner.register_hook(PlainState())
+    return runner

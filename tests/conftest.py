@@ -1,0 +1,17 @@
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path, monkeypatch):
+    """One thread (the networks are tiny), no variables of the caller's own, mmengine's singletons fresh."""
+    torch.set_num_threads(1)
+    for name in ('VKD_DATA_ROOT', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
+        monkeypatch.delenv(name, raising=False)
+    from mmengine.visualization import Visualizer
+    Visualizer._instance_dict.clear()

@@ -1,0 +1,196 @@
+"""The contracts of a Distiller, over every registered method: one that is added later is covered by being registered."""
+import multiprocessing
+
+import pytest
+import torch
+from mmengine.hooks import Hook
+from mmengine.optim import OptimWrapper
+from mmengine.registry import DefaultScope
+from tiny import batch, build, config, distiller, losses, method, segmentor, total
+
+from vkd import METHODS, UserError
+from vkd.distiller import build_model
+from vkd.engine import build_runner
+
+each_method = pytest.mark.parametrize('name', sorted(METHODS.module_dict))
+
+
+@each_method
+def test_1_state_holds_the_student_and_no_frozen_teacher(name):
+    model = build(distiller(method(name)))
+    state = model.state_dict()
+    assert {k.split('.')[0] for k in state} <= {'student', 'methods'} and any(k.startswith('student.') for k in state)
+    teacher = {id(p) for p in model.teachers['teacher'].parameters()}
+    assert not teacher & {id(p) for p in model.parameters()}
+    other = build(distiller(method(name)), seed=1)
+    other.load_state_dict(state, strict=True)
+    plain = build(segmentor(8), seed=2)
+    plain.load_state_dict({k.removeprefix('student.'): v for k, v in state.items() if k.startswith('student.')}, strict=True)
+    image = torch.randn(1, 3, 32, 64)
+    with torch.no_grad():
+        assert torch.equal(plain.eval()(image), model.eval()(image)) and torch.equal(other.eval()(image), model(image))
+
+
+def test_2_without_methods_it_is_the_student():
+    plain, wrapped = build(segmentor(8, dropout=0.3)), build(distiller(student=segmentor(8, dropout=0.3)))
+    assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), wrapped.student.state_dict().values()))
+    found = []
+    for model in (plain, wrapped):
+        torch.manual_seed(3)
+        own = losses(model, batch())
+        model.parse_losses(own)[0].backward()
+        found.append((own, [p.grad for p in (model if model is plain else model.student).parameters()]))
+    (a, grads_a), (b, grads_b) = found
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    assert all(torch.equal(x, y) for x, y in zip(grads_a, grads_b))
+
+
+@each_method
+def test_2_a_method_leaves_the_initial_student_and_its_own_loss_alone(name):
+    plain, wrapped = build(segmentor(8)), build(distiller(method(name)))
+    assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), wrapped.student.state_dict().values()))
+    a, b = losses(plain, batch()), losses(wrapped, batch())
+    assert all(torch.equal(a[k], b[k]) for k in a) and len(b) > len(a)
+
+
+@each_method
+def test_3_a_frozen_teacher_is_deterministic_and_unchanged(name):
+    model = build(distiller(method(name), teacher=segmentor(16, dropout=0.5)))
+    teacher = model.teachers['teacher']
+    before = {k: v.clone() for k, v in teacher.state_dict().items()}
+    wrapper = OptimWrapper(torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2))
+    for i in range(10):
+        model.train_step(batch(seed=i), wrapper)
+    assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
+    assert all(p.grad is None for p in teacher.parameters()) and not any(m.training for m in teacher.modules())
+    image = torch.randn(2, 3, 32, 64)
+    role = model._roles[0]
+    first, second = (model._teach(role, image, None)[1] for _ in range(2))
+    assert first and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_4_a_teacher_is_matched_wholly_or_refused(tmp_path):
+    teacher = build(segmentor(16), seed=5)
+    path = tmp_path / 'teacher.pth'
+    torch.save(dict(state_dict=teacher.state_dict()), path)
+    model = build(distiller(teacher=dict(model=segmentor(16), checkpoint=str(path))))
+    assert model._roles[0].report['share'] == 1 and all(torch.equal(a, b) for a, b in zip(model.teachers['teacher'].state_dict().values(), teacher.state_dict().values()))
+    state = teacher.state_dict()
+    kept = dict(list(state.items())[:round(0.6 * len(state))])
+    torch.save(dict(state_dict=kept), path)
+    with pytest.raises(UserError, match=rf"{len(kept)} of {len(state)} tensors \(60%\).*strict=False") as error:
+        build(distiller(teacher=dict(model=segmentor(16), checkpoint=str(path))))
+    assert '\n' not in str(error.value)
+    loose = build(distiller(teacher=dict(model=segmentor(16), checkpoint=str(path), strict=False)))
+    assert loose._roles[0].report['matched'] == len(kept)
+
+
+@each_method
+def test_5_every_parameter_gets_a_gradient(name):
+    model = build(distiller(method(name)))
+    total(model, batch()).backward()
+    without = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
+    declared = {f'methods.0.{n}' for n in getattr(model.methods[0], 'without_gradient', ())}
+    assert without == declared
+
+
+@each_method
+def test_6_bf16_channels_last_and_activation_checkpointing(name):
+    def loss_and_gradient(model, context=torch.autocast('cpu', enabled=False)):
+        torch.manual_seed(7)
+        with context:
+            loss = total(model, batch())
+        loss.backward()
+        return loss.item(), torch.cat([p.grad.flatten().float() for p in model.student.parameters()])
+    loss, gradient = loss_and_gradient(build(distiller(method(name))))
+    assert loss == loss and gradient.norm() > 0
+    for other in (build(distiller(method(name))).to(memory_format=torch.channels_last), build(distiller(method(name), student=segmentor(8, checkpointing=True)))):
+        own, grad = loss_and_gradient(other)
+        assert own == pytest.approx(loss, rel=1e-4)
+        torch.testing.assert_close(grad, gradient, rtol=1e-2, atol=1e-3 * gradient.abs().max().item())
+    half, grad = loss_and_gradient(build(distiller(method(name))), torch.autocast('cpu', torch.bfloat16))
+    assert half == pytest.approx(loss, rel=0.05) and torch.nn.functional.cosine_similarity(grad, gradient, dim=0) > 0.9
+
+
+def _one_of_two(rank, path, names, out):
+    import torch.distributed as dist
+    from mmengine.model import MMDistributedDataParallel
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', init_method=f'file://{path}', rank=rank, world_size=2)
+    found = {}
+    for name in names:
+        model = build(distiller(method(name), student=segmentor(8, norm='GN')))
+        wrapped = MMDistributedDataParallel(model, device_ids=None)
+        wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
+        torch.manual_seed(7)
+        loss = wrapped.train_step(batch(), wrapper)['loss'].item()
+        found[name] = loss, torch.cat([p.detach().flatten() for p in model.parameters()]).double().sum().item()
+    out.put((rank, found))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def test_6_two_processes_give_the_loss_of_one(tmp_path):
+    names = sorted(METHODS.module_dict)
+    context = multiprocessing.get_context('spawn')
+    out = context.Queue()
+    processes = [context.Process(target=_one_of_two, args=(r, tmp_path / 'meet', names, out)) for r in range(2)]
+    for process in processes:
+        process.start()
+    found = dict(out.get(timeout=240) for _ in processes)
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    for name in names:
+        model = build(distiller(method(name), student=segmentor(8, norm='GN')))
+        wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
+        torch.manual_seed(7)
+        loss = model.train_step(batch(), wrapper)['loss'].item()
+        weights = torch.cat([p.detach().flatten() for p in model.parameters()]).double().sum().item()
+        for rank in range(2):
+            assert found[rank][name] == pytest.approx((loss, weights), rel=1e-5), name
+
+
+class Power(Hook):
+    """The plug is pulled after iteration ``at``."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.at:
+            raise InterruptedError
+
+
+@each_method
+def test_7_killed_and_resumed_it_ends_in_the_same_weights(name, tmp_path):
+    def cfg(folder):
+        return config(distiller(method(name), student=segmentor(8, dropout=0.2)), tmp_path / folder)
+    whole = build_runner(cfg('whole'))
+    whole.train()
+    cut = build_runner(cfg('cut'))
+    cut.register_hook(Power(5))
+    with pytest.raises(InterruptedError):
+        cut.train()
+    torch.rand(11)  # another process has another stream
+    again = build_runner(cfg('cut'), tmp_path / 'cut', resume=True)
+    again.train()
+    assert again.iter == whole.iter == 6
+    a, b = whole.model.state_dict(), again.model.state_dict()
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    assert whole.val_loop.evaluator.metrics[0].report == again.val_loop.evaluator.metrics[0].report
+
+
+def test_the_task_may_be_left_out():
+    """task_weight=0: representation learning only; the student's head neither runs nor gets a gradient."""
+    model = build(distiller(dict(type='FeatureKD', student='backbone[3]', teacher='backbone[3]'), task_weight=0))
+    own = losses(model, batch())
+    assert list(own) == ['loss_mse']
+    model.parse_losses(own)[0].backward()
+    assert all(p.grad is None for p in model.student.decode_head.parameters()) and model.student.backbone.layers[0][0].projection.weight.grad.norm() > 0
+
+
+def test_scope_of_a_module(tmp_path):
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        student = build_model(segmentor(8))
+        assert build_model(student) is student

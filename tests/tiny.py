@@ -1,0 +1,77 @@
+"""Networks, batches and configs that train in a blink, shared by the tests."""
+import inspect
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+from vkd import METHODS
+
+ROOT = Path(__file__).parent.parent
+CLASSES = 9
+
+
+def segmentor(width=8, classes=CLASSES, dropout=0., norm='BN', checkpointing=False):
+    return dict(type='mmseg.EncoderDecoder', data_preprocessor=dict(type='mmseg.SegDataPreProcessor', mean=[127.5] * 3, std=[64.] * 3, bgr_to_rgb=True, size_divisor=32),
+                backbone=dict(type='mmseg.MixVisionTransformer', embed_dims=width, num_layers=[1] * 4, num_heads=[1] * 4, drop_rate=dropout, drop_path_rate=dropout, with_cp=checkpointing),
+                decode_head=dict(type='mmseg.SegformerHead', in_channels=[width] * 4, in_index=[0, 1, 2, 3], channels=8, num_classes=classes, dropout_ratio=dropout,
+                                 norm_cfg=dict(type=norm, **(dict(num_groups=2) if norm == 'GN' else {})), align_corners=False),
+                test_cfg=dict(mode='whole'))
+
+
+def method(name):
+    """A config of a registered method: its defaults, and the deepest stage for taps that have none."""
+    needed = {k: 'backbone[3]' for k, p in inspect.signature(METHODS.get(name)).parameters.items() if k in ('student', 'teacher') and p.default is p.empty}
+    return dict(type=name, **needed)
+
+
+def distiller(*methods, student=None, teacher=None, **more):
+    return dict(type='vkd.Distiller', student=student or segmentor(8), teacher=teacher or segmentor(16), methods=list(methods), **more)
+
+
+def batch(n=2, size=(32, 64), classes=CLASSES, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    samples = [SegDataSample(metainfo=dict(ori_shape=size, img_shape=size, pad_shape=size), gt_sem_seg=PixelData(data=torch.randint(classes, (1, *size), generator=random))) for _ in range(n)]
+    return dict(inputs=[torch.randint(256, (3, *size), generator=random, dtype=torch.uint8) for _ in range(n)], data_samples=samples)
+
+
+def build(cfg, seed=0):
+    from mmengine.registry import DefaultScope
+
+    from vkd.distiller import build_model
+    torch.manual_seed(seed)
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = build_model(cfg)
+        model.init_weights()
+    return model.train()
+
+
+def losses(model, data):
+    return model(**model.data_preprocessor(data, True), mode='loss')
+
+
+def total(model, data):
+    return model.parse_losses(losses(model, data))[0]
+
+
+def config(model, folder, iters=6, interval=3, **more):
+    """A config over drawn scenes of 32x48, validated in the middle and tested at the end."""
+    def loader(split, length, size, **sampler):
+        steps = [dict(type='vkd.DrawScene'), *([dict(type='RandomFlip', prob=0.5)] if split == 'train' else []), dict(type='PackSegInputs')]
+        return dict(batch_size=size, num_workers=0, sampler=sampler, dataset=dict(type='vkd.DemoDataset', split=split, length=length, size=(32, 48), pipeline=steps))
+    cfg = Config.fromfile(ROOT / 'configs/_base_/runtime.py')
+    cfg.merge_from_dict(dict(
+        model=model, work_dir=str(folder), train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_interval=interval),
+        optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)), param_scheduler=[dict(type='OneCycleLR', eta_max=1e-3, total_steps=iters, by_epoch=False)],
+        train_dataloader=loader('train', 8, 2, type='InfiniteSampler', shuffle=True), val_dataloader=loader('val', 3, 2, type='DefaultSampler', shuffle=False, round_up=False),
+        test_dataloader=loader('test', 3, 2, type='DefaultSampler', shuffle=False, round_up=False), val_evaluator=dict(type='vkd.SegMetric'), test_evaluator=dict(type='vkd.SegMetric')))
+    cfg.default_hooks.checkpoint.interval = interval
+    cfg.default_hooks.logger.interval = 1
+    cfg.log_level = 'ERROR'
+    cfg.merge_from_dict(more)
+    path = Path(folder).parent / f'{Path(folder).name}.py'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cfg.dump(path)
+    return Config.fromfile(path)
