@@ -10,44 +10,64 @@ from ..errors import UserError
 from ..registry import HOOKS
 
 
+def random_state():
+    """The random streams of torch, numpy and Python as plain data."""
+    name, keys, *rest = np.random.get_state()
+    kind, numbers, gauss = random.getstate()
+    return dict(torch=torch.get_rng_state(), cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+                numpy=[name, torch.from_numpy(keys.astype(np.int64)), *rest], python=[kind, list(numbers), gauss])
+
+
+def set_random_state(state, parts=('torch', 'numpy', 'python')):
+    """Sets the streams that ``random_state`` gave."""
+    if 'numpy' in parts:
+        name, keys, *rest = state['numpy']
+        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    if 'python' in parts:
+        kind, numbers, gauss = state['python']
+        random.setstate((kind, tuple(numbers), gauss))
+    if 'torch' in parts:
+        torch.set_rng_state(state['torch'].cpu())
+        if state['cuda'] and len(state['cuda']) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([s.cpu() for s in state['cuda']])
+
+
 @HOOKS.register_module()
 class RandomState(Hook):
     """Keeps the random streams of torch, numpy and Python in the checkpoint, so that a resumed run equals an uninterrupted one.
 
-    Exact with ``num_workers=0``; worker processes have streams of their own, which a resume starts anew. In a distributed run each process
-    draws its own stream, and only the first one's is kept: there a resume repeats the data order, not the dropout masks of the others.
+    Validation, which a resumed run does not repeat, leaves the streams as they were. Exact with ``num_workers=0``; worker processes have
+    streams of their own, which a resume starts anew. In a distributed run each process draws its own stream, and only the first one's is
+    kept: there a resume repeats the data order, not the dropout masks of the others.
     """
 
     priority = 'VERY_LOW'
 
     def __init__(self):
-        self.state = None
+        self.state = self.before = None
 
     def before_save_checkpoint(self, runner, checkpoint):
-        name, keys, *rest = np.random.get_state()
-        kind, numbers, gauss = random.getstate()
-        checkpoint['random_state'] = dict(torch=torch.get_rng_state(), cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-                                          numpy=[name, torch.from_numpy(keys.astype(np.int64)), *rest], python=[kind, list(numbers), gauss])
+        checkpoint['random_state'] = random_state()
 
     def after_load_checkpoint(self, runner, checkpoint):
         if runner._resume:
             self.state = checkpoint.get('random_state')
 
     def before_train_epoch(self, runner):
-        if self.state is None:
-            return
-        name, keys, *rest = self.state['numpy']
-        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-        kind, numbers, gauss = self.state['python']
-        random.setstate((kind, tuple(numbers), gauss))
+        if self.state is not None:
+            set_random_state(self.state, ('numpy', 'python'))
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         # torch's comes later: a new data loader iterator draws a number from its stream
         if self.state is not None:
-            torch.set_rng_state(self.state['torch'].cpu())
-            if self.state['cuda'] and len(self.state['cuda']) == torch.cuda.device_count():
-                torch.cuda.set_rng_state_all([s.cpu() for s in self.state['cuda']])
+            set_random_state(self.state, ('torch',))
             self.state = None
+
+    def before_val(self, runner):
+        self.before = random_state()
+
+    def after_val(self, runner):
+        set_random_state(self.before)
 
 
 @HOOKS.register_module()
