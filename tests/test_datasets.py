@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+from mmseg.registry import DATASETS
+from PIL import Image
+
+from vkd import UserError
+from vkd.datasets import CamVidDataset, DemoDataset
+from vkd.datasets.demo import CLASSES, draw_scene
+
+PIPELINE = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='Resize', scale=(32, 24)), dict(type='PackSegInputs')]
+
+
+@pytest.fixture
+def root(tmp_path):
+    random = np.random.default_rng(0)
+    for i in range(3):
+        for folder, shape, high in (('images', (36, 48, 3), 256), ('labels', (36, 48), 12)):
+            (tmp_path / folder / 'train').mkdir(parents=True, exist_ok=True)
+            Image.fromarray(random.integers(0, high, shape, dtype=np.uint8)).save(tmp_path / folder / 'train' / f'{"ab"[i % 2]}_{i}.png')
+    return tmp_path
+
+
+def test_camvid(root):
+    data = CamVidDataset(data_root=str(root), pipeline=PIPELINE)
+    stored = np.array(Image.open(root / 'labels/train/a_0.png'))
+    item = data[0]
+    assert len(data) == 3 and item['inputs'].shape == (3, 24, 32) and len(data.metainfo['classes']) == 11
+    loaded = CamVidDataset(data_root=str(root), pipeline=PIPELINE[:2])[0]['gt_seg_map']
+    assert np.array_equal(loaded, np.where(stored == 11, 255, stored)) and (stored == 11).any()
+    assert len(CamVidDataset(data_root=str(root), sequences=['b_'], pipeline=PIPELINE)) == 1
+    assert DATASETS.build(dict(type='vkd.CamVidDataset', data_root=str(root), pipeline=PIPELINE))[0]['inputs'].shape == (3, 24, 32)
+
+
+def missing_root(root):
+    return str(root / 'nowhere'), 'nowhere', 'VKD_DATA_ROOT'
+
+
+def empty(root):
+    for file in (root / 'images/train').iterdir():
+        file.unlink()
+    return str(root), 'images/train', 'no .jpg or .png'
+
+
+def no_label(root):
+    (root / 'labels/train/b_1.png').unlink()
+    return str(root), 'b_1.png', 'no label'
+
+
+def class_out_of_range(root):
+    Image.fromarray(np.full((36, 48), 17, np.uint8)).save(root / 'labels/train/a_0.png')
+    return str(root), 'a_0.png', 'class 17'
+
+
+def other_size(root):
+    Image.fromarray(np.zeros((36, 40), np.uint8)).save(root / 'labels/train/a_0.png')
+    return str(root), 'a_0.png', '40x36'
+
+
+def unreadable_image(root):
+    (root / 'images/train/a_0.png').write_bytes(b'no image')
+    return str(root), 'a_0.png', 'cannot be read'
+
+
+def unreadable_label(root):
+    (root / 'labels/train/a_0.png').write_bytes(b'no image')
+    return str(root), 'a_0.png', 'cannot be read'
+
+
+@pytest.mark.parametrize('mistake', [missing_root, empty, no_label, class_out_of_range, other_size, unreadable_image, unreadable_label])
+def test_bad_input_names_the_file(root, mistake):
+    where, file, told = mistake(root)
+    with pytest.raises(UserError) as error:
+        CamVidDataset(data_root=where, pipeline=PIPELINE)[0]
+    assert file in str(error.value) and told in str(error.value) and '\n' not in str(error.value)
+
+
+def test_the_root_by_environment(root, monkeypatch, tmp_path):
+    monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path.parent))
+    assert len(CamVidDataset(data_root=f'data/{tmp_path.name}', pipeline=PIPELINE)) == 3
+
+
+def test_the_real_camvid(camvid):
+    sizes = {split: CamVidDataset(data_root=camvid, split=split, pipeline=PIPELINE) for split in ('train', 'val', 'test')}
+    assert [len(d) for d in sizes.values()] == [367, 101, 233]
+    loaded = CamVidDataset(data_root=camvid, split='test', sequences=['0001TP'], pipeline=PIPELINE[:2])
+    assert len(loaded) == 62 and loaded[0]['img'].shape == (360, 480, 3) and set(np.unique(loaded[0]['gt_seg_map'])) <= {*range(11), 255}
+
+
+def test_scenes():
+    image, label = draw_scene((0, 0, 0))
+    again = draw_scene.__wrapped__((0, 0, 0))
+    assert image.shape == (64, 96, 3) and label.shape == (64, 96) and image.dtype == label.dtype == np.uint8
+    assert np.array_equal(image, again[0]) and np.array_equal(label, again[1])
+    assert not np.array_equal(image, draw_scene((1, 0, 0))[0]) and draw_scene((0, 0, 1), 48, 48)[0].shape == (48, 48, 3)
+    share = np.mean([[(draw_scene((0, 0, i))[1] == k).mean() for k in range(9)] for i in range(60)], axis=0)
+    assert share.sum() == pytest.approx(1) and (share > 0).all() and share[CLASSES.index('sign')] < 0.01 and share[CLASSES.index('road')] > 0.15
+
+
+def test_demo_splits_share_no_scene():
+    data = [DemoDataset(split=s, length=4, pipeline=[dict(type='vkd.DrawScene'), dict(type='PackSegInputs')]) for s in ('train', 'val', 'test')]
+    images = [d[i]['inputs'].numpy().tobytes() for d in data for i in range(4)]
+    assert len(set(images)) == 12 and data[0][0]['data_samples'].gt_sem_seg.data.shape == (1, 64, 96)
+    before = data[0][1]['inputs'].clone()
+    data[0][1]['inputs'].zero_()
+    assert data[0][1]['inputs'].equal(before)  # what a pipeline does to an item stays in it

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.evaluation.metrics import IoUMetric
+from mmseg.structures import SegDataSample
+
+from vkd import UserError
+from vkd.evaluation import SegMetric
+from vkd.evaluation.segmentation import confusion_counts, seg_scores
+
+CLASSES = tuple('abcdef')
+
+
+def sample(pred, label):
+    return SegDataSample(pred_sem_seg=PixelData(data=pred[None]), gt_sem_seg=PixelData(data=label[None]), metainfo=dict(img_path='x.png')).to_dict()
+
+
+def pairs(n=5, k=6, shape=(37, 53), seed=0, labels=None):
+    random = torch.Generator().manual_seed(seed)
+    out = []
+    for i in range(n):
+        label = torch.randint(k, shape, generator=random) if labels is None else labels[i]
+        pred = torch.where(torch.rand(label.shape, generator=random) < 0.6, label.clamp(max=k - 1), torch.randint(k, label.shape, generator=random))
+        out.append((pred, torch.where(torch.rand(label.shape, generator=random) < 0.1, 255, label)))
+    return out
+
+
+def both(items, classes):
+    ours, theirs = SegMetric(), IoUMetric()
+    for metric in (ours, theirs):
+        metric.dataset_meta = dict(classes=classes)
+        for pred, label in items:
+            metric.process({}, [sample(pred, label)])
+    return ours.evaluate(len(items)), theirs.evaluate(len(items)), ours
+
+
+def test_counts_by_hand():
+    pred, label = torch.tensor([[0, 1, 1], [2, 2, 0]]), torch.tensor([[0, 1, 0], [2, 255, 1]])
+    counts = confusion_counts(pred, label, 3)
+    assert counts.tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
+    scores = seg_scores(counts)
+    assert scores['IoU'].tolist() == pytest.approx([100 / 3, 100 / 3, 100]) and scores['aAcc'] == pytest.approx(60) and scores['mAcc'] == pytest.approx(200 / 3)
+
+
+def test_mmsegs_numbers_exactly():
+    ours, theirs, metric = both(pairs(), CLASSES)
+    assert {k: ours[k] for k in ('aAcc', 'mIoU', 'mAcc')} == {k: float(theirs[k]) for k in ('aAcc', 'mIoU', 'mAcc')}
+    assert metric.report['images'] == 5 and len(metric.report['IoU']) == 6 and round(metric.report['mIoU'], 2) == ours['mIoU']
+    assert [ours[f'IoU.{c}'] for c in CLASSES] == [round(x, 2) for x in metric.report['IoU']]
+
+
+def test_a_class_that_never_occurs():
+    ours, theirs, metric = both([(p.clamp(max=4), torch.where(l == 5, 255, l)) for p, l in pairs()], CLASSES)
+    assert ours['mIoU'] == float(theirs['mIoU']) and metric.report['IoU'][5] is None
+
+
+def test_real_labels(camvid):
+    from vkd.datasets import CamVidDataset
+    data = CamVidDataset(data_root=camvid, split='val', pipeline=[dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel')])
+    labels = [torch.from_numpy(data[i]['gt_seg_map'].astype(np.int64)) for i in range(0, 100, 25)]
+    ours, theirs, _ = both(pairs(4, 11, labels=labels), data.metainfo['classes'])
+    assert {k: ours[k] for k in ('aAcc', 'mIoU', 'mAcc')} == {k: float(theirs[k]) for k in ('aAcc', 'mIoU', 'mAcc')}
+
+
+def test_bad_input():
+    metric = SegMetric()
+    metric.dataset_meta = dict(classes=CLASSES)
+    with pytest.raises(UserError, match='class 7, but there are 6'):
+        metric.process({}, [sample(torch.zeros(2, 2, dtype=torch.long), torch.full((2, 2), 7))])
+    with pytest.raises(UserError, match='differ in size'):
+        metric.process({}, [sample(torch.zeros(2, 2, dtype=torch.long), torch.zeros(2, 3, dtype=torch.long))])
+    metric.process({}, [sample(torch.zeros(2, 2, dtype=torch.long), torch.zeros(2, 2, dtype=torch.long))])
+    with pytest.raises(UserError, match='saw 1 images of a set of 2'):
+        metric.evaluate(2)
+
+
+def test_the_whole_list_of_counts_survives_uint8_labels():
+    pred, label = torch.tensor([[10, 3]]), torch.tensor([[10, 255]], dtype=torch.uint8)
+    assert confusion_counts(pred, label, 11).sum() == 1 and confusion_counts(pred, label, 11)[10, 10] == 1

@@ -1,0 +1,117 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from tiny import batch, build, distiller, losses, method, segmentor
+
+from vkd import METHODS, UserError
+from vkd.align import align_size, channel_adapter, map_to_tokens, tokens_to_map
+from vkd.methods.at import at_loss, attention_map
+from vkd.methods.cwd import cwd_loss
+from vkd.methods.dist import dist_loss
+from vkd.methods.feature import cosine_loss, mse_loss, standardize
+from vkd.methods.kl import kl_loss
+from vkd.methods.mgd import MGD, mgd_loss
+
+HALF = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)  # KL((3/4, 1/4) || (1/2, 1/2)) = 0.1308
+
+
+def maps(*shape, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    return torch.randn(*shape, generator=random, requires_grad=True), torch.randn(*shape, generator=random)
+
+
+def test_kl_by_hand_and_against_torch_distributions():
+    student, teacher = torch.zeros(1, 2, 1, 1), torch.tensor([math.log(3.), 0.]).view(1, 2, 1, 1)
+    assert kl_loss(student, teacher).item() == pytest.approx(HALF) == pytest.approx(0.130812, abs=1e-6)
+    assert kl_loss(student, 2 * teacher, tau=2.).item() == pytest.approx(4 * HALF)
+    s, t = maps(2, 5, 3, 4)
+    from torch.distributions import Categorical, kl_divergence
+    wanted = kl_divergence(Categorical(logits=t.permute(0, 2, 3, 1) / 3), Categorical(logits=s.permute(0, 2, 3, 1) / 3)).mean() * 9
+    torch.testing.assert_close(kl_loss(s, t, 3.), wanted)
+
+
+def test_cwd_by_hand_and_against_torch_distributions():
+    student, teacher = torch.zeros(1, 1, 1, 2), torch.tensor([4 * math.log(3.), 0.]).view(1, 1, 1, 2)
+    assert cwd_loss(student, teacher, tau=4.).item() == pytest.approx(16 * HALF)
+    s, t = maps(2, 5, 3, 4)
+    from torch.distributions import Categorical, kl_divergence
+    per_channel = kl_divergence(Categorical(logits=t.flatten(2) / 2), Categorical(logits=s.flatten(2) / 2))  # [B, C]
+    torch.testing.assert_close(cwd_loss(s, t, 2.), 4 * per_channel.sum(1).mean() / 5)
+
+
+def test_at_by_hand():
+    student, teacher = torch.tensor([3., 4.]).view(1, 1, 1, 2), torch.ones(1, 3, 1, 2)
+    torch.testing.assert_close(attention_map(student), torch.tensor([[9., 16.]]) / math.sqrt(337))
+    wanted = (9 / math.sqrt(337) - math.sqrt(0.5)) ** 2 + (16 / math.sqrt(337) - math.sqrt(0.5)) ** 2
+    assert at_loss(student, teacher).item() == pytest.approx(wanted) == pytest.approx(0.07407, abs=1e-4)
+    assert at_loss(5 * student, student).item() == pytest.approx(0, abs=1e-12)
+
+
+def test_dist_against_numpy():
+    s, t = maps(2, 4, 3, 5)
+    a, b = (x.detach().softmax(1).permute(0, 2, 3, 1).reshape(-1, 4).double().numpy() for x in (s, t))
+    inter = np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(a, b)])
+    intra = np.mean([np.corrcoef(a[:, k], b[:, k])[0, 1] for k in range(4)])
+    assert dist_loss(s, t, beta=2., gamma=3.).item() == pytest.approx(2 * (1 - inter) + 3 * (1 - intra), abs=1e-5)
+    assert dist_loss(t, t).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_feature_losses_by_hand():
+    a, b = torch.tensor([1., 0.]).view(1, 2, 1, 1), torch.tensor([0., 2.]).view(1, 2, 1, 1)
+    assert mse_loss(a, b).item() == pytest.approx(2.5) and cosine_loss(a, b).item() == pytest.approx(1) and cosine_loss(a, 3 * a).item() == pytest.approx(0)
+    assert mgd_loss(torch.ones(2, 3, 2, 2), torch.zeros(2, 3, 2, 2)).item() == 12  # 24 squares over a batch of 2
+    x = standardize(7 + 3 * torch.randn(4, 2, 8, 8))
+    torch.testing.assert_close(x.mean((0, 2, 3)), torch.zeros(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(x.var((0, 2, 3), unbiased=False), torch.ones(2), atol=1e-4, rtol=0)
+
+
+def test_mgd_masks_places_of_all_channels():
+    one = MGD('a', 'b', mask_ratio=0.75, loss_weight=1.)
+    one.setup({'a': (2, 3, 8, 8)}, {'b': (2, 3, 8, 8)})
+    seen = []
+    one.generator.register_forward_pre_hook(lambda m, x: seen.append(x[0]))
+    one(dict(a=torch.ones(2, 3, 64, 64)), dict(b=torch.ones(2, 3, 64, 64)), {})
+    assert seen[0].mean().item() == pytest.approx(0.25, abs=0.02) and torch.equal(seen[0][:, 0], seen[0][:, 2])
+
+
+@pytest.mark.parametrize('loss', [kl_loss, cwd_loss, at_loss, dist_loss, mse_loss, cosine_loss, mgd_loss])
+def test_gradients_reach_the_student_only_and_bf16_is_taken(loss):
+    s, t = maps(2, 4, 3, 5)
+    t.requires_grad_()
+    loss(s, t).backward()
+    assert t.grad is None and s.grad.abs().sum() > 0
+    assert loss(s.detach().bfloat16(), t.detach().bfloat16()).item() == pytest.approx(loss(s, t).item(), rel=0.05)
+    if loss is not mgd_loss:
+        torch.autograd.gradcheck(lambda x: loss(x, t.detach()[:1, :, :2, :2]).double(), s.detach()[:1, :, :2, :2].requires_grad_(), eps=1e-2, atol=2e-2, rtol=5e-2)
+
+
+@pytest.mark.parametrize('name', sorted(METHODS.module_dict))
+@pytest.mark.parametrize('align', ['student', 'teacher'])
+def test_grids_and_channels_that_differ_are_aligned(name, align):
+    teacher = segmentor(24)
+    teacher['backbone']['strides'] = [2, 2, 2, 2]  # twice the student's grid
+    options = dict(method(name), align=align) if 'align' in METHODS.get(name).__init__.__code__.co_varnames else method(name)
+    model = build(distiller(options, teacher=teacher))
+    own = losses(model, batch())
+    assert all(torch.isfinite(v).all() for k, v in own.items() if 'loss' in k)
+
+
+def test_align():
+    tokens = torch.arange(12.).view(1, 6, 2)
+    grid = tokens_to_map(tokens, (2, 3))
+    assert grid.shape == (1, 2, 2, 3) and grid[0, 1].tolist() == [[1, 3, 5], [7, 9, 11]] and torch.equal(map_to_tokens(grid), tokens)
+    with pytest.raises(ValueError, match='6 tokens'):
+        tokens_to_map(tokens)
+    s, t = align_size(torch.zeros(1, 2, 2, 2), torch.tensor([[0., 1.], [2., 3.]]).view(1, 1, 2, 2).repeat_interleave(2, 2).repeat_interleave(2, 3))
+    assert s.shape[-2:] == (2, 2) and t.flatten().tolist() == [0, 1, 2, 3]
+    assert align_size(torch.zeros(1, 2, 2, 2), torch.zeros(1, 1, 4, 4), 'teacher')[0].shape == (1, 2, 4, 4)
+    assert isinstance(channel_adapter(3, 3), torch.nn.Identity) and channel_adapter(3, 3, always=True).weight.shape == (3, 3, 1, 1)
+
+
+@pytest.mark.parametrize('cfg, told', [(dict(type='FeatureKD', student='backbone[3]', teacher='backbone[3]', loss='mze'), "'mse'"),
+                                       (dict(type='AT', student=['backbone[1]'], teacher=['backbone[1]', 'backbone[2]']), 'give pairs')])
+def test_wrong_options(cfg, told):
+    with pytest.raises(UserError, match=told):
+        build(distiller(cfg))
