@@ -7,7 +7,7 @@ from vkd import UserError
 from vkd.datasets import CamVidDataset, DemoDataset
 from vkd.datasets.demo import CLASSES, draw_scene
 
-PIPELINE = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='Resize', scale=(32, 24)), dict(type='PackSegInputs')]
+PIPELINE = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='mmseg.Resize', scale=(32, 24)), dict(type='mmseg.PackSegInputs')]
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_scenes():
 
 
 def test_demo_splits_share_no_scene():
-    data = [DemoDataset(split=s, length=4, pipeline=[dict(type='vkd.DrawScene'), dict(type='PackSegInputs')]) for s in ('train', 'val', 'test')]
+    data = [DemoDataset(split=s, length=4, pipeline=[dict(type='vkd.DrawScene'), dict(type='mmseg.PackSegInputs')]) for s in ('train', 'val', 'test')]
     images = [d[i]['inputs'].numpy().tobytes() for d in data for i in range(4)]
     assert len(set(images)) == 12 and data[0][0]['data_samples'].gt_sem_seg.data.shape == (1, 64, 96)
     before = data[0][1]['inputs'].clone()

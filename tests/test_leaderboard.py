@@ -1,0 +1,125 @@
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from vkd import UserError
+from vkd.files import write_json
+from vkd.leaderboard import build, curve_svg, gain_interval, mean_interval, read_curve, table, verdict
+
+EVIL = '<script>alert(1)</script>"\'><img src=x onerror=alert(2)>'
+
+
+def write(folder, method='alone', student='small', score=40., seed=0, state='done', role='student', teacher=None, protocol='quick', data='scenes', **more):
+    name = f'{role}_{method}_{student}_{protocol}_{data}_{seed}'.replace('/', '').replace('<', '')
+    own = folder / name
+    write_json(own / 'run.json', dict(format=1, vkd='0.1.0', suite='s', run=name, role=role, method=method, student=student, teacher=teacher, data=data, protocol=protocol, seed=seed,
+                                      config='configs/x.py', fingerprint='0' * 12, max_iters=10, batch_size=2, command=f'python tools/train.py configs/x.py --cfg-options randomness.seed={seed}',
+                                      git=dict(commit='abc', dirty=False), versions=dict(torch='2'), hardware=dict(cpu='CPU', threads=1, gpu=None)) | more)
+    write_json(own / 'state.json', dict(format=1, state=state, seconds=3., lines=[] if state == 'done' else [more.get('line', 'it broke')]))
+    if state == 'done':
+        write_json(own / 'metrics.json', dict(format=1, test=dict(images=5, classes=['a', 'b'], mIoU=score, mAcc=score, aAcc=score, IoU=[score, None], Acc=[score, None])))
+    (own / 'config.py').write_text(more.get('text', 'a = 1\n'))
+    log = own / '20260101_000000/vis_data/scalars.json'
+    log.parent.mkdir(parents=True)
+    log.write_text(''.join(json.dumps(dict(loss=1 / i, step=i)) + '\n' for i in range(1, 6)) + json.dumps(dict(mIoU=score, step=5)) + '\n{"loss": 0.1, "st')
+    return own
+
+
+def test_intervals_by_hand_and_against_scipy():
+    assert mean_interval([1, 2, 3]) == pytest.approx((2, 4.302653 / 3 ** 0.5))
+    assert mean_interval([5]) == (5, None)
+    a, b = [50.1, 51.3, 49.7], [47.0, 48.9]
+    gain, half = gain_interval(a, b)
+    low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
+    assert (gain - half, gain + half) == pytest.approx((low, high))
+    assert gain_interval([2, 2], [1, 1]) == (1, 0)
+    with pytest.raises(UserError, match='two seeds'):
+        gain_interval([1], [1, 2])
+
+
+def test_gains_and_why_they_are_withheld(tmp_path):
+    from vkd.leaderboard import read_runs
+    for seed, (alone, kl, cwd) in enumerate([(40, 44, 41), (41, 45, 39), (42, 46, 40)]):
+        write(tmp_path, score=alone, seed=seed)
+        write(tmp_path, 'KL', score=kl, seed=seed, teacher='big')
+        write(tmp_path, 'CWD', score=cwd, seed=seed, teacher='big')
+    write(tmp_path, 'AT', teacher='big', score=60)
+    write(tmp_path, 'KL', student='other', teacher='big')
+    write(tmp_path, 'KL', student='other', teacher='big', seed=1)
+    write(tmp_path, 'KL', protocol='long', teacher='big')
+    write(tmp_path, 'DIST', state='failed', teacher='big')
+    write(tmp_path, 'teacher', role='teacher', student='big', score=55.)
+    runs, notes = read_runs(tmp_path)
+    rows = {(r['method'], r['student'], r['protocol']): r for r in table(runs)}
+    kl = rows['KL', 'small', 'quick']
+    assert kl['mean'] == 45 and kl['interval'] == pytest.approx(4.302653 / 3 ** 0.5) and kl['gain'] == 4 and verdict(kl) == 'better than alone'
+    assert kl['gain_interval'] == pytest.approx(gain_interval([44, 45, 46], [40, 41, 42])[1])
+    assert rows['CWD', 'small', 'quick']['gain'] == -1 and verdict(rows['CWD', 'small', 'quick']) == 'not told apart from zero'
+    assert rows['AT', 'small', 'quick']['gain'] is None and 'second seed' in verdict(rows['AT', 'small', 'quick'])
+    assert 'alone was not run' in verdict(rows['KL', 'other', 'quick']) and 'alone was not run' in verdict(rows['KL', 'small', 'long'])
+    assert rows['DIST', 'small', 'quick']['failed'] and 'no finished run' in verdict(rows['DIST', 'small', 'quick'])
+    order = [r['method'] for r in table(runs) if r['student'] in ('small', 'big') and r['protocol'] == 'quick']
+    assert order[:3] == ['teacher', 'alone', 'KL'] and notes == [] and rows['teacher', 'big', 'quick']['gain'] is None
+
+
+def test_files(tmp_path):
+    for seed in (0, 1):
+        for method, score in (('alone', 40), ('KL', 44)):
+            own = write(tmp_path, method, score=score + seed, seed=seed, teacher=None if method == 'alone' else 'big')
+            truth = np.zeros((2, 8, 12), np.uint8)
+            np.savez_compressed(own / 'pictures.npz', image=np.full((2, 8, 12, 3), 90, np.uint8), truth=truth, pred=truth + (method == 'alone'), palette=np.array([[255, 0, 0], [0, 255, 0]], np.uint8))
+    write_json(tmp_path / 'profile.json', dict(hardware=dict(cpu='CPU', gpu=None, threads=1), models=dict(small=dict(params=12345678, flops=3.2e9, latency_ms=7.)), steps={'small|big|KL': dict(ratio=1.31)}))
+    write_json(tmp_path / 'suite.json', dict(title='A suite', command='python tools/suite.py s.py', cells=['never_started']))
+    paths = build(tmp_path, tmp_path / 'out')
+    page, text = open(paths['html'], encoding='utf-8').read(), open(paths['md'], encoding='utf-8').read()
+    frame = pd.read_csv(paths['csv'])
+    assert list(frame['method']) == ['alone', 'KL'] and frame['gain'][1] == 4 and frame['step_ratio'][1] == 1.31 and frame['seeds'].tolist() == [2, 2]
+    content = json.load(open(paths['json']))
+    assert content['rows'][1]['gain'] == 4 and content['rows'][1]['values'] == [44, 45] and content['rows'][0]['per_class'] == [40.5, None]
+    assert '+4.00' in page and '12.3 M' in page and '3.2 G' in page and 'never_started' in page and page.count('<figure>') == 10 and page.count('<svg') == 1
+    assert not re.search(r'(?:src|href|url\()=?["\']?(?:https?:)?//', page) and '<link' not in page  # nothing is fetched at view time
+    assert '../student_KL_small_quick_scenes_0/config.py' in page and text.count('python tools/train.py') == 4 and '| small | big | KL | 2 | 44.50 ±' in text
+
+
+def test_nothing_from_a_file_reaches_the_page_unescaped(tmp_path):
+    for seed in (0, 1):
+        write(tmp_path, seed=seed)
+        write(tmp_path, EVIL, seed=seed, teacher=EVIL, text=EVIL, command=EVIL, config=EVIL)
+    write(tmp_path, 'AT', state='failed', line=EVIL, data=EVIL)
+    write_json(tmp_path / 'suite.json', dict(title=EVIL, command=EVIL))
+    paths = build(tmp_path)
+    page, text = open(paths['html'], encoding='utf-8').read(), open(paths['md'], encoding='utf-8').read()
+    for content in (page, text):
+        assert '<script>alert' not in content and '<img src=x' not in content
+    assert page.count('<script>') == 1 and '&lt;script&gt;alert(1)' in page
+
+
+def test_old_and_broken_folders_are_told_and_left_out(tmp_path):
+    write(tmp_path)
+    old = write(tmp_path, 'KL')
+    write_json(old / 'run.json', dict(format=0, vkd='0.0.1', run='old'))
+    broken = write(tmp_path, 'CWD')
+    (broken / 'run.json').write_text('{"format": 1, ')
+    paths = build(tmp_path)
+    notes = json.load(open(paths['json']))['notes']
+    assert len(notes) == 2 and any("format 0 (vkd '0.0.1')" in n and 'run it again' in n for n in notes) and any('broken' in n for n in notes)
+    with pytest.raises(UserError, match='does not exist'):
+        build(tmp_path / 'nowhere')
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(UserError, match='no run'):
+        build(tmp_path / 'empty')
+
+
+def test_curves_of_a_resumed_run(tmp_path):
+    own = write(tmp_path)
+    later = own / '20260102_000000/vis_data/scalars.json'
+    later.parent.mkdir(parents=True)
+    later.write_text('{"loss": 9.0, "step": 5}\n{"loss": NaN, "step": 6}\n')
+    curve = read_curve(own)
+    assert curve['loss'] == {1: 1, 2: 0.5, 3: 1 / 3, 4: 0.25, 5: 9.0} and curve['mIoU'] == {5: 40}
+    svg = curve_svg([('a', 'red', [{0: 0., 10: 1.}])], 'mIoU', width=100, height=100)
+    assert svg['lines'][0]['points'] == '46.0,70.0 92.0,8.0' and curve_svg([('a', 'red', [{5: 1.}])], 'loss') is None

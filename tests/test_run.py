@@ -1,0 +1,50 @@
+import fcntl
+import json
+
+import numpy as np
+import pytest
+from tiny import ROOT, config, distiller, segmentor
+
+from vkd import UserError
+from vkd.config import load_config
+from vkd.files import read_json
+from vkd.run import evaluate, experiment, run
+
+
+def test_a_run_is_described_and_its_student_can_be_tested_again(tmp_path):
+    cfg = config(distiller(dict(type='CWD')), tmp_path / 'cwd_small_big_quick_scenes')
+    metrics = run(cfg, tmp_path / 'r')
+    facts, state = read_json(tmp_path / 'r/run.json'), read_json(tmp_path / 'r/state.json')
+    assert {k: facts[k] for k in ('method', 'student', 'teacher', 'protocol', 'data', 'seed', 'max_iters', 'batch_size')} == dict(
+        method='CWD', student='small', teacher='big', protocol='quick', data='scenes', seed=0, max_iters=6, batch_size=2)
+    assert facts['versions']['torch'] and facts['hardware']['cores'] and len(facts['fingerprint']) == 12 and facts['command'].startswith('python tools/train.py')
+    assert state['state'] == 'done' and state['seconds'] > 0 and read_json(tmp_path / 'r/metrics.json')['test'] == metrics['test']
+    assert metrics['test']['images'] == 3 == metrics['val']['images'] and len(metrics['test']['IoU']) == 9
+    pictures = np.load(tmp_path / 'r/pictures.npz')
+    assert pictures['image'].shape == (3, 160, 240, 3) and pictures['truth'].shape == pictures['pred'].shape == (3, 160, 240) and pictures['palette'].shape == (9, 3)
+    again = evaluate(load_config(tmp_path / 'r/config.py'), tmp_path / 'r/iter_6.pth', tmp_path / 't')
+    assert again == metrics['test']
+    json.dumps(metrics, allow_nan=False)
+
+
+def test_a_folder_of_another_config_is_refused(tmp_path):
+    run(config(segmentor(8), tmp_path / 'a', iters=2, interval=2), tmp_path / 'r')
+    before = (tmp_path / 'r/config.py').read_bytes()
+    with pytest.raises(UserError, match='another config.*--work-dir'):
+        run(config(segmentor(8), tmp_path / 'b', iters=3, interval=3), tmp_path / 'r')
+    assert (tmp_path / 'r/config.py').read_bytes() == before
+
+
+def test_a_folder_in_use_is_refused(tmp_path):
+    (tmp_path / 'r').mkdir()
+    with open(tmp_path / 'r/.lock', 'w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match='in use'):
+            run(config(segmentor(8), tmp_path / 'a'), tmp_path / 'r')
+
+
+def test_what_a_file_name_says(tmp_path):
+    def of(path):
+        return {k: v for k, v in experiment(load_config(ROOT / path)).items() if k != 'role'}
+    assert of('configs/kl/kl_lite0-in1k_lite2-in1k_quick_camvid-240x320.py') == dict(method='KL', student='lite0-in1k', teacher='lite2-in1k', protocol='quick', data='camvid-240x320')
+    assert of('configs/alone/alone_narrow_quick_demo.py') == dict(method='alone', student='narrow', teacher=None, protocol='quick', data='demo')
