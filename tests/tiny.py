@@ -21,6 +21,13 @@ def segmentor(width=8, classes=CLASSES, dropout=0., norm='BN', checkpointing=Fal
                 test_cfg=dict(mode='whole'))
 
 
+def resnet(width=8, classes=CLASSES, groups=2):
+    """A ResNet-18 with group norm: no statistics over the batch."""
+    norm = dict(type='GN', num_groups=groups)
+    return dict(segmentor(width, classes), backbone=dict(type='mmseg.ResNetV1c', depth=18, stem_channels=width, base_channels=width, strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1), norm_cfg=norm),
+                decode_head=dict(segmentor(width, classes)['decode_head'], in_channels=[width, 2 * width, 4 * width, 8 * width], norm_cfg=norm))
+
+
 def method(name):
     """A config of a registered method: its defaults, and the deepest stage for taps that have none."""
     needed = {k: 'backbone[3]' for k, p in inspect.signature(METHODS.get(name)).parameters.items() if k in ('student', 'teacher') and p.default is p.empty}

@@ -1,0 +1,88 @@
+"""Every block of code in the docs that can run is run; every command's options and files exist."""
+import importlib.util
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import ROOT
+
+from vkd import METHODS
+
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+
+
+def blocks(page, language):
+    return re.findall(rf'^```{language}\n(.*?)^```', page.read_text(encoding='utf-8'), re.M | re.S)
+
+
+@pytest.mark.parametrize('page', [p for p in PAGES if blocks(p, 'python')], ids=lambda p: p.stem)
+def test_python(page, monkeypatch):
+    before = dict(METHODS.module_dict)
+    names = {'__name__': page.stem}
+    try:
+        for code in blocks(page, 'python'):
+            exec(compile(code, str(page), 'exec'), names)
+    finally:
+        for added in set(METHODS.module_dict) - set(before):
+            METHODS.module_dict.pop(added)
+    assert len(names) > 2
+
+
+def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
+    """The README's own config, with real configs of mmseg; only the teacher's checkpoint has to be made."""
+    import torch
+    from tiny import build
+
+    from vkd.distiller import build_model
+    names = {}
+    exec(blocks(ROOT / 'README.md', 'python')[0], names)
+    monkeypatch.chdir(tmp_path)
+    from mmengine.registry import DefaultScope
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        teacher = build_model(names['model']['teacher']['cfg'])
+    torch.save(dict(state_dict=teacher.state_dict()), 'mit-b2.pth')
+    model = build(names['model'])
+    assert model._roles[0].report['share'] == 1 and model.tap_shapes['student'] == {'decode_head.conv_seg': (2, 150, 16, 16)}
+
+
+COMMANDS = [(page, line) for page in PAGES for block in blocks(page, 'bash') for line in block.splitlines() if 'tools/' in line]
+
+
+@pytest.mark.parametrize('page, line', COMMANDS, ids=lambda x: x.stem if isinstance(x, Path) else x[:60])
+def test_commands(page, line):
+    words = shlex.split(line.split('&&')[-1])
+    words = [w for w in words if not re.match(r'^[A-Z_]+=', w)]
+    script = next(w for w in words if w.startswith('tools/'))
+    assert (ROOT / script).is_file()
+    for word in words:
+        if word.startswith('configs/'):
+            assert (ROOT / word).is_file(), word
+    if script.endswith('.py'):
+        spec = importlib.util.spec_from_file_location('tool_of_docs', ROOT / script)
+        tool = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(tool)
+        tool.arguments().parse_args(words[words.index(script) + 1:])
+    assert 'tool_of_docs' not in sys.modules
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda p: p.stem)
+def test_links(page):
+    for target in re.findall(r'\]\(([^)#:]+)\)', page.read_text(encoding='utf-8')):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize('path', sorted(p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name not in ('_base_', 'suites')), ids=lambda p: p.stem)
+def test_every_config_is_built(path, monkeypatch):
+    """All configs that are shipped: networks and taps agree, without the teacher's checkpoint, which is trained first."""
+    from tiny import build
+
+    from vkd.config import load_config
+    cfg = load_config(path)
+    if cfg.model.get('teacher'):
+        assert Path(cfg.model.teacher.pop('checkpoint')).parent.name in {p.stem for p in (ROOT / 'configs/alone').glob('*.py')}
+    model = build(cfg.model)
+    assert path.stem.split('_')[0] == '+'.join(type(m).__name__ for m in model.methods).lower() or path.stem.startswith('alone_') and not len(model.methods)
+    assert len(path.stem.split('_')) == (4 if path.stem.startswith('alone_') else 5)
+    assert cfg.param_scheduler[-1].get('total_steps', cfg.param_scheduler[-1].get('end')) == cfg.train_cfg.max_iters and cfg.train_cfg.max_iters % cfg.train_cfg.val_interval == 0

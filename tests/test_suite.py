@@ -1,0 +1,138 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny import ROOT, config, distiller, method, segmentor
+
+from vkd import UserError
+from vkd.files import read_json, write_json
+from vkd.suite import Slurm, _run_cells, iterations, read_suite, status
+
+SUITE = '''
+title = 'Tiny'
+teachers = dict(big=dict(config='{folder}/alone_big_quick_scenes.py'))
+runs = [dict(method='alone', student='small', config='{folder}/alone_small_quick_scenes.py', seeds=[0, 1]),
+        dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[0, 1]),
+        {more}]
+'''
+BROKEN = "dict(method='CWD', student='small', teacher='big', config='{folder}/cwd_small_big_quick_scenes.py', seeds=[0], options={{'model.methods.0.loss_weight': 1e38}})"
+
+
+@pytest.fixture(scope='module')
+def suite(tmp_path_factory):
+    """A suite of six runs of 24 iterations: a teacher, two alone, two distilled, one that fails."""
+    folder = tmp_path_factory.mktemp('suite')
+    more = dict(iters=24, interval=6)
+    config(dict(distiller(), teacher=None, student=segmentor(16)), folder / 'alone_big_quick_scenes', **more)
+    config(dict(distiller(), teacher=None), folder / 'alone_small_quick_scenes', **more)
+    for name in ('KL', 'CWD'):
+        config(distiller(method(name), teacher=dict(model=segmentor(16))), folder / f'{name.lower()}_small_big_quick_scenes', **more)
+    path = folder / 'tiny.py'
+    path.write_text(SUITE.format(folder=folder, more=BROKEN.format(folder=folder)))
+    return path
+
+
+def start(path, work_dir):
+    return subprocess.Popen([sys.executable, str(ROOT / 'tools/suite.py'), str(path), '--work-dir', str(work_dir), '--jobs', '2'], cwd=ROOT, text=True, start_new_session=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(os.environ, PYTHONPATH=str(ROOT)))
+
+
+def result(work_dir):
+    """What must be the same however often a suite was cut short."""
+    rows = read_json(Path(work_dir) / 'leaderboard.json')['rows']
+    kept = ('student', 'teacher', 'method', 'seeds', 'values', 'mean', 'interval', 'gain', 'gain_interval', 'per_class', 'failed')
+    return sorted((json.dumps({k: r[k] for k in kept}) for r in rows))
+
+
+def test_killed_three_times_it_ends_in_the_table_of_an_undisturbed_one(suite, tmp_path):
+    """kill -9 of the whole group, and once of the scheduler alone, in the teacher, in a distilled run, and late; beside it, two processes on one suite."""
+    work = tmp_path / 'killed'
+    whole = [start(suite, tmp_path / 'whole') for _ in range(2)]  # two processes share the undisturbed suite
+
+    def teacher_has_begun():
+        return list(work.glob('teacher_*/iter_6.pth'))
+
+    def a_distilled_run_has_begun():
+        return list(work.glob('kl_*/iter_6.pth'))
+
+    def late():
+        return sum('"done"' in p.read_text() for p in work.glob('*/state.json')) >= 4
+    for moment, group in ((teacher_has_begun, True), (a_distilled_run_has_begun, False), (late, True)):
+        process = start(suite, work)
+        limit = time.monotonic() + 120
+        while not moment() and process.poll() is None and time.monotonic() < limit:
+            time.sleep(0.02)
+        assert moment(), process.stdout.read()
+        (os.killpg if group else os.kill)(process.pid, signal.SIGKILL)
+        process.wait()
+    last = start(suite, work)
+    text = last.communicate(timeout=240)[0]
+    assert last.returncode == 1 and text.rstrip().splitlines()[-1] == str(work / 'leaderboard.html'), text
+    for process in whole:
+        text = process.communicate(timeout=240)[0]
+        assert process.returncode == 1 and text.rstrip().splitlines()[-1] == str(tmp_path / 'whole/leaderboard.html'), text
+    assert result(work) == result(tmp_path / 'whole')
+    rows = {(r['method'], r['student']): r for r in read_json(work / 'leaderboard.json')['rows']}
+    assert len(rows['KL', 'small']['values']) == 2 and rows['KL', 'small']['gain'] is not None and rows['KL', 'small']['step'] > 0 and rows['alone', 'small']['params'] > 0
+    # a failed cell does not stop the others and is shown as failed
+    broken = rows['CWD', 'small']
+    assert broken['failed'] and 'is nan at iteration' in broken['runs'][0]['lines'][0] and 'failed' in (work / 'leaderboard.html').read_text()
+    # two processes: each finished cell was trained once
+    for state in (tmp_path / 'whole').glob('*/state.json'):
+        if read_json(state)['state'] == 'done':
+            assert len([p for p in state.parent.iterdir() if p.is_dir() and p.name[:2] == '20']) == 1, state.parent
+    # each run says how to make it again, and is an ordinary run folder
+    run = read_json(next((tmp_path / 'whole').glob('kl_*seed1/run.json')))
+    assert run['seed'] == 1 and f'model.teacher.checkpoint={tmp_path}/whole/teacher_big_quick_scenes_seed0/iter_24.pth' in run['command'] and run['teacher'] == 'big'
+    assert iterations(next((tmp_path / 'whole').glob('kl_*seed1'))) == 24
+
+
+def test_the_command_of_a_run_makes_it_again(suite, tmp_path):
+    path = suite.parent / 'one.py'
+    path.write_text(f"runs = [dict(method='alone', student='small', config='{suite.parent}/alone_small_quick_scenes.py', seeds=[3])]")
+    _, cells = read_suite(path, tmp_path / 'w')
+    engine = Slurm(tmp_path / 'w', cluster='local')  # submitit's own stand-in for a cluster
+    said = []
+    assert _run_cells(cells, tmp_path / 'w', engine, 0.2, said.append) == [] and status(tmp_path / 'w', cells[0]) == 'done', said
+    command = read_json(tmp_path / 'w' / cells[0].name / 'run.json')['command'].split()
+    command[command.index('--work-dir') + 1] = str(tmp_path / 'again')
+    subprocess.run([sys.executable, *command[1:]], cwd=ROOT, check=True, capture_output=True, env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
+    assert read_json(tmp_path / 'again/metrics.json') == read_json(tmp_path / 'w' / cells[0].name / 'metrics.json')
+
+
+@pytest.mark.parametrize('more, told', [
+    ("dict(method='KLL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[0])", "'KL'"),
+    ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[4, 4])", 'twice'),
+    ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[0])", 'comes twice'),
+    ("dict(method='KL', student='small', teacher='bigg', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", "'big'"),
+    ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scene.py', seeds=[5])", 'kl_small_big_quick_scenes.py'),
+    ("dict(method='KL', student='small', teacher='big', config='{folder}/{{methods}}.py', seeds=[5])", 'methods'),
+    ("dict(method='alone', student='small', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", "not method 'alone'"),
+    ("dict(method='KL', student='small', teacher='big', seed=[5])", "'seeds'"), ("dict(method='KL', student='small', seeds=[5])", "'config'")])
+def test_a_wrong_suite_is_one_sentence_before_anything_runs(suite, tmp_path, more, told):
+    path = tmp_path / 'wrong.py'
+    path.write_text(SUITE.format(folder=suite.parent, more=more.format(folder=suite.parent)))
+    with pytest.raises(UserError) as error:
+        read_suite(path, tmp_path / 'w')
+    assert told in str(error.value) and 'wrong.py' in str(error.value) and '\n' not in str(error.value) and not (tmp_path / 'w').exists()
+
+
+def test_a_cell_of_another_config_is_refused(suite, tmp_path):
+    from vkd.suite import run_suite
+    _, cells = read_suite(suite, tmp_path / 'w')
+    write_json(tmp_path / 'w' / cells[0].name / 'run.json', dict(fingerprint='another', config='x.py'))
+    with pytest.raises(UserError, match='another config'):
+        run_suite(suite, tmp_path / 'w')
+
+
+@pytest.mark.parametrize('path', sorted((ROOT / 'configs/suites').glob('*.py')), ids=lambda p: p.stem)
+def test_the_suites_that_vkd_ships(path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    suite, cells = read_suite(path.relative_to(ROOT))
+    assert suite['title'] and len({c.name for c in cells}) == len(cells) >= 13 and {c.info['max_iters'] for c in cells if c.info['role'] == 'student'} in ({900}, {200})
+    assert all(c.needs in {d.name for d in cells} for c in cells if c.needs)
