@@ -155,3 +155,11 @@ def test_configs_of_mmseg_are_found_without_a_download():
     assert resolve_config('mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py').endswith('160k_ade20k-512x512.py')
     with pytest.raises(UserError, match='not installed'):
         resolve_config('mmnowhere::x.py')
+
+
+def test_weights_that_cannot_be_fetched_are_one_sentence():
+    student = segmentor(8)
+    student['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint='no_such_file.pth')
+    with pytest.raises(UserError, match='student.*no_such_file.pth.*init_cfg') as error:
+        build(distiller(student=student))
+    assert '\n' not in str(error.value)

@@ -31,7 +31,7 @@ def test_python(page, monkeypatch):
 
 
 def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
-    """The README's own config, with real configs of mmseg; only the teacher's checkpoint has to be made."""
+    """The README's own config, with real configs of mmseg; only checkpoints have to be made."""
     import torch
     from tiny import build
 
@@ -42,7 +42,10 @@ def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
     from mmengine.registry import DefaultScope
     with DefaultScope.overwrite_default_scope('mmseg'):
         teacher = build_model(names['model']['teacher']['cfg'])
+        student = build_model(names['model']['student']['cfg'])
     torch.save(dict(state_dict=teacher.state_dict()), 'mit-b2.pth')
+    torch.save(dict(state_dict=student.state_dict()), 'mit-b0.pth')  # its config would fetch ImageNet weights
+    names['model']['student']['checkpoint'] = 'mit-b0.pth'
     model = build(names['model'])
     assert model._roles[0].report['share'] == 1 and model.tap_shapes['student'] == {'decode_head.conv_seg': (2, 150, 16, 16)}
 

@@ -2,6 +2,7 @@
 import copy
 import importlib.util
 from pathlib import Path
+from urllib.error import URLError
 
 import torch
 import torch.nn.functional as F
@@ -70,6 +71,17 @@ def split_role(role, name):
     return model, role
 
 
+def initialise(module, name, options):
+    """``module.init_weights()``, unless a checkpoint will fill it wholly anyway: mm's own initialisation may fetch weights from the network."""
+    checkpoint = options.get('checkpoint')
+    if not hasattr(module, 'init_weights') or checkpoint and options.get('strict', True) and not str(checkpoint).startswith('pkg:'):
+        return
+    try:
+        module.init_weights()
+    except (URLError, FileNotFoundError) as error:
+        raise UserError(f"{name}: the weights that its config starts from cannot be had ({getattr(error, 'reason', error)}); give checkpoint= a local file, or set init_cfg of its backbone to None.") from error
+
+
 class Renormalize:
     """View of the student's image for a teacher trained with other statistics: re-normalised and, on demand, resized.
 
@@ -104,8 +116,8 @@ class Role:
         self.report = None
         view = options.get('view')
         self.view = Renormalize(student.data_preprocessor, **view) if isinstance(view, dict) else view
-        if hasattr(self.module, 'init_weights') and not isinstance(model, nn.Module):
-            self.module.init_weights()
+        if not isinstance(model, nn.Module):
+            initialise(self.module, name, options)
         if self.checkpoint:
             self.report = load_into(self.module, self.checkpoint, name, options.get('strict', True), options.get('prefix'), options.get('unsafe_pickle', False))
             print_log(f'{name}: {self.report["matched"]} of {self.report["total"]} tensors ({self.report["share"]:.0%}) from {self.checkpoint}', logger='current')
@@ -278,8 +290,7 @@ class Distiller(BaseModel):
 
     def init_weights(self):
         """Initialises the student from the global stream, then loads its checkpoint, which may fill a part only; nothing else was left to draw."""
-        if hasattr(self.student, 'init_weights'):
-            self.student.init_weights()
+        initialise(self.student, 'student', self._student_options)
         if self._student_options.get('checkpoint'):
             self._load_student()
         for role in self._roles:
