@@ -159,7 +159,7 @@ def test_a_shared_root_is_told_once(config):
     config.train_dataloader.dataset.type = config.val_dataloader.dataset.type = 'vkd.CamVidDataset'
     config.train_dataloader.dataset.pop('data_prefix'), config.val_dataloader.dataset.pop('data_prefix')
     errors = check(config, 'cpu')['errors']
-    assert len([e for e in errors if 'nowhere' in e]) == 1
+    assert len([e for e in errors if 'nowhere' in e]) == 1, errors
 
 
 def test_independent_errors_are_all_told(config, tmp_path):

@@ -70,7 +70,10 @@ def read_runs(folder):
 
 
 def read_curve(folder):
-    """``dict(loss={step: value}, mIoU={step: value})`` of a run; of a step that was run twice, the later counts."""
+    """``dict(loss={step: value}, mIoU={step: value})`` of a run; of a step that was run twice, the later counts.
+
+    ``loss`` is the task's own (``decode.loss_ce`` and the like), which runs with other methods share; all terms where no such is logged.
+    """
     out = dict(loss={}, mIoU={})
     for log in sorted(Path(folder).glob('*/vis_data/scalars.json')):
         for line in log.read_text(encoding='utf-8').splitlines():
@@ -78,6 +81,8 @@ def read_curve(folder):
                 record = json.loads(line)
             except json.JSONDecodeError:  # cut off by a kill
                 continue
+            task = [v for k, v in record.items() if '.loss' in k and not k.startswith('teacher.') and isinstance(v, (int, float))]
+            record = {**record, 'loss': sum(task)} if task else record
             for key in out:
                 if isinstance(record.get(key), (int, float)) and math.isfinite(record[key]):
                     out[key][int(record.get('step', record.get('iter', 0)))] = float(record[key])
@@ -308,11 +313,11 @@ def _caption(rows):
     runs = [f for r in rows for f in r['runs'] if f['state'] == 'done']
     if not runs:
         return 'No finished run yet.'
-    machines = sorted({f'{(f["hardware"] or {}).get("gpu") or (f["hardware"] or {}).get("cpu")}, {(f["hardware"] or {}).get("threads")} threads a run' for f in runs})
+    machines = sorted({f'{(f["hardware"] or {}).get("gpu") or (f["hardware"] or {}).get("cpu")}, {(f["hardware"] or {}).get("threads")} thread{"s" * ((f["hardware"] or {}).get("threads") != 1)} a run' for f in runs})
     iters = sorted({f['max_iters'] for r in rows if r['role'] == 'student' for f in r['runs'] if f['max_iters']})
     images = sorted({f['test'].get('images') for f in runs if f['test'].get('images')})
     learnt = f'{" and ".join(map(str, iters))} iterations of batch {" and ".join(str(b) for b in sorted({f["batch_size"] for f in runs if f["batch_size"]}))}' if iters else 'budget unknown'
-    return f'{learnt}; {" and ".join(map(str, images))} test images; run on {"; ".join(machines)}.'
+    return f'{learnt}; {" and ".join(map(str, images))} test images; trained on {"; ".join(machines)}.'
 
 
 def sections_of(runs, profile, metric):
@@ -327,7 +332,7 @@ def sections_of(runs, profile, metric):
         for student in dict.fromkeys(r['student'] for r in own if r['role'] == 'student'):
             curves = [(r['method'], COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]['folder']) for f in r['runs']])
                       for i, r in enumerate(x for x in own if x['student'] == student and x['role'] == 'student')]
-            for key, what in (('loss', 'training loss (all terms), smoothed'), ('mIoU', 'mIoU on validation images')):
+            for key, what in (('loss', 'training loss of the task, smoothed'), ('mIoU', 'mIoU on validation images')):
                 svg = curve_svg([(label, colour, [c[key] for c in seeds]) for label, colour, seeds in curves], key)
                 if svg:
                     drawn.append(dict(svg, title=f'{student}: {what}', legend=[(label, colour) for label, colour, _ in curves]))
