@@ -157,7 +157,8 @@ def test_one_sentence_an_error(config, tmp_path, mistake):
 def test_a_shared_root_is_told_once(config):
     config.train_dataloader.dataset.data_root = config.val_dataloader.dataset.data_root = 'nowhere'
     config.train_dataloader.dataset.type = config.val_dataloader.dataset.type = 'vkd.CamVidDataset'
-    config.train_dataloader.dataset.pop('data_prefix'), config.val_dataloader.dataset.pop('data_prefix')
+    for loader in (config.train_dataloader, config.val_dataloader):
+        loader.dataset.pop('data_prefix'), loader.dataset.pop('metainfo')
     errors = check(config, 'cpu')['errors']
     assert len([e for e in errors if 'nowhere' in e]) == 1, errors
 

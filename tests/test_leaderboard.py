@@ -74,7 +74,7 @@ def test_files(tmp_path):
             np.savez_compressed(own / 'pictures.npz', image=np.full((2, 8, 12, 3), 90, np.uint8), truth=truth, pred=truth + (method == 'alone'), palette=np.array([[255, 0, 0], [0, 255, 0]], np.uint8))
     write_json(tmp_path / 'profile.json', dict(hardware=dict(cpu='CPU', gpu=None, threads=1), models=dict(small=dict(params=12345678, flops=3.2e9, latency_ms=7.)), steps={'small|big|KL': dict(ratio=1.31)}))
     write_json(tmp_path / 'suite.json', dict(title='A suite', command='python tools/suite.py s.py', cells=['never_started']))
-    paths = build(tmp_path, tmp_path / 'out')
+    paths = build(tmp_path)
     page, text = open(paths['html'], encoding='utf-8').read(), open(paths['md'], encoding='utf-8').read()
     frame = pd.read_csv(paths['csv'])
     assert list(frame['method']) == ['alone', 'KL'] and frame['gain'][1] == 4 and frame['step_ratio'][1] == 1.31 and frame['seeds'].tolist() == [2, 2]
@@ -82,7 +82,13 @@ def test_files(tmp_path):
     assert content['rows'][1]['gain'] == 4 and content['rows'][1]['values'] == [44, 45] and content['rows'][0]['per_class'] == [40.5, None]
     assert '+4.00' in page and '12.3 M' in page and '3.2 G' in page and 'never_started' in page and page.count('<figure>') == 10 and page.count('<svg') == 1
     assert not re.search(r'(?:src|href|url\()=?["\']?(?:https?:)?//', page) and '<link' not in page  # nothing is fetched at view time
-    assert '../student_KL_small_quick_scenes_0/config.py' in page and text.count('python tools/train.py') == 4 and '| small | big | KL | 2 | 44.50 ±' in text
+    assert 'href="student_KL_small_quick_scenes_0/config.py"' in page and text.count('python tools/train.py') == 4 and '| small | big | KL | 2 | 44.50 ±' in text
+
+
+def test_a_page_elsewhere_holds_the_configs_itself(tmp_path):
+    write(tmp_path / 'runs', text='marker = 42')
+    page = open(build(tmp_path / 'runs', tmp_path / 'docs')['html'], encoding='utf-8').read()
+    assert 'marker = 42' in page and 'config.py"' not in page
 
 
 def test_nothing_from_a_file_reaches_the_page_unescaped(tmp_path):

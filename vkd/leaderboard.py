@@ -363,8 +363,8 @@ def build(folder, out=None, title=None, metric=None):
     for run in runs:
         if run['state'] == 'failed':
             notes.append(f'{run["run"]} failed: {run["lines"][-1] if run["lines"] else "no message"}')
-        run['config_link'] = os.path.relpath(run['folder'] / 'config.py', out)
-    links = {r['run']: r['config_link'] for r in runs}
+    # a page that is written elsewhere may travel without the run folders; it holds the configs itself
+    links = {r['run']: os.path.relpath(r['folder'] / 'config.py', out) for r in runs if out.resolve() in (folder.resolve(), *folder.resolve().parents)}
     configs = {r['run']: (r['folder'] / 'config.py').read_text(encoding='utf-8') if (r['folder'] / 'config.py').is_file() else '' for r in runs}
     sections = sections_of(runs, profile, metric)
     rows = [r for s in sections for r in s['rows']]

@@ -1,0 +1,69 @@
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+from tiny import ROOT, config, distiller, method, segmentor
+
+from vkd import UserError
+from vkd.cli import command, parser
+from vkd.config import fingerprint, load_config
+from vkd.errors import nearest
+from vkd.files import read_json, safe_name, write_json
+
+
+def tool(*words, cwd=ROOT):
+    import os
+    return subprocess.run([sys.executable, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=120, env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
+
+
+def test_a_mistake_is_one_sentence_and_a_traceback_only_with_debug(tmp_path):
+    """A real command; the image that cannot be read is met by a worker process of the data loader."""
+    for folder in ('images', 'labels'):
+        for split in ('train', 'val', 'test'):
+            (tmp_path / folder / split).mkdir(parents=True)
+            Image.new('RGB' if folder == 'images' else 'L', (48, 32)).save(tmp_path / folder / split / 'a.png')
+    (tmp_path / 'images/train/a.png').write_bytes(b'broken')
+    cfg = config(distiller(method('KL'), student=segmentor(8, classes=11), teacher=segmentor(8, classes=11)), tmp_path / 'r')
+    steps = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='PackSegInputs')]
+    for key, split in (('train_dataloader', 'train'), ('val_dataloader', 'val'), ('test_dataloader', 'test')):
+        cfg[key].dataset = dict(type='vkd.CamVidDataset', data_root=str(tmp_path), split=split, pipeline=steps)
+    cfg.train_dataloader.num_workers = 1
+    cfg.dump(tmp_path / 'r.py')
+    done = tool('tools/train.py', tmp_path / 'r.py', '--work-dir', tmp_path / 'r')
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and last.startswith('error: Image ') and 'images/train/a.png' in last and last.endswith('replace the file.') and 'Traceback' not in done.stderr
+    assert read_json(tmp_path / 'r/state.json')['lines'][0] == last.removeprefix('error: ')
+
+
+def test_debug_shows_the_traceback(capsys):
+    def fail(args):
+        raise UserError('x is y; mend it.')
+    with pytest.raises(UserError):
+        command(fail, parser('p'), ['--debug'])
+    with pytest.raises(SystemExit, match='error: x is y; mend it.'):
+        command(fail, parser('p'), [])
+
+
+@pytest.mark.parametrize('text, told', [('a = (', 'mend the file'), ("_base_ = ['no.py']", 'no.py'), (None, 'does not exist')])
+def test_configs_that_cannot_be_read(tmp_path, text, told):
+    path = tmp_path / 'c.py'
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=told) as error:
+        load_config(path)
+    assert 'c.py' in str(error.value) and '\n' not in str(error.value)
+
+
+def test_a_fingerprint_tells_experiments_apart_and_folders_not(tmp_path):
+    a = config(segmentor(8), tmp_path / 'a')
+    b = config(segmentor(8), tmp_path / 'b', log_level='WARNING')
+    assert fingerprint(a) == fingerprint(b) != fingerprint(config(segmentor(8), tmp_path / 'c', randomness=dict(seed=1)))
+    assert fingerprint(load_config(tmp_path / 'a.py', {'optim_wrapper.optimizer.lr': 1.})) != fingerprint(a)
+
+
+def test_files_and_names(tmp_path):
+    assert safe_name('../../etc/passwd') == 'etc-passwd' and safe_name('..') == 'x' and safe_name('a b/c') == 'a-b-c'
+    write_json(tmp_path / 'deep/a.json', dict(a='ü'))
+    assert read_json(tmp_path / 'deep/a.json') == dict(a='ü') and read_json(tmp_path / 'none.json', 3) == 3
+    assert "'KL'" in nearest('KLL', ['KL', 'AT']) and 'no names' in nearest('x', [])
