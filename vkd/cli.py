@@ -21,10 +21,12 @@ def add_config(p):
 
 
 def command(main, p, argv=None):
-    """Runs ``main(args)``; a UserError becomes one sentence on stderr and exit code 1, with a traceback only under ``--debug``."""
+    """Runs ``main(args)``; a UserError becomes one sentence on stderr and exit code 1, with a traceback only under ``--debug``; so does an interruption."""
     args = p.parse_args(argv)
     try:
         return main(args)
+    except KeyboardInterrupt:
+        sys.exit('interrupted; the same command, for train.py with --resume, continues')
     except UserError as error:
         if args.debug:
             raise
