@@ -6,13 +6,13 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
-from tiny import batch, build, config, distiller, losses, method, segmentor, total
+from tiny import METHOD_CASES, batch, build, config, distiller, losses, method, segmentor, total
 
-from vkd import METHODS, UserError
+from vkd import UserError
 from vkd.distiller import build_model
 from vkd.engine import build_runner
 
-each_method = pytest.mark.parametrize('name', sorted(METHODS.module_dict))
+each_method = pytest.mark.parametrize('name', METHOD_CASES)
 
 
 @each_method
@@ -131,7 +131,7 @@ def _one_of_two(rank, path, names, out):
 
 
 def test_6_two_processes_give_the_loss_of_one(tmp_path):
-    names = sorted(METHODS.module_dict)
+    names = METHOD_CASES
     context = multiprocessing.get_context('spawn')
     out = context.Queue()
     processes = [context.Process(target=_one_of_two, args=(r, tmp_path / 'meet', names, out)) for r in range(2)]

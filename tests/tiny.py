@@ -29,9 +29,14 @@ def resnet(width=8, classes=CLASSES, groups=2):
 
 
 def method(name):
-    """A config of a registered method: its defaults, and the deepest stage for taps that have none."""
+    """A config of a registered method: its defaults, and the deepest stage for taps that have none; ``name`` may end in ``:variant``."""
+    name, _, variant = name.partition(':')
     needed = {k: 'backbone[3]' for k, p in inspect.signature(METHODS.get(name)).parameters.items() if k in ('student', 'teacher') and p.default is p.empty}
-    return dict(type=name, **needed)
+    return dict(type=name, **needed, **(dict(variant=variant) if variant else {}))
+
+
+#: every registered method, each of its variants
+METHOD_CASES = [f'{n}:{v}' if v else n for n in sorted(METHODS.module_dict) for v in getattr(METHODS.get(n), 'variants', [''])]
 
 
 def distiller(*methods, student=None, teacher=None, **more):

@@ -15,7 +15,7 @@ from torch import nn
 from .checkpoint import load_into
 from .errors import UserError, nearest
 from .registry import METHODS, MODELS
-from .taps import TapReader
+from .taps import TapReader, student_input
 
 _ROLE_KEYS = {'cfg', 'model', 'checkpoint', 'strict', 'prefix', 'unsafe_pickle', 'trainable', 'ema', 'momentum', 'view'}
 
@@ -173,13 +173,6 @@ class Role:
                 a.lerp_(b, 1 - self.momentum) if a.is_floating_point() else a.copy_(b)
 
 
-def student_input(inputs):
-    """The student's image ``[B, C, H, W]``: the only input, or the one named ``student`` (else the first) of several."""
-    if isinstance(inputs, dict):
-        return inputs['student'] if 'student' in inputs else next(iter(inputs.values()))
-    return inputs
-
-
 def forward_features(model, x):
     """A pass for its taps alone: no task loss is computed."""
     return model(x, mode='tensor') if isinstance(model, BaseModel) else model(x)
@@ -231,6 +224,9 @@ class Distiller(BaseModel):
                     self.add_module(role.name, role.module)
             built = [self._build_method(m) for m in methods]
             self._of = [of for of, _ in built]
+            for of, method in built:
+                if hasattr(method, 'find_taps'):
+                    method.find_taps(student, next(r.module for r in self._roles if r.name == of))
             self.methods = nn.ModuleList(m for _, m in built)
             self._readers = self._probe(tuple(probe_shape), device)
         self._followed = self._student_version()
