@@ -4,7 +4,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from vkd import UserError
-from vkd.datasets import CamVidDataset, DemoDataset
+from vkd.datasets import ACDCDataset, CamVidDataset, DemoDataset, NYUv2Dataset
 from vkd.datasets.demo import CLASSES, draw_scene
 
 PIPELINE = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='mmseg.Resize', scale=(32, 24)), dict(type='mmseg.PackSegInputs')]
@@ -38,7 +38,7 @@ def missing_root(root):
 def empty(root):
     for file in (root / 'images/train').iterdir():
         file.unlink()
-    return str(root), 'images/train', 'no .jpg or .png'
+    return str(root), 'images/train', 'no image of its split'
 
 
 def no_label(root):
@@ -103,3 +103,46 @@ def test_demo_splits_share_no_scene():
     before = data[0][1]['inputs'].clone()
     data[0][1]['inputs'].zero_()
     assert data[0][1]['inputs'].equal(before)  # what a pipeline does to an item stays in it
+
+
+def save(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(array, np.uint8)).save(path)
+
+
+def test_acdc_in_its_own_layout(tmp_path):
+    for k, (condition, split) in enumerate((c, s) for c in ('fog', 'night', 'rain', 'snow') for s in ('train', 'val')):
+        stem = f'{condition}/{split}/GOPR{k:04d}/GOPR{k:04d}_frame_000041'
+        save(tmp_path / f'rgb_anon/{stem}_rgb_anon.png', np.full((36, 48, 3), k))
+        save(tmp_path / f'gt/{stem}_gt_labelTrainIds.png', [[k] * 47 + [255]] * 36)
+        save(tmp_path / f'gt/{stem}_gt_labelColor.png', np.zeros((36, 48, 3)))
+    data = ACDCDataset(data_root=str(tmp_path), split='val', pipeline=PIPELINE[:2])
+    assert len(data) == 4 and [int(data[i]['gt_seg_map'][0, 0]) for i in range(4)] == [1, 3, 5, 7] == [int(data[i]['img'][0, 0, 0]) for i in range(4)]
+    assert data[0]['gt_seg_map'][0, -1] == 255 and len(data.metainfo['classes']) == 19
+    night = ACDCDataset(data_root=str(tmp_path), split='train', conditions=['night'], pipeline=PIPELINE[:2])
+    assert len(night) == 1 and night[0]['gt_seg_map'][0, 0] == 2
+    (tmp_path / 'gt/night/train/GOPR0002/GOPR0002_frame_000041_gt_labelTrainIds.png').unlink()
+    with pytest.raises(UserError, match='GOPR0002_frame_000041_gt_labelTrainIds.png'):
+        ACDCDataset(data_root=str(tmp_path), pipeline=PIPELINE)
+    with pytest.raises(UserError, match="'dusk'"):
+        ACDCDataset(data_root=str(tmp_path), conditions=['dusk'])
+    with pytest.raises(UserError, match='no image of its split'):
+        ACDCDataset(data_root=str(tmp_path), split='test', pipeline=PIPELINE)
+
+
+def test_nyuv2_in_40_classes(tmp_path):
+    label = np.arange(36 * 48).reshape(36, 48) % 41
+    for stem in ('0001', '0002'):
+        save(tmp_path / f'images/{stem}.png', np.zeros((36, 48, 3)))
+        save(tmp_path / f'labels40/{stem}.png', label)
+    (tmp_path / 'train.txt').write_text('0001\n'), (tmp_path / 'test.txt').write_text('0002\n0003\n')
+    data = NYUv2Dataset(data_root=str(tmp_path), pipeline=PIPELINE[:2])
+    assert len(data) == 1 and len(data.metainfo['classes']) == 40 and len({tuple(c) for c in data.metainfo['palette']}) == 40
+    assert np.array_equal(data[0]['gt_seg_map'], np.where(label == 0, 255, label - 1))
+    with pytest.raises(UserError, match="'0003'"):
+        NYUv2Dataset(data_root=str(tmp_path), split='test', pipeline=PIPELINE)
+    with pytest.raises(UserError, match='val.txt'):
+        NYUv2Dataset(data_root=str(tmp_path), split='val', pipeline=PIPELINE)
+    save(tmp_path / 'labels40/0001.png', np.full((36, 48), 44))
+    with pytest.raises(UserError, match='class 43'):
+        data[0]

@@ -3,8 +3,8 @@ from pathlib import Path
 
 from mmseg.datasets import BaseSegDataset
 
-from ..errors import UserError
 from ..registry import DATASETS
+from .listing import list_pairs
 from .root import data_root
 
 
@@ -42,15 +42,5 @@ class CamVidDataset(BaseSegDataset):
 
     def load_data_list(self):
         images, labels = Path(self.data_prefix['img_path']), Path(self.data_prefix['seg_map_path'])
-        files = sorted(p for p in images.glob('*') if p.suffix in ('.jpg', '.png') and (self.sequences is None or p.name.startswith(self.sequences)))
-        if not files:
-            kept = f' that begins with {" or ".join(self.sequences)}' if self.sequences else ''
-            raise UserError(f'Folder {str(images)!r} holds no .jpg or .png image{kept}; lay the data out as docs/data.md says.')
-        out = []
-        for file in files:
-            label = labels / f'{file.stem}.png'
-            if not label.is_file():
-                raise UserError(f'Image {str(file)!r} has no label {str(label)!r}; add it or remove the image.')
-            out.append(dict(img_path=str(file), seg_map_path=str(label), label_map=self.label_map, reduce_zero_label=False, seg_fields=[],
-                            num_classes=len(self._metainfo['classes'])))
-        return out
+        kept = (p for p in images.glob('*') if p.suffix in ('.jpg', '.png') and (self.sequences is None or p.name.startswith(self.sequences)))
+        return list_pairs(self, kept, lambda image: labels / f'{image.stem}.png')
