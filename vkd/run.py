@@ -29,7 +29,7 @@ def experiment(cfg):
     Returns ``dict(role, method, student, teacher, protocol, data)``; a file named otherwise is its own student, on a protocol and data of its own name.
     """
     stem = Path(cfg.filename or 'config').stem
-    kinds = [str(m['type']).rsplit('.', 1)[-1] for m in cfg.model.get('methods') or []]
+    kinds = ['-'.join([str(m['type']).rsplit('.', 1)[-1], *([m['variant']] if m.get('variant') else [])]) for m in cfg.model.get('methods') or []]
     parts, method = stem.split('_'), '+'.join(kinds) or 'alone'
     if len(parts) == (5 if kinds else 4):
         student, teacher, protocol, data = parts[1:] if kinds else (parts[1], None, *parts[2:])

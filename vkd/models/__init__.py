@@ -1,0 +1,1 @@
+from . import heads  # noqa: F401  (registers)

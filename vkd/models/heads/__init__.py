@@ -1,0 +1,3 @@
+from .linear_segformer import LinearSegformerHead
+
+__all__ = ['LinearSegformerHead']
