@@ -14,8 +14,10 @@ def alone(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     for name in ('VKD_DATA_ROOT', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
         monkeypatch.delenv(name, raising=False)
+    from mmengine.logging import MessageHub, MMLogger
     from mmengine.visualization import Visualizer
-    Visualizer._instance_dict.clear()
+    for kind in (MMLogger, MessageHub, Visualizer):
+        kind._instance_dict.clear()
 
 
 _DATA = os.environ.get('VKD_DATA_ROOT')
