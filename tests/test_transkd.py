@@ -223,3 +223,27 @@ def test_small_images_and_single_ones():
         losses(model, batch(size=(16, 48)))
     with pytest.raises(UserError, match='one image'):
         losses(model, batch(1))
+
+
+def test_the_loss_of_the_official_preset():
+    """Weighted cross entropy at a quarter of the resolution, divided by the weights of the counted pixels."""
+    from tiny import ROOT
+
+    from vkd.config import load_config
+    cfg = load_config(ROOT / 'configs/alone/alone_mit-b0_official_cityscapes-512x1024.py')
+    head = build(cfg.model).student.decode_head
+    assert sum(p.numel() for p in build(load_config(ROOT / 'configs/alone/alone_mit-b0_mmseg_cityscapes-512x1024.py').model).student.parameters()) == 3720051
+    from mmengine.structures import PixelData
+    from mmseg.structures import SegDataSample
+
+    def loss(logits, labels):
+        full = torch.full((1, 4 * labels.shape[0], 4 * labels.shape[1]), 7)  # only every fourth pixel is looked at
+        full[0, ::4, ::4] = labels
+        return head.loss_by_feat(logits, [SegDataSample(gt_sem_seg=PixelData(data=full))])['loss_ce'].item()
+    labels = torch.tensor([[0, 1, 255]])
+    assert loss(torch.zeros(1, 19, 1, 3), labels) == pytest.approx(math.log(19), abs=1e-5)
+    logits = torch.zeros(1, 19, 1, 3)
+    logits[0, 0, 0, 0] = 2.
+    w = torch.tensor(cfg.model.student.decode_head.loss_decode.class_weight[:2])
+    own = torch.tensor([math.log(18 + math.e ** 2) - 2, math.log(19)])
+    assert loss(logits, labels) == pytest.approx((w * own).sum().item() / w.sum().item(), abs=1e-5)

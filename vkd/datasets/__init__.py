@@ -1,8 +1,8 @@
-from .acdc import ACDCDataset
 from .camvid import CamVidDataset
+from .cityscapes import ACDCDataset, CityscapesDataset
 from .demo import DemoDataset, DrawScene
 from .loading import LoadImage, LoadLabel
 from .nyuv2 import NYUv2Dataset
 from .root import data_root
 
-__all__ = ['ACDCDataset', 'CamVidDataset', 'DemoDataset', 'DrawScene', 'LoadImage', 'LoadLabel', 'NYUv2Dataset', 'data_root']
+__all__ = ['ACDCDataset', 'CamVidDataset', 'CityscapesDataset', 'DemoDataset', 'DrawScene', 'LoadImage', 'LoadLabel', 'NYUv2Dataset', 'data_root']

@@ -1,0 +1,3 @@
+# SegFormer-B2 as mmsegmentation has it, 19 classes
+_base_ = './mit-b2.py'
+teacher = dict(decode_head=dict(num_classes=19))
