@@ -1,0 +1,3 @@
+# PVTv2-B2, 19 classes
+_base_ = './pvt-v2-b2.py'
+teacher = dict(decode_head=dict(num_classes=19))
