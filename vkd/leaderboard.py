@@ -315,8 +315,11 @@ def _caption(rows):
         return 'No finished run yet.'
     machines = sorted({f'{(f["hardware"] or {}).get("gpu") or (f["hardware"] or {}).get("cpu")}, {(f["hardware"] or {}).get("threads")} thread{"s" * ((f["hardware"] or {}).get("threads") != 1)} a run' for f in runs})
     iters = sorted({f['max_iters'] for r in rows if r['role'] == 'student' for f in r['runs'] if f['max_iters']})
+    teachers = sorted({f['max_iters'] for r in rows if r['role'] == 'teacher' for f in r['runs'] if f['max_iters']})
     images = sorted({f['test'].get('images') for f in runs if f['test'].get('images')})
     learnt = f'{" and ".join(map(str, iters))} iterations of batch {" and ".join(str(b) for b in sorted({f["batch_size"] for f in runs if f["batch_size"]}))}' if iters else 'budget unknown'
+    if teachers and teachers != iters:
+        learnt += f' (teachers: {" and ".join(map(str, teachers))})'
     return f'{learnt}; {" and ".join(map(str, images))} test images; trained on {"; ".join(machines)}.'
 
 
