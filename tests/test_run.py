@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from tiny import ROOT, config, distiller, segmentor
 
+import vkd.run
 from vkd import UserError
 from vkd.config import load_config
 from vkd.files import read_json
@@ -33,6 +34,19 @@ def test_a_folder_of_another_config_is_refused(tmp_path):
     with pytest.raises(UserError, match='another config.*--work-dir'):
         run(config(segmentor(8), tmp_path / 'b', iters=3, interval=3), tmp_path / 'r')
     assert (tmp_path / 'r/config.py').read_bytes() == before
+
+
+def test_a_finished_run_is_not_made_again(tmp_path, monkeypatch):
+    """Of two suite processes, one may have ended a run after the other looked."""
+    made, train = [], vkd.run._train_and_test
+    monkeypatch.setattr(vkd.run, '_train_and_test', lambda *args: made.append(1) or train(*args))
+
+    def ask(**more):
+        return run(config(segmentor(8), tmp_path / 'a', iters=2, interval=2), tmp_path / 'r', **more)
+    assert 'test' not in ask(test=False)
+    whole = ask(resume=True)  # the test scores were missing
+    assert 'test' in whole and len(made) == 2
+    assert ask(resume=True) == whole and ask(resume=True, test=False) == whole and len(made) == 2
 
 
 def test_a_folder_in_use_is_refused(tmp_path):

@@ -48,7 +48,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
     """Trains ``cfg`` (a Config) in ``folder``, tests it on its test set, and writes what the leaderboard reads.
 
     Args:
-        info: see ``experiment``; also ``suite`` and ``run`` (its name). resume: continue from the newest checkpoint.
+        info: see ``experiment``; also ``suite`` and ``run`` (its name). resume: continue from the newest checkpoint; a finished run is left as it is.
         command: how to start it again, for run.json.
 
     Returns the content of metrics.json (on the first process; None on the others).
@@ -59,10 +59,14 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
     folder = Path(folder)
     cfg.work_dir = str(folder)
     if rank(launcher):
-        _train_and_test(cfg, folder, resume, launcher, test)
+        if not (resume and results(folder, test and cfg.get('test_dataloader'))):
+            _train_and_test(cfg, folder, resume, launcher, test)
         return None
     with locked(folder):
         claim(folder, fingerprint(cfg))
+        known = resume and results(folder, test and cfg.get('test_dataloader'))
+        if known:  # another process may have ended it since the caller looked
+            return known
         info = {**experiment(cfg), **(info or {})}
         write_text(folder / 'config.py', cfg.pretty_text)
         write_json(folder / 'run.json', dict(
@@ -92,6 +96,13 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
             raise
         end(state='done')
         return metrics
+
+
+def results(folder, test=True):
+    """The content of metrics.json of a run that has ended well; None of any other, and of one without test scores where ``test`` asks for them."""
+    ended = (read_json(Path(folder, 'state.json')) or {}).get('state') == 'done'
+    metrics = read_json(Path(folder, 'metrics.json')) if ended else None
+    return metrics if metrics and ('test' in metrics or not test) else None
 
 
 def last_lines(error, count=8):

@@ -16,7 +16,7 @@ from .config import fingerprint, load_config
 from .errors import UserError, nearest
 from .files import read_json, safe_name, write_json
 from .registry import METHODS
-from .run import FORMAT, Busy, claim, experiment, last_lines, rerun_command, run
+from .run import FORMAT, Busy, claim, experiment, last_lines, rerun_command, results, run
 
 _ENTRY = {'method', 'student', 'teacher', 'data', 'config', 'seeds', 'options', 'label'}
 
@@ -150,9 +150,7 @@ def _child(cell, folder, threads, gpu):
 def status(folder, cell):
     """``'done'``, ``'failed'``, ``'running'`` or ``'missing'``, from the files alone."""
     state = (read_json(Path(folder, cell.name, 'state.json')) or {}).get('state', 'missing')
-    if state == 'done' and not Path(folder, cell.name, 'metrics.json').is_file():
-        return 'missing'
-    return state
+    return 'missing' if state == 'done' and not results(Path(folder, cell.name), test=False) else state
 
 
 def iterations(folder):
