@@ -193,18 +193,22 @@ def _taps(model, batch):
     try:
         with torch.no_grad():
             inputs = model.data_preprocessor(batch, True)['inputs']
-            image = student_input(inputs)
-            seen = {'student': model._readers['student'].read(lambda: forward_features(model.student, image))[1]}
-            for role in model._roles:
-                x = role.input(inputs)
-                seen[role.name] = model._readers[role.name].read(lambda role=role, x=x: forward_features(role.module, x))[1]
+            seen = {}
+            for name, network in model.networks.items():
+                role = next((r for r in model._roles if r.name == name), None)
+                x = role.input(inputs) if role else student_input(inputs)
+                seen[name] = model._readers[name].read(lambda network=network, x=x: forward_features(network, x))[1]
     finally:
         model.train(mode)
+
+    def shape(name, tap):
+        return list(seen[name][tap].shape) if tap else None
     rows = []
-    for method, of in zip(model.methods, model._of):
-        for s, t in zip_longest(method.student_taps, method.teacher_taps):
-            rows.append(dict(method=type(method).__name__, student=s, student_shape=list(seen['student'][s].shape) if s else None,
-                             of=of, teacher=t, teacher_shape=list(seen[of][t].shape) if t else None))
+    for wire in model.wires:
+        first, *others = wire.roles
+        for other in others:
+            for s, t in zip_longest(wire.taps[first], wire.taps[other]):
+                rows.append(dict(method=type(wire.method).__name__, learner=first, student=s, student_shape=shape(first, s), of=other, teacher=t, teacher_shape=shape(other, t)))
     return rows
 
 

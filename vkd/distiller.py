@@ -10,6 +10,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.logging import MessageHub, print_log
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
+from mmengine.structures import PixelData
 from torch import nn
 
 from .checkpoint import load_into
@@ -188,13 +189,17 @@ class Distiller(BaseModel):
             (a peer with its own task loss), ``ema`` (True, or ``{teacher sub-module: student sub-module}``), ``momentum``, and ``view``
             (the name of an input, or ``dict(mean, std, size)`` to re-normalise the student's).
         teachers (dict, optional): several, by name; a method picks one by ``of=name``.
-        methods (list): configs of registered methods, or built ones.
+        methods (list): configs of registered methods, or built ones. A method between two networks takes ``of`` (the teacher's name; the first by default) and
+            ``learner`` (whose taps are the student's; 'student' by default, or a peer); one among peers takes ``among`` (role names; all by default).
         task_weight (float): weight of the student's own losses; 0 runs no task head.
         probe_shape (tuple): ``(C, H, W)`` of the tiny forward that checks taps and counts channels at build.
 
     The state dict holds the student, the methods' adapters, and teachers that learn; never a frozen teacher. ``methods=[]`` gives the
     plain student's losses, bit for bit. Teachers and methods are built beside the global random stream, so a seed gives the student the
     same initial weights with or without them.
+
+    With peers, ``mode='predict'`` runs each of them: a data sample holds the student's ``pred_sem_seg``, that of each peer as ``pred_sem_seg_<role>``, and that of
+    the mean of their class probabilities as ``pred_sem_seg_ensemble``.
 
     Raises:
         UserError: for an unknown option, tap or method, or a checkpoint that does not fit.
@@ -216,18 +221,17 @@ class Distiller(BaseModel):
         named = dict(teachers or {})
         if teacher is not None:
             named['teacher'] = teacher
+        for name in named:
+            if not name.isidentifier() or name == 'methods' or hasattr(self, name):
+                raise UserError(f'Teacher name {name!r} cannot be used (it must be a word, and none that the Distiller uses itself); choose another, such as {"peer"!r}.')
         device = next((p.device for p in student.parameters()), torch.device('cpu'))
         with torch.random.fork_rng():
             self._roles = [Role(name, cfg, student) for name, cfg in named.items()]
             for role in self._roles:
                 if role.registered:
                     self.add_module(role.name, role.module)
-            built = [self._build_method(m) for m in methods]
-            self._of = [of for of, _ in built]
-            for of, method in built:
-                if hasattr(method, 'find_taps'):
-                    method.find_taps(student, next(r.module for r in self._roles if r.name == of))
-            self.methods = nn.ModuleList(m for _, m in built)
+            self.wires = [self._wire(m) for m in methods]
+            self.methods = nn.ModuleList(wire.method for wire in self.wires)
             self._readers = self._probe(tuple(probe_shape), device)
         self._followed = self._student_version()
         self.register_state_dict_pre_hook(lambda module, prefix, keep_vars: module.follow())
@@ -238,30 +242,50 @@ class Distiller(BaseModel):
         o = self._student_options
         self.student_report = load_into(self.student, o['checkpoint'], 'student', o.get('strict', True), o.get('prefix'), o.get('unsafe_pickle', False))
 
-    def _build_method(self, cfg):
+    def _wire(self, cfg):
+        """A built method and whose taps it reads."""
+        options = {}
         if isinstance(cfg, nn.Module):
-            of, method = getattr(cfg, 'of', None), cfg
+            method, kind = cfg, type(cfg).__name__
+            options = {k: getattr(cfg, k) for k in ('of', 'learner', 'among') if getattr(cfg, k, None)}
         else:
             cfg = dict(cfg)
-            of = cfg.pop('of', None)
             kind = cfg.get('type')
             if isinstance(kind, str) and METHODS.get(kind) is None:
                 raise UserError(f'Method {kind!r} is not registered; {nearest(kind, METHODS.module_dict)}.')
+            options = {k: cfg.pop(k) for k in ('of', 'learner', 'among') if cfg.get(k)}
             try:
                 method = METHODS.build(cfg)
             except TypeError as error:
                 raise UserError(f'Method {kind!r}: {error}; see its docstring for the options.') from error
-        names = [r.name for r in self._roles]
-        of = of or (names[0] if names else None)
-        if of not in names:
-            raise UserError(f'Method {type(method).__name__} learns from {of!r}, but the teachers are {names or "none"}; name one of them by of=.')
-        return of, method
+        networks = self.networks
+        if getattr(method, 'mutual', False):
+            roles = list(options.get('among') or networks)
+            wrong = {'of', 'learner'} & set(options)
+            if wrong:
+                raise UserError(f'Method {kind!r} works among peers, so {sorted(wrong)[0]!r} does not apply; name the roles by among=.')
+        else:
+            teachers = [name for name in networks if name != 'student']
+            learner = options.get('learner', 'student')
+            of = options.get('of') or next((n for n in (teachers if learner == 'student' else networks) if n != learner), None)
+            if of is None:
+                raise UserError(f'Method {kind!r} learns from a teacher, but there is none; add teacher= to the Distiller.')
+            roles = [learner, of]
+        for name in roles:
+            if name not in networks:
+                raise UserError(f'Method {kind!r} names the role {name!r}, but the roles are {", ".join(networks)}; {nearest(name, networks)}.')
+        if len(set(roles)) < max(2, len(roles)):
+            raise UserError(f'Method {kind!r} is between {", ".join(roles)}; it needs two different roles or more, of {", ".join(networks)}.')
+        if roles[0] not in self.learners and not getattr(method, 'mutual', False):
+            raise UserError(f'Method {kind!r}: the learner {roles[0]!r} is frozen; choose one of {", ".join(self.learners)}, or set trainable=True.')
+        if hasattr(method, 'find_taps'):
+            method.find_taps({n: networks[n] for n in roles}) if getattr(method, 'mutual', False) else method.find_taps(*(networks[n] for n in roles))
+        return Wire(method, roles)
 
     def _probe(self, shape, device):
         """Checks all taps with one tiny eval-mode forward each, and tells the methods the shapes they will meet."""
-        readers = {'student': TapReader(self.student, [t for m in self.methods for t in m.student_taps], 'student')}
-        for role in self._roles:
-            readers[role.name] = TapReader(role.module, [t for m, of in zip(self.methods, self._of) if of == role.name for t in m.teacher_taps], role.name)
+        networks = self.networks
+        readers = {name: TapReader(network, [t for wire in self.wires for t in wire.taps.get(name, ())], name) for name, network in networks.items()}
         shapes = {}
         with torch.no_grad():
             image = torch.zeros(2, *shape, device=device)
@@ -270,17 +294,21 @@ class Distiller(BaseModel):
                     shapes[name] = {}
                     continue
                 role = next((r for r in self._roles if r.name == name), None)
-                model = role.module if role else self.student
+                model = networks[name]
                 x = role.view(image) if role and callable(role.view) else image
                 modes = {m: m.training for m in model.modules()}
                 model.eval()
                 shapes[name] = reader.probe(lambda model=model, x=x: forward_features(model, x))
                 for m, mode in modes.items():
                     m.training = mode
-        for method, of in zip(self.methods, self._of):
-            if hasattr(method, 'setup'):
-                method.setup({t: shapes['student'][t] for t in method.student_taps}, {t: shapes[of][t] for t in method.teacher_taps})
-                method.to(device)
+        for wire in self.wires:
+            if hasattr(wire.method, 'setup'):
+                own = {name: {t: shapes[name][t] for t in taps} for name, taps in wire.taps.items()}
+                if wire.mutual:
+                    wire.method.setup(own, [n for n in wire.roles if n in self.learners])
+                else:
+                    wire.method.setup(*own.values())
+                wire.method.to(device)
         self.tap_shapes = shapes
         return readers
 
@@ -301,6 +329,23 @@ class Distiller(BaseModel):
     def teachers(self):
         """``{name: module}`` of all teachers, frozen ones included."""
         return {role.name: role.module for role in self._roles}
+
+    @property
+    def networks(self):
+        """``{name: module}`` of the student and all teachers."""
+        return {'student': self.student, **self.teachers}
+
+    @property
+    def learners(self):
+        """Names of the roles that learn by gradient: the student, and its peers."""
+        return ['student', *(role.name for role in self._roles if role.trainable)]
+
+    def owner(self, name):
+        """The role that learns by the parameter ``name``: of a network that role itself; of a method's module the role that it is named for, else the method's learner."""
+        first, *rest = name.split('.')
+        if first != 'methods':
+            return first
+        return next((part for part in rest if part in self.learners), self.wires[int(rest[0])].roles[0])
 
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
@@ -328,6 +373,8 @@ class Distiller(BaseModel):
         """mmengine's three modes; ``loss`` gives a dict of the task's and the methods' losses."""
         if mode == 'loss':
             return self.loss(inputs, data_samples)
+        if mode == 'predict' and len(self.learners) > 1:
+            return self.predict(inputs, data_samples)
         return self.student(student_input(inputs), data_samples, mode=mode)
 
     def loss(self, inputs, data_samples):
@@ -340,16 +387,37 @@ class Distiller(BaseModel):
         else:
             _, taps = self._readers['student'].read(lambda: forward_features(self.student, image), stop=True)
             losses = {}
-        seen = {}
+        seen = {'student': taps}
         for role in self._roles:
             own, seen[role.name] = self._teach(role, role.input(inputs), data_samples)
             losses.update(own)
-        batch = dict(inputs=inputs, data_samples=data_samples, **_progress())
-        for i, (method, of) in enumerate(zip(self.methods, self._of)):
-            terms = method({t: taps[t] for t in method.student_taps}, {t: seen[of][t] for t in method.teacher_taps}, batch)
+        for i, terms in enumerate(self.terms(seen, dict(inputs=inputs, data_samples=data_samples, **_progress()))):
             for key, value in terms.items():
                 losses[key if key not in losses else f'{key}_{i}'] = value
         return losses
+
+    def terms(self, seen, batch):
+        """The losses of each method, in order, from ``seen``: ``{role: {tap: tensor}}``."""
+        for wire in self.wires:
+            own = {name: {t: seen[name][t] for t in taps} for name, taps in wire.taps.items()}
+            yield wire.method(own, batch) if wire.mutual else wire.method(*own.values(), batch)
+
+    def predict(self, inputs, data_samples=None):
+        """Data samples with the predictions of the student, of each peer, and of the mean of their probabilities."""
+        out, fields, probability = None, [], []
+        for name in self.learners:
+            role = next((r for r in self._roles if r.name == name), None)
+            image = role.input(inputs) if role else student_input(inputs)
+            found = self.networks[name](image, data_samples, mode='predict')
+            fields.append([{k: s.get(k) for k in ('seg_logits', 'pred_sem_seg')} for s in found])  # they may write into the same samples
+            probability.append([class_probability(s.seg_logits.data) for s in found])
+            out = out or found
+        for i, sample in enumerate(out):
+            mean = sum(p[i] for p in probability) / len(probability)
+            best = mean.argmax(0, keepdim=True) if len(mean) > 1 else (mean > 0.5).long()
+            named = {f'pred_sem_seg_{name}': own[i]['pred_sem_seg'] for name, own in zip(self.learners[1:], fields[1:])}
+            sample.set_data({**fields[0][i], **named, 'pred_sem_seg_ensemble': PixelData(data=best)})
+        return out
 
     def _teach(self, role, image, data_samples):
         """``(own losses of a peer, its taps)``."""
@@ -379,6 +447,20 @@ class Distiller(BaseModel):
             for role in self._roles:
                 role.follow()
             self._note_student()
+
+
+class Wire:
+    """A method and the networks that it reads: ``roles`` in order, the learner first, and ``taps``, ``{role: [tap]}``."""
+
+    def __init__(self, method, roles):
+        self.method, self.roles, self.mutual = method, roles, getattr(method, 'mutual', False)
+        names = [method.taps(role) for role in roles] if self.mutual else [method.student_taps, method.teacher_taps]
+        self.taps = {role: list(taps) for role, taps in zip(roles, names)}
+
+
+def class_probability(logits):
+    """``[K, H, W]`` logits -> probabilities; a single channel is the logit of one class against none."""
+    return logits.softmax(0) if len(logits) > 1 else logits.sigmoid()
 
 
 def _scaled(value, weight):

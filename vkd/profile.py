@@ -204,14 +204,14 @@ def step_parts(distiller, batch, optim_wrapper):
         else:
             task, taps = 0, reader.read(lambda: forward_features(distiller.student, image), stop=True)[1]
         marks.append(clock(device))
-        seen = {}
+        seen = {'student': taps}
         for role in distiller._roles:
             own, seen[role.name] = distiller._teach(role, role.input(inputs), samples)
             task = task + total(own)
         marks.append(clock(device))
         facts = dict(inputs=inputs, data_samples=samples, **_progress())
-        terms = sum(total(method({t: leaf(taps[t]) for t in method.student_taps}, {t: leaf(seen[of][t]) for t in method.teacher_taps}, facts))
-                    for method, of in zip(distiller.methods, distiller._of))
+        cut_off = {name: {t: leaf(x) for t, x in own.items()} for name, own in seen.items()}
+        terms = sum(total(own) for own in distiller.terms(cut_off, facts))
     if isinstance(terms, torch.Tensor) and terms.requires_grad:
         terms.backward()
     marks.append(clock(device))
