@@ -4,6 +4,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
 from tiny import batch, build, distiller, losses, method, segmentor
 
 from vkd import METHODS, UserError
@@ -12,6 +14,8 @@ from vkd.methods.at import at_loss, attention_map
 from vkd.methods.cwd import cwd_loss
 from vkd.methods.dist import dist_loss
 from vkd.methods.feature import cosine_loss, mse_loss, standardize
+from vkd.methods.ifvd import class_similarity, ifvd_loss
+from vkd.methods.kdcl import KDCL, MODES, error_products, general, general_weights, linear, min_logit, naive
 from vkd.methods.kl import kl_loss
 from vkd.methods.mgd import MGD, mgd_loss
 
@@ -114,3 +118,66 @@ def test_align():
 def test_wrong_options(cfg, told):
     with pytest.raises(UserError, match=told):
         build(distiller(cfg))
+
+
+# -- among peers -----------------------------------------------------------------------------------------------------------
+def two_pixels():
+    """Two peers, three classes, two pixels of classes 0 and 1: ``z [2, 1, 3, 1, 2]``."""
+    a, b = [[2., 0, 1], [0., 1, 0]], [[1., 0, 0], [1., 3, 2]]
+    return torch.tensor([a, b]).transpose(1, 2)[:, None, :, None], torch.tensor([[[0, 1]]])
+
+
+def test_ensembles_by_hand():
+    z, label = two_pixels()
+    cost = torch.stack([torch.nn.functional.cross_entropy(x, label, reduction='none') for x in z])[:, 0, 0]
+    assert cost.argmin(0).tolist() == [0, 1]  # log(1 + e^-2 + e^-1) against log(1 + 2 / e); log(1 + 2 / e) against log(1 + e^-2 + e^-1)
+    assert naive(z, label)[0, :, 0].t().tolist() == [[2, 0, 1], [1, 3, 2]]
+    # less that of the true class: (0, -2, -1) and (0, -1, -1); (-1, 0, -1) and (-2, 0, -1); of each the least
+    assert min_logit(z, label)[0, :, 0].t().tolist() == [[0, -2, -1], [-2, 0, -1]]
+    assert general(z, torch.tensor([0.25, 0.75]))[0, :, 0].t().tolist() == [[1.25, 0, 0.25], [0.75, 2.5, 1.5]]
+
+
+@pytest.mark.parametrize('m', [2, 3])
+def test_the_best_combination_is_found(m):
+    """Against a search of all combinations in steps of a fiftieth."""
+    random = torch.Generator().manual_seed(m)
+    z, label = 2 * torch.randn(m, 1, 4, 3, 5, generator=random), torch.randint(4, (1, 3, 5), generator=random)
+    own = torch.nn.functional.cross_entropy(linear(z, label, steps=40), label, reduction='none')
+    shares = [(i / 50, j / 50, 1 - (i + j) / 50) if m == 3 else (i / 50, 1 - i / 50) for i in range(51) for j in range(51 - i if m == 3 else 1)]
+    every = torch.stack([torch.nn.functional.cross_entropy(sum(s * x for s, x in zip(share, z)), label, reduction='none') for share in shares])
+    assert (own <= every.amin(0) + (1e-4 if m == 2 else 1e-2)).all() and (own >= every.amin(0) - 0.05).all()
+    for function in (naive, linear):  # never worse than any peer
+        assert (torch.nn.functional.cross_entropy(function(z, label), label, reduction='none') <= torch.stack([torch.nn.functional.cross_entropy(x, label, reduction='none') for x in z]).amin(0) + 1e-5).all()
+
+
+def test_general_weights_by_hand():
+    assert general_weights(torch.tensor([[1., 0], [0, 3]])).tolist() == pytest.approx([0.75, 0.25], abs=1e-3)  # inverse variances
+    z, label = two_pixels()
+    products = error_products(z, label, torch.tensor([[[True, False]]]))
+    error = z[:, 0, :, 0, 0].softmax(1) - torch.tensor([1., 0, 0])
+    torch.testing.assert_close(products, error @ error.t())
+
+
+@pytest.mark.parametrize('mode', MODES)
+def test_every_peer_learns_from_the_ensemble(mode):
+    z, label = two_pixels()
+    kdcl = KDCL(mode=mode, tau=2.)
+    kdcl.ignore_index = 255
+    kdcl.setup({r: {'decode_head.conv_seg': (1, 3, 1, 2)} for r in 'ab'}, ['a', 'b'])
+    sample = SegDataSample(gt_sem_seg=PixelData(data=torch.tensor([[[0, 255]]])))
+    own = kdcl({r: {'decode_head.conv_seg': x} for r, x in zip('ab', z)}, dict(data_samples=[sample]))
+    teacher = kdcl.eval().ensemble(z, torch.tensor([[[0, 0]]]), torch.tensor([[[True, False]]]))
+    for r, x in zip('ab', z):
+        p, q = (torch.distributions.Categorical(logits=y[0, :, 0, 0] / 2) for y in (teacher, x))
+        assert own[f'loss_kdcl_{r}'].item() == pytest.approx(4 * torch.distributions.kl_divergence(p, q).item(), abs=1e-6)
+
+
+def test_similarity_to_the_centre_of_the_class_by_hand():
+    """Two places of class 0, (1, 0) and (0, 1): centre (1/2, 1/2), cosine 1/sqrt 2; one of class 1 is its own centre; one ignored."""
+    features = torch.tensor([[1., 0, 3, 5], [0, 1, 4, 5]]).view(1, 2, 1, 4)
+    label = torch.tensor([[[0, 0, 1, 255]]])
+    torch.testing.assert_close(class_similarity(features, label, 3)[0, 0], torch.tensor([0.5 ** 0.5, 0.5 ** 0.5, 1, 0]))
+    same = torch.tensor([[1., 1, 1, 1]]).view(1, 1, 1, 4)  # each place is the centre: similarity 1
+    assert ifvd_loss(features, same, label, 3).item() == pytest.approx(2 * (1 - 0.5 ** 0.5) ** 2 / 3, abs=1e-6)
+    assert ifvd_loss(features, 7 * features, label, 3).item() == pytest.approx(0, abs=1e-12) and ifvd_loss(features, same, torch.full_like(label, 255), 3).item() == 0
+    assert ifvd_loss(features, same.repeat(1, 1, 2, 2), label, 3).item() == pytest.approx(2 * (1 - 0.5 ** 0.5) ** 2 / 3, abs=1e-6)  # another grid

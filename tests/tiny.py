@@ -43,6 +43,11 @@ def distiller(*methods, student=None, teacher=None, **more):
     return dict(type='vkd.Distiller', student=student or segmentor(8), teacher=teacher or segmentor(16), methods=list(methods), **more)
 
 
+def peers(*methods, first=None, second=None, **more):
+    """A student and a peer named vit that learns beside it."""
+    return dict(type='vkd.Distiller', student=first or segmentor(8), teachers=dict(vit=dict(model=second or segmentor(16), trainable=True)), methods=list(methods), **more)
+
+
 def batch(n=2, size=(32, 64), classes=CLASSES, seed=0):
     random = torch.Generator().manual_seed(seed)
     samples = [SegDataSample(metainfo=dict(ori_shape=size, img_shape=size, pad_shape=size), gt_sem_seg=PixelData(data=torch.randint(classes, (1, *size), generator=random))) for _ in range(n)]

@@ -1,0 +1,69 @@
+"""Intra-class feature variation distillation."""
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..peers import by_role, ignored_label, labels_of, pairs
+from ..registry import METHODS
+
+
+def class_similarity(features, label, num_classes, ignore_index=255):
+    """Cosine ``[B, h, w]`` of each place's feature ``[B, C, h, w]`` with the mean feature of its class in that image; ``label [B, h, w]``; 0 where it is ignored."""
+    features = features.float()
+    valid = label != ignore_index
+    member = F.one_hot(label.masked_fill(~valid, 0), num_classes).permute(0, 3, 1, 2).to(features) * valid[:, None]
+    flat = member.flatten(2)
+    centers = torch.bmm(flat, features.flatten(2).transpose(1, 2)) / flat.sum(2, keepdim=True).clamp(min=1e-6)
+    own = torch.bmm(centers.transpose(1, 2), flat).view_as(features)
+    return F.cosine_similarity(features, own, dim=1) * valid
+
+
+def ifvd_loss(learner, source, label, num_classes, ignore_index=255):
+    """Mean squared difference of the two similarity maps, over the valid places of the learner's grid.
+
+    Args:
+        learner, source: maps ``[B, *, h, w]``; channels may differ, and grids (the source's map is resized). label: ``[B, H, W]``, sampled nearest.
+
+    Wang et al., "Intra-class Feature Variation Distillation for Semantic Segmentation", ECCV 2020.
+    """
+    size = learner.shape[-2:]
+    source = source.detach()
+    if source.shape[-2:] != size:
+        source = F.interpolate(source.float(), size=size, mode='bilinear', align_corners=False)
+    label = F.interpolate(label[:, None].float(), size=size, mode='nearest')[:, 0].long()
+    away = (class_similarity(learner, label, num_classes, ignore_index) - class_similarity(source, label, num_classes, ignore_index)) ** 2
+    return away.sum() / (label != ignore_index).sum().clamp(min=1)
+
+
+@METHODS.register_module()
+class IFVD(nn.Module):
+    """How far each place is from the centre of its class, learnt from a teacher, or among peers from each other (a mean over the sources).
+
+    Args:
+        features: tap of the maps, or ``{role: tap}``; by default what goes into the classifier. loss_weight: our choice; the paper's own is for its sum and schedule.
+    """
+
+    mutual = True
+
+    def __init__(self, features='in:decode_head.conv_seg', logits='decode_head.conv_seg', loss_weight=10.0):
+        super().__init__()
+        self.features, self.logits, self.loss_weight = features, logits, loss_weight
+
+    def taps(self, role):
+        return [by_role(self.features, role, 'features', 'IFVD'), by_role(self.logits, role, 'logits', 'IFVD')]
+
+    def find_taps(self, networks):
+        self.ignore_index = ignored_label(networks, 'IFVD')
+
+    def setup(self, shapes, learners):
+        self.num_classes = max(shapes[r][self.taps(r)[1]][1] for r in shapes)
+        self.learners, self.pairs = learners, pairs(list(shapes), learners)
+
+    def forward(self, peers, batch):
+        label = labels_of(batch)
+        maps = {r: peers[r][self.taps(r)[0]] for r in peers}
+        out = {}
+        for a in self.learners:
+            terms = [ifvd_loss(maps[a], maps[y], label, self.num_classes, self.ignore_index) for x, y in self.pairs if x == a]
+            out[f'loss_ifvd_{a}'] = self.loss_weight * sum(terms) / len(terms)
+        return out

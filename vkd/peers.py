@@ -1,0 +1,62 @@
+"""What the methods between peers share: their logits on one grid, the labels, who learns from whom."""
+import torch
+import torch.nn.functional as F
+
+from .errors import UserError
+
+
+def pairs(roles, learners):
+    """``[(learner, source)]``: every role that learns, with every other role."""
+    return [(a, b) for a in roles if a in learners for b in roles if b != a]
+
+
+def labels_of(batch):
+    """Label maps ``[B, H, W]`` of ``batch['data_samples']``, int64. Raises UserError where a sample has none."""
+    samples = batch['data_samples']
+    if not samples or any('gt_sem_seg' not in s for s in samples):
+        raise UserError('A method between peers needs label maps to tell who is right; load annotations, or choose one that needs none.')
+    return torch.stack([s.gt_sem_seg.data.squeeze(0) for s in samples]).long()
+
+
+def on_one_grid(logits, label, resolution='label'):
+    """``({role: [B, K, h, w]}, label [B, h, w])``: logits bilinear, labels nearest, at the label's size, or at the smallest of the logits' (``resolution='logit'``)."""
+    size = tuple(label.shape[-2:]) if resolution == 'label' else min((tuple(x.shape[-2:]) for x in logits.values()), key=lambda s: s[0] * s[1])
+    out = {name: x if tuple(x.shape[-2:]) == size else F.interpolate(x, size=size, mode='bilinear', align_corners=False) for name, x in logits.items()}
+    if tuple(label.shape[-2:]) != size:
+        label = F.interpolate(label[:, None].float(), size=size, mode='nearest')[:, 0].long()
+    return out, label
+
+
+def ignored_label(networks, method):
+    """The label that all of ``networks`` ({role: module}) ignore. Raises UserError where they differ."""
+    found = {name: getattr(getattr(net, 'decode_head', None), 'ignore_index', 255) for name, net in networks.items()}
+    if len(set(found.values())) > 1:
+        raise UserError(f'{method}: the ignored label is {", ".join(f"{v} of {k}" for k, v in found.items())}; peers need one: set ignore_index of their heads alike.')
+    return next(iter(found.values()))
+
+
+def check_equal_classes(channels, method):
+    """Raises UserError unless the numbers of classes in ``channels`` ({role: int}) are equal."""
+    if len(set(channels.values())) > 1:
+        raise UserError(f'{method}: the logits have {", ".join(f"{v} classes of {k}" for k, v in channels.items())}; peers need the same: set num_classes of their heads alike.')
+
+
+def by_role(value, role, name, method):
+    """``value`` of one role: itself, or, of a dict by role, that role's. Raises UserError where the dict has none."""
+    if not isinstance(value, dict):
+        return value
+    if role not in value:
+        raise UserError(f'{method}: {name} is given for {", ".join(value)}, not for {role!r}; add it.')
+    return value[role]
+
+
+def masked_mean(values, mask):
+    """Mean of ``values`` over the places of ``mask``, 0 (and no gradient) where it is empty; float32."""
+    return (values.float() * mask).sum() / mask.sum().clamp(min=1)
+
+
+def kl_map(learner, source, tau=1.0):
+    """``KL(softmax(source / tau) || softmax(learner / tau))`` at each place: ``[B, K, H, W]`` twice -> ``[B, H, W]``; the source's gradient is not followed."""
+    p = F.log_softmax(source.detach().float() / tau, dim=1)
+    q = F.log_softmax(learner.float() / tau, dim=1)
+    return (p.exp() * (p - q)).sum(1)
