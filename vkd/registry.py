@@ -4,6 +4,7 @@ from mmengine.registry import HOOKS as _HOOKS
 from mmengine.registry import METRICS as _METRICS
 from mmengine.registry import MODELS as _MODELS
 from mmengine.registry import OPTIM_WRAPPERS as _OPTIM_WRAPPERS
+from mmengine.registry import OPTIM_WRAPPER_CONSTRUCTORS as _OPTIM_WRAPPER_CONSTRUCTORS
 from mmengine.registry import TRANSFORMS as _TRANSFORMS
 from mmengine.registry import Registry
 
@@ -14,3 +15,4 @@ TRANSFORMS = Registry('transform', parent=_TRANSFORMS, scope='vkd', locations=['
 METRICS = Registry('metric', parent=_METRICS, scope='vkd', locations=['vkd.evaluation'])
 HOOKS = Registry('hook', parent=_HOOKS, scope='vkd', locations=['vkd.engine'])
 OPTIM_WRAPPERS = Registry('optim_wrapper', parent=_OPTIM_WRAPPERS, scope='vkd', locations=['vkd.engine'])
+OPTIM_WRAPPER_CONSTRUCTORS = Registry('optimizer wrapper constructor', parent=_OPTIM_WRAPPER_CONSTRUCTORS, scope='vkd', locations=['vkd.engine'])

@@ -46,8 +46,10 @@ def last_checkpoint(folder):
 
 
 def use_amp(cfg):
-    """Mixed precision in ``cfg``: bf16 autocast on a CPU, fp16 with loss scaling on a GPU, unless its optim_wrapper is a special one already."""
-    if cfg.optim_wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
+    """Mixed precision in ``cfg``: bf16 autocast on a CPU, fp16 with loss scaling on a GPU (bf16 with an optimizer a role), unless its optim_wrapper is a special one already."""
+    if cfg.optim_wrapper.get('constructor') == 'vkd.PerRole':
+        cfg.optim_wrapper.amp = True
+    elif cfg.optim_wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
         cfg.optim_wrapper.type = 'AmpOptimWrapper' if torch.cuda.is_available() else 'vkd.CPUAmpOptimWrapper'
         if torch.cuda.is_available():
             cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
