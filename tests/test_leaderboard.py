@@ -125,7 +125,7 @@ def test_curves_of_a_resumed_run(tmp_path):
     later = own / '20260102_000000/vis_data/scalars.json'
     later.parent.mkdir(parents=True)
     later.write_text('{"loss": 9.0, "step": 5}\n{"loss": NaN, "step": 6}\n')
-    curve = read_curve(own)
+    curve = read_curve(dict(folder=own))
     assert curve['loss'] == {1: 1, 2: 0.5, 3: 1 / 3, 4: 0.25, 5: 9.0} and curve['mIoU'] == {5: 40}
     svg = curve_svg([('a', 'red', [{0: 0., 10: 1.}])], 'mIoU', width=100, height=100)
     assert svg['lines'][0]['points'] == '46.0,70.0 92.0,8.0' and curve_svg([('a', 'red', [{5: 1.}])], 'loss') is None

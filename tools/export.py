@@ -1,4 +1,4 @@
-"""Export the student alone: weights and config for plain mmseg, and an ONNX graph, with a json that says where they came from."""
+"""Export the student, or a peer, alone: weights and config for plain mmseg, and an ONNX graph, with a json that says where they came from."""
 from vkd.cli import add_config, command, parser
 from vkd.config import load_config
 from vkd.export import export
@@ -10,11 +10,12 @@ def arguments():
     p.add_argument('--out', required=True, metavar='DIR', help='folder to write to')
     p.add_argument('--onnx', action='store_true', help='write an ONNX graph as well, compared with torch in onnxruntime')
     p.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), help='size at which the graph is traced; the training size by default')
+    p.add_argument('--role', default='student', help='which network: the student, or a peer that learnt beside it')
     return p
 
 
 def main(args):
-    content = export(load_config(args.config, args.cfg_options), args.checkpoint, args.out, args.onnx, args.shape and tuple(args.shape))
+    content = export(load_config(args.config, args.cfg_options), args.checkpoint, args.out, args.onnx, args.shape and tuple(args.shape), args.role)
     for file in content['files']:
         print(f'{args.out}/{file}')
     print(f'{args.out}/{content["name"]}.json')

@@ -18,7 +18,7 @@ from torch import nn
 from .checkpoint import load_into, resolve_checkpoint
 from .config import fingerprint, plain
 from .distiller import build_model, forward_features, resolve_config, split_role
-from .errors import UserError
+from .errors import UserError, nearest
 from .files import read_json, write_json, write_text, write_whole
 from .profile import input_size, quiet, scope
 from .provenance import git_state, versions
@@ -27,13 +27,14 @@ from .registry import DATASETS, MODELS, TRANSFORMS
 TOLERANCE = 1e-4
 
 
-def export(cfg, checkpoint, out, onnx=False, shape=None):
-    """Writes ``<name>_student.pth``, ``.py``, ``.json`` and, if asked, ``.onnx`` into the folder ``out``; returns the content of the json.
+def export(cfg, checkpoint, out, onnx=False, shape=None, role='student'):
+    """Writes ``<name>_<role>.pth``, ``.py``, ``.json`` and, if asked, ``.onnx`` into the folder ``out``; returns the content of the json.
 
     Args:
         cfg: Config read from a file, of a Distiller (its student is exported) or of a plain model (that one is).
         checkpoint: a checkpoint that the run of ``cfg`` wrote.
         shape: ``(H, W)`` at which the ONNX graph is traced; the training size by default.
+        role: 'student', or a peer that learnt beside it.
 
     The ``.pth`` loads strictly in plain mmseg with the ``.py``. The graph maps ``image`` (float32 ``[B, C, H, W]``, normalised as the json says)
     to ``logits``: of a segmentor ``[B, K, H, W]`` at the size of the image, else what the network gives. It was compared with torch in
@@ -43,29 +44,29 @@ def export(cfg, checkpoint, out, onnx=False, shape=None):
         UserError: for a checkpoint of another model, or a graph that cannot be made or differs by more than 1e-4 (of the largest logit, if above 1).
     """
     source = Path(resolve_checkpoint(checkpoint))
-    config = plain_config(cfg)
+    config = plain_config(cfg, role)
     with quiet(), scope(cfg):
         model = build_model(config.model)
-    found = load_into(model, checkpoint, 'student')
+    found = load_into(model, checkpoint, role, prefix=None if role == 'student' else f'{role}.')
     if found['unexpected']:
-        raise UserError(f'Checkpoint {str(checkpoint)!r} holds {len(found["unexpected"])} tensors that the student ({type(model).__name__}) of {cfg.filename!r} lacks, '
+        raise UserError(f'Checkpoint {str(checkpoint)!r} holds {len(found["unexpected"])} tensors that the {role} ({type(model).__name__}) of {cfg.filename!r} lacks, '
                         f'for example {found["unexpected"][0]!r}; give the config that wrote it.')
     model.eval()
     stem = Path(cfg.filename or 'model').stem
-    name = f'{Path(cfg.filename).resolve().parent.name if stem == "config" else stem}_student'  # a run folder's own config.py
+    name = f'{Path(cfg.filename).resolve().parent.name if stem == "config" else stem}_{role}'  # a run folder's own config.py
     meta = dict(dataset_meta=_dataset_meta(cfg), vkd=versions()['vkd'], fingerprint=fingerprint(cfg))
     out, files = Path(out), {}
     # the graph is the part that may fail: it is made before anything is written
     graph, facts = to_onnx(model, shape or _size(cfg)) if onnx else (None, None)
     write_whole(out / f'{name}.pth', lambda file: torch.save(dict(state_dict=model.state_dict(), meta=meta), file))
     left_out = [f'# {key} is left out: its dataset is part of vkd.\n' for key in ('test_dataloader',) if cfg.get(key) and key not in config]
-    write_text(out / f'{name}.py', f'# The student of {stem}, for plain mmseg; {name}.json says where it came from.\n{"".join(left_out)}{config.pretty_text}')
+    write_text(out / f'{name}.py', f'# The {role} of {stem}, for plain mmseg; {name}.json says where it came from.\n{"".join(left_out)}{config.pretty_text}')
     if onnx:
         write_whole(out / f'{name}.onnx', lambda file: file.write(graph))
     for suffix in ('.pth', '.py', *(['.onnx'] if onnx else [])):
         files[name + suffix] = sha256(out / (name + suffix))
     metrics = next((m for m in (read_json(folder / 'metrics.json') for folder in (source.parent, source.parent.parent)) if m), None)
-    content = dict(format=1, name=name, date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+    content = dict(format=1, name=name, role=role, date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
                    config=str(cfg.filename), fingerprint=fingerprint(cfg), checkpoint=str(checkpoint), checkpoint_sha256=sha256(source), files=files,
                    model=type(model).__name__, parameters=sum(p.numel() for p in model.parameters()), matched=found['matched'], tensors=found['total'],
                    classes=meta['dataset_meta'].get('classes'), input=_normalisation(config.model.get('data_preprocessor') or {}), onnx=facts,
@@ -81,8 +82,8 @@ def sha256(path):
 
 
 # -- the config ------------------------------------------------------------------------------------------------------------
-def plain_config(cfg):
-    """A Config that plain mmseg reads: the student as ``model``, ``test_pipeline``, and, where the dataset is not vkd's own, ``test_dataloader``.
+def plain_config(cfg, role='student'):
+    """A Config that plain mmseg reads: the network of ``role`` as ``model``, ``test_pipeline``, and, where the dataset is not vkd's own, ``test_dataloader``.
 
     Weights that were to be fetched at the start of training are not asked for. Parts of vkd are replaced by the mm parts that they build on;
     where the model itself needs vkd, ``custom_imports`` says so.
@@ -90,12 +91,16 @@ def plain_config(cfg):
     model, name = cfg.model, str(getattr(cfg.model.get('type'), '__name__', cfg.model.get('type')))
     if name.rsplit('.', 1)[-1] == 'Distiller':
         outer = model
-        model, _ = split_role(outer.student, 'student')
-        if isinstance(model, str):
-            model = Config.fromfile(resolve_config(model)).model
-        model = ConfigDict(copy.deepcopy(dict(model)))
-        if outer.get('data_preprocessor'):
-            model.data_preprocessor = outer.data_preprocessor
+        model, view = _network(outer, role, cfg.filename), None
+        if role != 'student':
+            view = split_role(_peers(outer)[role], role)[1].get('view')
+            if view and (not isinstance(view, dict) or view.get('size')):
+                raise UserError(f'{role}: it saw the view {view!r}, which no data preprocessor of mmseg makes; export the student, or train this peer on the student\'s images.')
+        seen = outer.get('data_preprocessor') or _network(outer, 'student', cfg.filename).get('data_preprocessor')
+        if seen:
+            model.data_preprocessor = dict(seen, **({k: view[k] for k in ('mean', 'std')} if view else {}))
+    elif role != 'student':
+        raise UserError(f'Config {cfg.filename!r} has a plain model without roles; leave out --role {role}.')
     out = dict(default_scope=cfg.get('default_scope') or 'mmseg', model=_without_fetching(_unscoped(model, 'mmseg.')))
     data = cfg.get('test_dataloader') or cfg.get('val_dataloader')
     if data:
@@ -108,6 +113,23 @@ def plain_config(cfg):
     if 'vkd.' in str(_types(out)):
         out['custom_imports'] = dict(imports=['vkd'], allow_failed_imports=False)
     return Config(out)
+
+
+def _peers(distiller):
+    """``{name: role config}`` of the teachers that learn."""
+    named = {**(distiller.get('teachers') or {}), **({'teacher': distiller.teacher} if distiller.get('teacher') else {})}
+    return {name: own for name, own in named.items() if own.get('trainable')}
+
+
+def _network(distiller, role, filename):
+    """The model dict of a role of a Distiller's config. Raises UserError for a role that does not learn."""
+    learners = {'student': distiller.student, **_peers(distiller)}
+    if role not in learners:
+        raise UserError(f'Config {filename!r} has no role {role!r} that learns; {nearest(role, learners)}.')
+    model, _ = split_role(learners[role], role)
+    if isinstance(model, str):
+        model = Config.fromfile(resolve_config(model)).model
+    return ConfigDict(copy.deepcopy(dict(model)))
 
 
 def _types(value):

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -47,7 +48,10 @@ def gain_interval(values, base, level=0.95):
 
 # -- reading ---------------------------------------------------------------------------------------------------------------
 def read_runs(folder):
-    """``(runs, notes)``: every run folder directly below ``folder``, or below the folders in it, as a dict; notes are sentences on what was left out."""
+    """``(runs, notes)``: every run folder directly below ``folder``, or below the folders in it, as a dict; notes are sentences on what was left out.
+
+    A run with peers counts once for each of them, and for their ensemble.
+    """
     runs, notes = [], []
     for file in sorted(Path(folder).glob('*/run.json')) + sorted(Path(folder).glob('*/*/run.json')):
         own = file.parent
@@ -60,7 +64,7 @@ def read_runs(folder):
             found = facts.get('format') if isinstance(facts, dict) else None
             notes.append(f'{own.name} was left out: its run.json has format {found!r} (vkd {facts.get("vkd") if isinstance(facts, dict) else None!r}), this vkd reads format {FORMAT}; run it again, or read it with the vkd that wrote it.')
             continue
-        runs.append(dict(facts, folder=own, state=state.get('state', 'missing'), seconds=state.get('seconds'), lines=state.get('lines') or [], test=metrics.get('test') or {}, val=metrics.get('val') or {}))
+        runs += by_peer(dict(facts, folder=own, state=state.get('state', 'missing'), seconds=state.get('seconds'), lines=state.get('lines') or [], test=metrics.get('test') or {}, val=metrics.get('val') or {}))
     # a cell that never started because its teacher failed has a state, but no run.json
     for file in sorted(Path(folder).glob('*/state.json')):
         if not (file.parent / 'run.json').is_file():
@@ -69,11 +73,31 @@ def read_runs(folder):
     return runs, notes
 
 
-def read_curve(folder):
+def by_peer(run):
+    """``[run]``, or one a peer: each with its own scores, its own name as ``student`` and the others' as ``teacher``; ``role`` of the mean of probabilities is 'ensemble'."""
+    peers = run['test'].get('peers')
+    if not peers:
+        return [run]
+    names = [run['student'], *str(run['teacher']).split('+')]
+    roles = [own['role'] for own in peers.values() if own['role'] != 'ensemble']
+    network = dict(zip(sorted(roles, key=lambda r: r != 'student'), names))
+    out = []
+    for label, own in peers.items():
+        role = own['role']
+        student = network.get(role, label) if role != 'ensemble' else ' + '.join(names)
+        others = [n for r, n in network.items() if r != role] if role != 'ensemble' else []
+        out.append(dict(run, run=f'{run["run"]}_{label}', label=label, network=role, role='ensemble' if role == 'ensemble' else 'student', student=student, teacher='+'.join(others) or None,
+                        test=own, val=(run['val'].get('peers') or {}).get(label) or {}))
+    return out
+
+
+def read_curve(run):
     """``dict(loss={step: value}, mIoU={step: value})`` of a run; of a step that was run twice, the later counts.
 
-    ``loss`` is the task's own (``decode.loss_ce`` and the like), which runs with other methods share; all terms where no such is logged.
+    ``loss`` is the network's own of the task (``decode.loss_ce`` and the like), which runs with other methods share; all terms where no such is logged.
     """
+    folder, label, network = run['folder'], run.get('label'), run.get('network', 'student')
+    score, own = f'{label}/mIoU' if label else 'mIoU', '' if network == 'student' else f'{network}.'
     out = dict(loss={}, mIoU={})
     for log in sorted(Path(folder).glob('*/vis_data/scalars.json')):
         for line in log.read_text(encoding='utf-8').splitlines():
@@ -81,8 +105,8 @@ def read_curve(folder):
                 record = json.loads(line)
             except json.JSONDecodeError:  # cut off by a kill
                 continue
-            task = [v for k, v in record.items() if '.loss' in k and not k.startswith('teacher.') and isinstance(v, (int, float))]
-            record = {**record, 'loss': sum(task)} if task else record
+            task = [v for k, v in record.items() if re.match(rf'{re.escape(own)}(decode|aux)\w*\.loss', k) and isinstance(v, (int, float))]
+            record = {**record, **({'loss': sum(task)} if task else {}), **({'mIoU': record[score]} if score in record else {})}
             for key in out:
                 if isinstance(record.get(key), (int, float)) and math.isfinite(record[key]):
                     out[key][int(record.get('step', record.get('iter', 0)))] = float(record[key])
@@ -227,12 +251,13 @@ def _jpeg(array):
     return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
 
 
-def _load_pictures(folder):
-    file = Path(folder) / 'pictures.npz'
+def _load_pictures(run):
+    file, network = run['folder'] / 'pictures.npz', run.get('network', 'student')
     if not file.is_file():
         return None
     with np.load(file, allow_pickle=False) as content:
-        return {k: content[k] for k in content.files}
+        found = {k: content[k] for k in content.files}
+    return {**found, 'pred': found.get(f'pred_{network}', found['pred'])}
 
 
 def gallery(rows, runs, limit=3):
@@ -244,7 +269,7 @@ def gallery(rows, runs, limit=3):
 
     def first(row):
         done = [f for f in row['runs'] if f['state'] == 'done'] if row else []
-        return _load_pictures(by_name[done[0]['run']]['folder']) if done else None
+        return _load_pictures(by_name[done[0]['run']]) if done else None
     alone = next((r for r in rows if r['method'] == 'alone' and r['role'] == 'student' and r['mean'] is not None), None)
     distilled = [r for r in rows if alone and r['role'] == 'student' and r['method'] != 'alone' and r['student'] == alone['student'] and r['mean'] is not None]
     best = max(distilled, key=lambda r: r['mean'], default=None)
@@ -329,11 +354,13 @@ def sections_of(runs, profile, metric):
     out = []
     for data, protocol in dict.fromkeys((r['data'], r['protocol']) for r in rows):
         own = [r for r in rows if (r['data'], r['protocol']) == (data, protocol)]
-        shown, classes = gallery(own, runs)
+        students = list(dict.fromkeys(r['student'] for r in own if r['role'] == 'student'))
+        galleries = [gallery([r for r in own if r['student'] == student], runs, limit=3 if len(students) == 1 else 2) for student in students]
+        shown, classes = [row for rows, _ in galleries for row in rows], next((c for _, c in galleries if c), [])
         by_name = {r['run']: r for r in runs}
         drawn = []
-        for student in dict.fromkeys(r['student'] for r in own if r['role'] == 'student'):
-            curves = [(r['method'], COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]['folder']) for f in r['runs']])
+        for student in students:
+            curves = [(r['method'], COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]) for f in r['runs']])
                       for i, r in enumerate(x for x in own if x['student'] == student and x['role'] == 'student')]
             for key, what in (('loss', 'training loss of the task, smoothed'), ('mIoU', 'mIoU on validation images')):
                 svg = curve_svg([(label, colour, [c[key] for c in seeds]) for label, colour, seeds in curves], key)

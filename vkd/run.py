@@ -136,7 +136,10 @@ def _report(loop):
 
 
 def pictures(runner, count=3, width=240):
-    """A few test images, evenly spaced: ``dict(image [N,h,w,3] RGB, truth [N,h,w], pred [N,h,w], palette [K,3])``, uint8; None without label maps."""
+    """A few test images, evenly spaced: ``dict(image [N,h,w,3] RGB, truth [N,h,w], pred [N,h,w], palette [K,3])``, uint8; None without label maps.
+
+    Of a Distiller with peers also ``pred_<role> [N,h,w]``, and ``pred_ensemble``.
+    """
     dataset, model = runner.test_loop.dataloader.dataset, runner.model
     palette = (getattr(dataset, 'metainfo', None) or {}).get('palette')
     if not palette:
@@ -151,8 +154,9 @@ def pictures(runner, count=3, width=240):
             return None
         size = width, round(width * image.shape[0] / image.shape[1])
         out['image'].append(cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA if image.shape[1] > width else cv2.INTER_NEAREST))
-        for key, found in (('truth', sample.gt_sem_seg), ('pred', sample.pred_sem_seg)):
-            out[key].append(cv2.resize(found.data[0].cpu().numpy().astype(np.uint8), size, interpolation=cv2.INTER_NEAREST))
+        predicted = {f'pred{k.removeprefix("pred_sem_seg")}': sample.get(k) for k in sample.all_keys() if k.startswith('pred_sem_seg')}
+        for key, found in {'truth': sample.gt_sem_seg, **predicted}.items():
+            out.setdefault(key, []).append(cv2.resize(found.data[0].cpu().numpy().astype(np.uint8), size, interpolation=cv2.INTER_NEAREST))
     if len({x.shape for x in out['image']}) > 1:
         return None
     return {**{k: np.stack(v) for k, v in out.items()}, 'palette': np.array(palette, np.uint8)}
@@ -183,15 +187,24 @@ def claim(folder, own):
 
 
 def evaluate(cfg, checkpoint, folder, launcher='none'):
-    """Scores of ``checkpoint`` (a Distiller's, or the plain student's) on the test set of ``cfg``; teachers and methods are not built. None but on the first process."""
+    """Scores of ``checkpoint`` (a Distiller's, or the plain student's) on the test set of ``cfg``. Peers are evaluated too; frozen teachers and methods are not built.
+
+    None but on the first process.
+    """
+    peers = {}
     if cfg.model.get('methods') is not None:
-        cfg.model = {k: v for k, v in cfg.model.items() if k not in ('teacher', 'teachers', 'methods', 'task_weight')} | dict(methods=[])
+        named = {**(cfg.model.get('teachers') or {}), **({'teacher': cfg.model.teacher} if cfg.model.get('teacher') else {})}
+        peers = {name: {k: v for k, v in role.items() if k != 'checkpoint'} for name, role in named.items() if role.get('trainable')}
+        cfg.model = {k: v for k, v in cfg.model.items() if k not in ('teacher', 'teachers', 'methods', 'task_weight')} | dict(methods=[], teachers=peers)
     for key in ('train_dataloader', 'val_dataloader', 'train_cfg', 'val_cfg', 'optim_wrapper', 'param_scheduler', 'val_evaluator', 'load_from'):
         cfg[key] = None
     cfg.resume = False
     runner = build_runner(cfg, folder, launcher=launcher)
     network = getattr(runner.model, 'module', runner.model)
-    load_into(getattr(network, 'student', network), checkpoint, 'student')
+    if peers:
+        load_into(network, checkpoint, 'student and its peers')
+    else:
+        load_into(getattr(network, 'student', network), checkpoint, 'student')
     runner._has_loaded = True
     found = runner.test()
     return (_report(runner.test_loop) or plain(dict(found))) if is_main_process() else None

@@ -18,7 +18,7 @@ from .files import read_json, safe_name, write_json
 from .registry import METHODS
 from .run import FORMAT, Busy, claim, experiment, last_lines, rerun_command, results, run
 
-_ENTRY = {'method', 'student', 'teacher', 'data', 'config', 'seeds', 'options', 'label'}
+_ENTRY = {'method', 'student', 'teacher', 'peer', 'data', 'config', 'seeds', 'options', 'label'}
 
 
 @dataclass
@@ -40,8 +40,9 @@ def read_suite(path, work_dir=None):
     """``(suite dict, cells)`` of a suite file; every config is loaded, so that a mistake shows before anything runs.
 
     A suite file is Python: ``title``; ``teachers``, ``{name: dict(config, seed=0, options={})}``; and ``runs``, a list of
-    ``dict(method, student, teacher, data, config, seeds, options, label)``. Method, student, teacher, data may be lists: all combinations run.
-    ``config`` is a path in which ``{method}`` (lower case), ``{student}``, ``{teacher}`` and ``{data}`` are replaced. ``options`` are dotted
+    ``dict(method, student, teacher, peer, data, config, seeds, options, label)``. Method, student, teacher, peer, data may be lists: all combinations run.
+    ``teacher`` is one of ``teachers``, which is trained first; ``peer`` names a network that learns beside the student.
+    ``config`` is a path in which ``{method}`` (lower case), ``{student}``, ``{teacher}``, ``{peer}`` and ``{data}`` are replaced. ``options`` are dotted
     overrides. Raises UserError.
     """
     path = str(path)
@@ -61,10 +62,12 @@ def read_suite(path, work_dir=None):
         seeds = list(entry.seeds)
         if len(set(seeds)) != len(seeds):
             raise UserError(f'Suite {path!r}: seeds {seeds} of method {entry.method!r} hold one twice, which would count one result as two; name each once.')
-        for method, student, teacher, data in itertools.product(*(_listed(entry.get(k)) for k in ('method', 'student', 'teacher', 'data'))):
+        if entry.get('teacher') and entry.get('peer'):
+            raise UserError(f'Suite {path!r}: a run has teacher {entry.teacher!r} and peer {entry.peer!r}; a teacher is trained first, a peer learns beside the student: keep one.')
+        for method, student, teacher, peer, data in itertools.product(*(_listed(entry.get(k)) for k in ('method', 'student', 'teacher', 'peer', 'data'))):
             if method != 'alone' and METHODS.get(method) is None:
                 raise UserError(f'Suite {path!r}: method {method!r} is not registered; {nearest(method, ["alone", *METHODS.module_dict])}.')
-            where = dict(student=student, teacher=teacher, data=data)
+            where = dict(student=student, teacher=teacher or peer, peer=peer, data=data)
             if teacher and teacher not in (suite.get('teachers') or {}):
                 raise UserError(f'Suite {path!r}: teacher {teacher!r} is not among its teachers; {nearest(teacher, suite.get("teachers") or {})}.')
             needs = None
@@ -90,7 +93,7 @@ def _config_of(path, template, where):
     try:
         config = template.format(**where)
     except (KeyError, IndexError) as error:
-        raise UserError(f'Suite {path!r}: config {template!r} names {error}; only {{method}}, {{student}}, {{teacher}} and {{data}} are replaced.') from None
+        raise UserError(f'Suite {path!r}: config {template!r} names {error}; only {{method}}, {{student}}, {{teacher}}, {{peer}} and {{data}} are replaced.') from None
     if not Path(config).is_file():
         folder = Path(config).parent
         raise UserError(f'Suite {path!r}: config {config!r} does not exist; {nearest(config, sorted(str(p) for p in folder.glob("*.py")))}.')
@@ -98,7 +101,7 @@ def _config_of(path, template, where):
 
 
 def _teacher(path, suite, entry, teacher, data):
-    config = _config_of(path, entry['config'], dict(teacher=teacher, student=teacher, data=data, method='alone'))
+    config = _config_of(path, entry['config'], dict(teacher=teacher, student=teacher, peer=None, data=data, method='alone'))
     options = {'randomness.seed': entry.get('seed', 0), **dict(entry.get('options') or {})}
     cfg = load_config(config, options)
     known = experiment(cfg)

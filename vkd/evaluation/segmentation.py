@@ -58,29 +58,40 @@ class SegMetric(BaseMetric):
     Counts stay on the device of the predictions and are summed over processes once. Every image must come once over all processes
     (``DefaultSampler(shuffle=False, round_up=False)``); padding is refused because it would count an image twice. After ``evaluate``, ``report``
     holds the scores unrounded.
+
+    Args:
+        peers: ``{label: role}`` of a Distiller with peers, such as ``dict(cnn='student', vit='vit')``: the scores are those of each, ``cnn/mIoU`` and so on, and of the mean of their
+            probabilities, ``ensemble/mIoU``, counted in the same pass. ``report`` is then the student's (else the first's), and holds the others' under ``peers``.
     """
 
     default_prefix = None
 
-    def __init__(self, ignore_index=255, prefix=None):
+    def __init__(self, ignore_index=255, prefix=None, peers=None):
         super().__init__(prefix=prefix)
-        self.ignore_index = ignore_index
+        self.ignore_index, self.peers = ignore_index, dict(peers or {})
+        self.fields = {label: 'pred_sem_seg' + ('' if role == 'student' else f'_{role}') for label, role in {**self.peers, **({'ensemble': 'ensemble'} if peers else {})}.items()} or {None: 'pred_sem_seg'}
         self.counts, self.images, self.report = None, 0, None
 
     def process(self, data_batch, data_samples):
         k = len(self.dataset_meta['classes'])
         for sample in data_samples:
-            pred = sample['pred_sem_seg']['data'].squeeze()
-            label = sample['gt_sem_seg']['data'].squeeze().to(pred.device)
-            if pred.shape != label.shape:
-                raise UserError(f'{sample.get("img_path", "an image")}: prediction {tuple(pred.shape)} and label {tuple(label.shape)} differ in size; load annotations after resizing.')
-            counts = confusion_counts(pred, label, k, self.ignore_index)
+            label = sample['gt_sem_seg']['data'].squeeze()
+            counts = torch.stack([self._count(sample, field, label, k) for field in self.fields.values()])
             self.counts = counts if self.counts is None else self.counts + counts
             self.images += 1
 
+    def _count(self, sample, field, label, k):
+        if field not in sample:
+            known = [f.removeprefix('pred_sem_seg').removeprefix('_') or 'student' for f in sample if f.startswith('pred_sem_seg')]
+            raise UserError(f'SegMetric: peers names {field.removeprefix("pred_sem_seg_")!r}, but the model predicts as {", ".join(known)}; name roles that learn.')
+        pred = sample[field]['data'].squeeze()
+        if pred.shape != label.shape:
+            raise UserError(f'{sample.get("img_path", "an image")}: prediction {tuple(pred.shape)} and label {tuple(label.shape)} differ in size; load annotations after resizing.')
+        return confusion_counts(pred, label.to(pred.device), k, self.ignore_index)
+
     def evaluate(self, size):
         k = len(self.dataset_meta['classes'])
-        counts = torch.zeros(k, k, dtype=torch.int64) if self.counts is None else self.counts
+        counts = torch.zeros(len(self.fields), k, k, dtype=torch.int64) if self.counts is None else self.counts
         images = torch.tensor([self.images], device=counts.device)
         if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
             if dist.get_backend() == 'nccl':
@@ -90,9 +101,13 @@ class SegMetric(BaseMetric):
         self.counts, seen, self.images = None, int(images), 0
         if seen != size:
             raise UserError(f'SegMetric saw {seen} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), so that each comes once.')
-        counts = counts.cpu()
-        self.report = report(counts, self.dataset_meta['classes'], seen)
-        return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in self.compute_metrics(counts).items()}
+        counts = dict(zip(self.fields, counts.cpu()))
+        classes = self.dataset_meta['classes']
+        own = {label: dict(report(c, classes, seen), role=self.peers.get(label, label)) for label, c in counts.items() if label}
+        first = next((label for label, role in self.peers.items() if role == 'student'), next(iter(counts)))
+        self.report = dict(report(counts[first], classes, seen), **(dict(peers=own) if own else {}))
+        scores = {'/'.join([label, key] if label else [key]): v for label, c in counts.items() for key, v in self.compute_metrics(c).items()}
+        return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in scores.items()}
 
     def compute_metrics(self, counts):
         scores = seg_scores(counts)

@@ -1,0 +1,281 @@
+"""Networks that learn beside each other: contracts over every method among peers, optimizers by role, one evaluation of all, export of each."""
+import multiprocessing
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper, build_optim_wrapper
+from mmengine.registry import DefaultScope
+from mmseg.registry import MODELS as MMSEG
+from test_contracts import Power
+from tiny import batch, build, config, distiller, losses, peers, segmentor, total
+
+from vkd import METHODS, UserError
+from vkd.engine import PeerOptimWrapper, build_runner, use_amp
+from vkd.evaluation import SegMetric
+from vkd.export import export
+from vkd.files import read_json
+from vkd.leaderboard import build as leaderboard
+from vkd.run import evaluate, run
+
+each_mutual = pytest.mark.parametrize('name', sorted(n for n, m in METHODS.module_dict.items() if getattr(m, 'mutual', False)))
+PER_ROLE = dict(constructor='vkd.PerRole', student=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9), clip_grad=dict(max_norm=1.)),
+                vit=dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01), paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.)), norm_decay_mult=0.)))
+SCHEDULES = dict(student=[dict(type='PolyLR', power=0.9, eta_min=1e-4, end=6, by_epoch=False)], vit=[dict(type='LinearLR', start_factor=0.1, end=3, by_epoch=False)])
+
+
+def optimizers(model, cfg=PER_ROLE):
+    import vkd.engine  # noqa: F401  (registers)
+    return build_optim_wrapper(model, Config(dict(o=cfg)).o)
+
+
+# -- contracts -------------------------------------------------------------------------------------------------------------
+@each_mutual
+def test_both_are_kept_and_either_loads_in_plain_mmseg(name):
+    model = build(peers(dict(type=name)))
+    state = model.state_dict()
+    assert {k.split('.')[0] for k in state} <= {'student', 'vit', 'methods'}
+    build(peers(dict(type=name)), seed=1).load_state_dict(state, strict=True)
+    for role, width in (('student', 8), ('vit', 16)):
+        plain = build(segmentor(width), seed=2)
+        plain.load_state_dict({k.removeprefix(f'{role}.'): v for k, v in state.items() if k.startswith(f'{role}.')}, strict=True)
+
+
+@each_mutual
+def test_every_parameter_gets_a_gradient_from_its_owner(name):
+    model = build(peers(dict(type=name)))
+    own = losses(model, batch(size=(64, 64)))
+    model.parse_losses(own)[0].backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert {k.rsplit('_', 1)[1] for k in own if k.startswith('loss_')} == {'student', 'vit'}
+    assert {model.owner(n) for n, _ in model.named_parameters()} == {'student', 'vit'}
+
+
+@each_mutual
+def test_bf16_channels_last_and_activation_checkpointing(name):
+    def loss(model, half=False):
+        torch.manual_seed(7)
+        with torch.autocast('cpu', torch.bfloat16, enabled=half):
+            value = total(model, batch())
+        value.backward()
+        return value.item()
+    wanted = loss(build(peers(dict(type=name))))
+    assert loss(build(peers(dict(type=name))).to(memory_format=torch.channels_last)) == pytest.approx(wanted, rel=1e-4)
+    assert loss(build(peers(dict(type=name), first=segmentor(8, checkpointing=True)))) == pytest.approx(wanted, rel=1e-4)
+    assert loss(build(peers(dict(type=name))), half=True) == pytest.approx(wanted, rel=0.05)
+
+
+def _one_of_two(rank, path, names, out):
+    import torch.distributed as dist
+    from mmengine.model import MMDistributedDataParallel
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', init_method=f'file://{path}', rank=rank, world_size=2)
+    found = {}
+    for name in names:
+        wrapped = MMDistributedDataParallel(build(peers(dict(type=name), first=segmentor(8, norm='GN'), second=segmentor(16, norm='GN'))), device_ids=None)
+        wrapper = optimizers(wrapped)
+        torch.manual_seed(7)
+        loss = wrapped.train_step(batch(), wrapper)['loss'].item()
+        found[name] = loss, torch.cat([p.detach().flatten() for p in wrapped.parameters()]).double().sum().item()
+    out.put((rank, found))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def test_two_processes_and_two_optimizers_give_the_step_of_one(tmp_path):
+    names = each_mutual.args[1]
+    context = multiprocessing.get_context('spawn')
+    out = context.Queue()
+    processes = [context.Process(target=_one_of_two, args=(r, tmp_path / 'meet', names, out)) for r in range(2)]
+    for process in processes:
+        process.start()
+    found = dict(out.get(timeout=240) for _ in processes)
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    for name in names:
+        model = build(peers(dict(type=name), first=segmentor(8, norm='GN'), second=segmentor(16, norm='GN')))
+        torch.manual_seed(7)
+        loss = model.train_step(batch(), optimizers(model))['loss'].item()
+        weights = torch.cat([p.detach().flatten() for p in model.parameters()]).double().sum().item()
+        for rank in range(2):
+            assert found[rank][name] == pytest.approx((loss, weights), rel=1e-5), name
+
+
+@pytest.mark.parametrize('name', [*each_mutual.args[1], 'KDCL general'])
+def test_killed_and_resumed_with_two_optimizers_it_ends_in_the_same_weights(name, tmp_path):
+    kind, _, mode = name.partition(' ')
+
+    def cfg(folder):
+        out = config(peers(dict(type=kind, **(dict(mode=mode) if mode else {})), first=segmentor(8, dropout=0.2)), tmp_path / folder, val_evaluator=dict(peers=dict(cnn='student', vit='vit')))
+        out.optim_wrapper, out.param_scheduler = Config(dict(o=PER_ROLE)).o, Config(dict(s=SCHEDULES)).s
+        return out
+    whole = build_runner(cfg('whole'))
+    whole.train()
+    cut = build_runner(cfg('cut'))
+    cut.register_hook(Power(5))
+    with pytest.raises(InterruptedError):
+        cut.train()
+    torch.rand(11)
+    again = build_runner(cfg('cut'), tmp_path / 'cut', resume=True)
+    again.train()
+    a, b = whole.model.state_dict(), again.model.state_dict()
+    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    assert isinstance(again.optim_wrapper, PeerOptimWrapper) and whole.optim_wrapper.get_lr() == again.optim_wrapper.get_lr()
+    assert whole.val_loop.evaluator.metrics[0].report == again.val_loop.evaluator.metrics[0].report
+
+
+# -- optimizers ------------------------------------------------------------------------------------------------------------
+def test_each_parameter_is_in_the_optimizer_of_its_owner():
+    model = build(peers(dict(type='CTCL')))
+    wrapper = optimizers(model)
+    names = {id(p): n for n, p in model.named_parameters()}
+    own = {role: {names[id(p)] for g in w.optimizer.param_groups for p in g['params']} for role, w in wrapper.items()}
+    assert not own['student'] & own['vit'] and own['student'] | own['vit'] == set(names.values())
+    assert {n for n in own['student'] if n.startswith('methods')} == {n for n in names.values() if '.adapt_' in n and '.student.' in n.replace('.vit.', '.x.', 1) and n.split('.')[3] == 'student'}
+    groups = {names[id(p)]: g for g in wrapper['vit'].optimizer.param_groups for p in g['params']}
+    assert groups['vit.decode_head.conv_seg.weight']['lr'] == pytest.approx(1e-2) and groups['vit.backbone.layers.0.0.projection.weight']['lr'] == 1e-3
+    assert groups['vit.backbone.layers.0.2.weight']['weight_decay'] == 0 and type(wrapper['student'].optimizer).__name__ == 'SGD' and wrapper['student'].clip_grad_kwargs
+
+
+def test_a_step_is_that_of_two_separate_ones():
+    both, apart = (build(peers(dict(type='CTCL'))) for _ in range(2))
+    both.train_step(batch(), optimizers(both))
+    total(apart, batch()).backward()
+    torch.nn.utils.clip_grad_norm_([p for n, p in apart.named_parameters() if apart.owner(n) == 'student'], 1.)
+    for wrapper in optimizers(apart).values():
+        wrapper.optimizer.step()
+    for (n, a), b in zip(both.named_parameters(), apart.parameters()):
+        torch.testing.assert_close(a, b, msg=n)
+
+
+def test_gradients_accumulate():
+    """Two small batches and one update are one large batch, without statistics over the batch."""
+    def fresh():
+        return build(peers(dict(type='DML'), first=segmentor(8, norm='GN'), second=segmentor(16, norm='GN')))
+    data = batch(4)
+    small, large = fresh(), fresh()
+    wrapper = optimizers(small, dict(PER_ROLE, accumulative_counts=2))
+    wrapper.initialize_count_status(small, 0, 4)
+    start = {n: p.clone() for n, p in small.named_parameters()}
+    for k in range(2):
+        if k:
+            assert all(torch.equal(p, start[n]) for n, p in small.named_parameters())
+        small.train_step({key: value[2 * k:2 * k + 2] for key, value in data.items()}, wrapper)
+    large.train_step(data, optimizers(large))
+    for (n, a), b in zip(small.named_parameters(), large.parameters()):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5, msg=n)
+
+
+def test_mixed_precision_and_one_optimizer(tmp_path):
+    cfg = config(peers(dict(type='CTCL')), tmp_path / 'half', iters=2, interval=2)
+    cfg.optim_wrapper, cfg.param_scheduler = Config(dict(o=PER_ROLE)).o, []
+    use_amp(cfg)
+    seen = []
+    runner = build_runner(cfg)
+    runner.model.student.decode_head.conv_seg.register_forward_hook(lambda m, a, y: seen.append((m.training, y.dtype)))
+    runner.train()
+    assert (True, torch.bfloat16) in seen
+    single = build(peers(dict(type='CTCL')))
+    groups = build_optim_wrapper(single, Config(dict(o=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3), paramwise_cfg=dict(custom_keys={'student': dict(lr_mult=5.)})))).o)
+    assert isinstance(groups, OptimWrapper) and not isinstance(groups, PeerOptimWrapper)
+    lrs = {g['lr'] for g in groups.optimizer.param_groups}
+    single.train_step(batch(), groups)
+    assert lrs == {1e-3, 5e-3}
+
+
+@pytest.mark.parametrize('cfg, told', [
+    (dict(PER_ROLE, cnn=PER_ROLE['student']), "'cnn' is no role that learns"), ({k: v for k, v in PER_ROLE.items() if k != 'vit'}, "'vit' learns but has no optimizer"),
+    (dict(PER_ROLE, paramwise_cfg=dict(norm_decay_mult=0.)), 'belongs to a role'), (dict(PER_ROLE, vit=dict(PER_ROLE['vit'], type='AmpOptimWrapper')), 'plain OptimWrapper')])
+def test_wrong_optimizers(cfg, told):
+    with pytest.raises(UserError) as error:
+        optimizers(build(peers(dict(type='DML'))), cfg)
+    assert told in str(error.value) and '\n' not in str(error.value)
+    with pytest.raises(UserError, match='for a vkd.Distiller'):
+        optimizers(build(segmentor(8)), PER_ROLE)
+
+
+# -- roles -----------------------------------------------------------------------------------------------------------------
+def test_kl_both_ways():
+    model = build(peers(dict(type='KL', of='vit'), dict(type='KL', learner='vit', of='student')))
+    own = losses(model, batch())
+    for key, role in (('loss_kl', 'student'), ('loss_kl_1', 'vit')):
+        model.zero_grad(set_to_none=True)
+        own[key].backward(retain_graph=True)
+        assert {n.split('.')[0] for n, p in model.named_parameters() if p.grad is not None} == {role}
+    assert own['loss_kl'] != own['loss_kl_1'] and [w.roles for w in model.wires] == [['student', 'vit'], ['vit', 'student']]
+
+
+@pytest.mark.parametrize('cfg, told', [
+    (peers(dict(type='KL', learner='cnn')), "'student'"), (distiller(dict(type='KL', learner='teacher', of='student')), 'frozen'), (peers(dict(type='KL', of='student')), 'two different'),
+    (dict(peers(dict(type='DML')), teachers=dict(methods=dict(model=segmentor(8), trainable=True))), 'cannot be used'), (dict(distiller(dict(type='DML')), teacher=None), 'two different')])
+def test_wrong_roles(cfg, told):
+    with pytest.raises(UserError) as error:
+        build(cfg)
+    assert told in str(error.value) and '\n' not in str(error.value)
+
+
+# -- evaluation and export -------------------------------------------------------------------------------------------------
+def test_one_pass_evaluates_all(tmp_path):
+    """Each peer's scores are those it has alone; the ensemble is the mean of probabilities."""
+    model = build(peers(dict(type='DML'), second=segmentor(16))).eval()
+    both, alone = SegMetric(peers=dict(cnn='student', vit='vit')), {r: SegMetric() for r in model.networks}
+    for metric in (both, *alone.values()):
+        metric.dataset_meta = dict(classes=tuple('abcdefghi'))
+    hits = []
+    for seed in range(3):
+        with torch.no_grad():
+            found = model.test_step(batch(2, seed=seed))
+            both.process({}, [s.to_dict() for s in found])
+            chances = []
+            for role, net in model.networks.items():
+                own = net.test_step(batch(2, seed=seed))
+                alone[role].process({}, [s.to_dict() for s in own])
+                chances.append(torch.stack([s.seg_logits.data.softmax(0) for s in own]))
+            mean = (sum(chances) / 2).argmax(1)
+            hits += [torch.equal(m[None], s.pred_sem_seg_ensemble.data) for m, s in zip(mean, found)]
+    scores = both.evaluate(6)
+    for label, role in (('cnn', 'student'), ('vit', 'vit')):
+        own = alone[role].evaluate(6)
+        assert all(scores[f'{label}/{k}'] == v or v != v for k, v in own.items())
+        assert both.report['peers'][label]['mIoU'] == alone[role].report['mIoU']
+    assert all(hits) and both.report['mIoU'] == alone['student'].report['mIoU'] and 'ensemble/mIoU' in scores and scores['cnn/mIoU'] != scores['vit/mIoU']
+    wrong = SegMetric(peers=dict(cnn='student', vit='vitt'))
+    wrong.dataset_meta = both.dataset_meta
+    with pytest.raises(UserError, match="'vitt', but the model predicts as"):
+        wrong.process({}, [s.to_dict() for s in found])
+
+
+def test_a_run_of_peers_is_tested_exported_and_shown(tmp_path):
+    """Another normalisation for the second: its export has that one, and predicts in plain mmseg what it predicted here."""
+    second = dict(model=segmentor(16), trainable=True, view=dict(mean=[100., 110., 120.], std=[50., 60., 70.]))
+    model = dict(type='vkd.Distiller', student=segmentor(8), teachers=dict(vit=second), methods=[dict(type='CTCL')])
+    cfg = config(model, tmp_path / 'ctcl_small_big_quick_scenes')
+    cfg.val_evaluator.peers = cfg.test_evaluator.peers = dict(cnn='student', vit='vit')
+    cfg.dump(tmp_path / 'ctcl_small_big_quick_scenes.py')
+    cfg = Config.fromfile(tmp_path / 'ctcl_small_big_quick_scenes.py')
+    metrics = run(cfg.copy(), tmp_path / 'runs/r0')
+    assert list(metrics['test']['peers']) == ['cnn', 'vit', 'ensemble'] and metrics['test']['mIoU'] == metrics['test']['peers']['cnn']['mIoU']
+    assert evaluate(Config.fromfile(cfg.filename), tmp_path / 'runs/r0/iter_6.pth', tmp_path / 't') == metrics['test']
+    trained = build(cfg.model)
+    trained.load_state_dict(torch.load(tmp_path / 'runs/r0/iter_6.pth', weights_only=False)['state_dict'])
+    image = torch.randint(256, (3, 32, 48), dtype=torch.uint8)
+    sample = batch(1, size=(32, 48))['data_samples']
+    with torch.no_grad():
+        found = trained.eval().test_step(dict(inputs=[image], data_samples=sample))[0]
+    for role, field in (('student', 'pred_sem_seg'), ('vit', 'pred_sem_seg_vit')):
+        content = export(cfg, tmp_path / 'runs/r0/iter_6.pth', tmp_path / 'out', role=role)
+        assert content['role'] == role and content['name'] == f'ctcl_small_big_quick_scenes_{role}'
+        plain = Config.fromfile(tmp_path / f'out/{content["name"]}.py')
+        with DefaultScope.overwrite_default_scope('mmseg'):
+            network = MMSEG.build(plain.model).eval()
+        network.load_state_dict(torch.load(tmp_path / f'out/{content["name"]}.pth', weights_only=True)['state_dict'], strict=True)
+        with torch.no_grad():
+            own = network.test_step(dict(inputs=[image], data_samples=[s.new() for s in sample]))[0]
+        assert (own.pred_sem_seg.data == found.get(field).data).float().mean() > 0.999  # equal but for the rounding of the view
+    for wrong in ('vitt', 'teacher'):
+        with pytest.raises(UserError, match=f"no role '{wrong}' that learns.*'vit'"):
+            export(cfg, tmp_path / 'runs/r0/iter_6.pth', tmp_path / 'out', role=wrong)
+    rows = {(r['student'], r['method']): r for r in read_json(leaderboard(tmp_path / 'runs')['json'])['rows']}
+    assert rows['small', 'CTCL']['teacher'] == 'big' and rows['big', 'CTCL']['teacher'] == 'small' and rows['big', 'CTCL']['withheld'] == 'student alone was not run here'
+    assert rows['small + big', 'CTCL']['role'] == 'ensemble' and rows['big', 'CTCL']['values'] == [metrics['test']['peers']['vit']['mIoU']] and rows['small + big', 'CTCL']['gain'] is None
