@@ -4,5 +4,6 @@ from .demo import DemoDataset, DrawScene
 from .loading import LoadImage, LoadLabel
 from .nyuv2 import NYUv2Dataset
 from .root import data_root
+from .voc import VOCDataset
 
-__all__ = ['ACDCDataset', 'CamVidDataset', 'CityscapesDataset', 'DemoDataset', 'DrawScene', 'LoadImage', 'LoadLabel', 'NYUv2Dataset', 'data_root']
+__all__ = ['ACDCDataset', 'CamVidDataset', 'CityscapesDataset', 'DemoDataset', 'DrawScene', 'LoadImage', 'LoadLabel', 'NYUv2Dataset', 'VOCDataset', 'data_root']

@@ -1,0 +1,1 @@
+_base_ = ['../_base_/models/lite0.py', '../_base_/datasets/camvid-160x160.py', '../_base_/protocols/camvid_crops.py', '../_base_/runtime.py']

@@ -1,0 +1,52 @@
+"""Pascal VOC 2012, with the additional labels of SBD."""
+from pathlib import Path
+
+from mmseg.datasets import BaseSegDataset, PascalVOCDataset
+
+from ..errors import UserError
+from ..registry import DATASETS
+from .listing import list_pairs
+from .root import data_root
+
+#: lists of each split, with the folder of their labels
+SPLITS = dict(train=[('train', 'SegmentationClass')], val=[('val', 'SegmentationClass')], trainaug=[('train', 'SegmentationClass'), ('aug', 'SegmentationClassAug')])
+
+
+@DATASETS.register_module()
+class VOCDataset(BaseSegDataset):
+    """Everingham et al.; 20 classes and background, 255 is ignored: 1464 training and 1449 validation images; 'trainaug' adds 9118 of Hariharan et al., ICCV 2011.
+
+    mmseg's classes, below ``VKD_DATA_ROOT`` where that is set, with errors that name the file. ``data_root`` is ``VOCdevkit/VOC2012`` as mmseg lays it out: ``JPEGImages``,
+    ``SegmentationClass``, ``SegmentationClassAug``, and ``ImageSets/Segmentation/{train,aug,val}.txt``.
+
+    Args:
+        split: 'train', 'trainaug' or 'val'.
+
+    Raises:
+        UserError: for an unknown split, a missing root or list, or a listed image without its files.
+    """
+
+    METAINFO = PascalVOCDataset.METAINFO
+
+    def __init__(self, data_root='data/VOCdevkit/VOC2012', split='train', **kwargs):
+        if split not in SPLITS:
+            raise UserError(f'VOCDataset: split {split!r} is unknown; choose among {", ".join(SPLITS)}.')
+        self.split = split
+        super().__init__(data_root=data_root, data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), **kwargs)
+
+    def _join_prefix(self):
+        self.data_root = data_root(self.data_root)
+        super()._join_prefix()
+
+    def load_data_list(self):
+        out = []
+        for name, labels in SPLITS[self.split]:
+            file = Path(self.data_root, f'ImageSets/Segmentation/{name}.txt')
+            if not file.is_file():
+                raise UserError(f'VOCDataset: the list {str(file)!r} does not exist; lay the data out as docs/data.md says.')
+            images = [Path(self.data_prefix['img_path'], f'{stem}.jpg') for stem in file.read_text().split()]
+            missing = next((p for p in images if not p.is_file()), None)
+            if missing:
+                raise UserError(f'VOCDataset: {str(file)!r} lists {missing.stem!r}, but {str(missing)!r} does not exist; add it or remove the line.')
+            out += list_pairs(self, images, lambda image, labels=labels: Path(self.data_root, labels, f'{image.stem}.png'))
+        return out
