@@ -4,7 +4,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from vkd import UserError
-from vkd.datasets import ACDCDataset, CamVidDataset, DemoDataset, NYUv2Dataset
+from vkd.datasets import ACDCDataset, CamVidDataset, DemoDataset, NYUv2Dataset, VOCDataset
 from vkd.datasets.demo import CLASSES, draw_scene
 
 PIPELINE = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='mmseg.Resize', scale=(32, 24)), dict(type='mmseg.PackSegInputs')]
@@ -146,3 +146,26 @@ def test_nyuv2_in_40_classes(tmp_path):
     save(tmp_path / 'labels40/0001.png', np.full((36, 48), 44))
     with pytest.raises(UserError, match='class 43'):
         data[0]
+
+
+def test_voc_with_the_labels_of_sbd(tmp_path):
+    lists = tmp_path / 'ImageSets/Segmentation'
+    lists.mkdir(parents=True)
+    for k, (name, folder, stem) in enumerate((('train', 'SegmentationClass', '2007_000032'), ('aug', 'SegmentationClassAug', '2008_000002'), ('val', 'SegmentationClass', '2007_000033'))):
+        save(tmp_path / f'JPEGImages/{stem}.jpg', np.zeros((36, 48, 3)))
+        save(tmp_path / f'{folder}/{stem}.png', [[k] * 47 + [255]] * 36)
+        (lists / f'{name}.txt').write_text(f'{stem}\n')
+    data = VOCDataset(data_root=str(tmp_path), split='trainaug', pipeline=PIPELINE[:2])
+    assert [int(data[i]['gt_seg_map'][0, 0]) for i in range(len(data))] == [0, 1] and data[0]['gt_seg_map'][0, -1] == 255
+    assert len(data.metainfo['classes']) == 21 and len(VOCDataset(data_root=str(tmp_path), split='val', pipeline=PIPELINE)) == 1
+    with pytest.raises(UserError, match="'test' is unknown"):
+        VOCDataset(data_root=str(tmp_path), split='test')
+    (lists / 'val.txt').write_text('2007_000033\n2007_000039\n')
+    with pytest.raises(UserError, match="lists '2007_000039'"):
+        VOCDataset(data_root=str(tmp_path), split='val', pipeline=PIPELINE)
+    (tmp_path / 'SegmentationClassAug/2008_000002.png').unlink()
+    with pytest.raises(UserError, match='has no label'):
+        VOCDataset(data_root=str(tmp_path), split='trainaug', pipeline=PIPELINE)
+    (lists / 'aug.txt').unlink()
+    with pytest.raises(UserError, match='aug.txt'):
+        VOCDataset(data_root=str(tmp_path), split='trainaug', pipeline=PIPELINE)

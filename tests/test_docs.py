@@ -79,6 +79,7 @@ def test_links(page):
 @pytest.mark.parametrize('path', sorted(p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name not in ('_base_', 'suites')), ids=lambda p: p.stem)
 def test_every_config_is_built(path, monkeypatch):
     """All configs that are shipped: networks and taps agree, without the teacher's checkpoint, which is trained first."""
+    from mmengine.optim import build_optim_wrapper
     from tiny import build
 
     from vkd.config import load_config
@@ -88,5 +89,8 @@ def test_every_config_is_built(path, monkeypatch):
     model = build(cfg.model)
     assert path.stem.split('_')[0] == '+'.join('-'.join([type(m).__name__, *([m.variant] if hasattr(m, 'variant') else [])]) for m in model.methods).lower() or path.stem.startswith('alone_') and not len(model.methods)
     assert len(path.stem.split('_')) == (4 if path.stem.startswith('alone_') else 5)
-    end = cfg.param_scheduler[-1].get('total_steps', cfg.param_scheduler[-1].get('end'))
-    assert end == cfg.train_cfg.max_iters * (1.5 if '_official_' in path.stem else 1) and cfg.train_cfg.max_iters % cfg.train_cfg.val_interval == 0
+    for schedule in cfg.param_scheduler.values() if isinstance(cfg.param_scheduler, dict) else [cfg.param_scheduler]:  # one a role
+        assert schedule[-1].get('total_steps', schedule[-1].get('end')) == cfg.train_cfg.max_iters * (1.5 if '_official_' in path.stem else 1)
+    if 'constructor' in cfg.optim_wrapper:
+        assert list(build_optim_wrapper(model, cfg.optim_wrapper).keys()) == model.learners == ['student', 'vit']
+    assert cfg.train_cfg.max_iters % cfg.train_cfg.val_interval == 0

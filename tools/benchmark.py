@@ -1,5 +1,6 @@
 """What distillation costs: ratios of training steps, peak memory, and counting for the metric, all taken interleaved in one process."""
 import inspect
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +19,8 @@ from vkd.provenance import git_state, hardware, versions
 FEATURE = dict(student='backbone[3]', teacher='backbone[3]')
 #: options of methods whose defaults are not enough; any other is built with its defaults, and with FEATURE for a tap that has none
 OPTIONS = dict(FeatureKD=FEATURE, FitNet=FEATURE, MGD=FEATURE)
-STEP_GOAL, COUNT_GOAL = 1.05, 4.0
+STEP_GOAL, COUNT_GOAL, PEER_GOAL, TRANSKD_GOAL, TRANSKD_MEMORY_GOAL = 1.05, 4.0, 1.10, 1.15, 1.25
+ROOT = Path(__file__).parent.parent
 
 
 def segformer(width, depth, classes):
@@ -33,6 +35,15 @@ def segformer(width, depth, classes):
 def default_config(classes=19):
     return Config(dict(default_scope='mmseg', optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4)),
                        model=dict(type='vkd.Distiller', student=segformer(16, 1, classes), teacher=segformer(32, 2, classes), methods=[])))
+
+
+def peers_config(classes=19):
+    """A small CNN of stride 8 and a small SegFormer that learn beside each other."""
+    net = segformer(16, 1, classes)
+    cnn = dict(net, backbone=dict(type='mmseg.ResNetV1c', depth=18, stem_channels=16, base_channels=16, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), norm_cfg=dict(type='BN')),
+               decode_head=dict(net['decode_head'], in_channels=[16, 32, 64, 128]))
+    return Config(dict(default_scope='mmseg', optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4)),
+                       model=dict(type='vkd.Distiller', student=cnn, teachers=dict(vit=dict(model=segformer(24, 2, classes), trainable=True)), methods=[])))
 
 
 def cases(cfg):
@@ -111,6 +122,61 @@ def benchmark_steps(cfg, shape, rounds, device):
     return dict(rows=rows, teacher_seconds=took['teacher']['seconds'], failed=failed)
 
 
+def benchmark_transkd(shape, rounds, device):
+    """TransKD's variants from MiT-B2 to MiT-B0: the step to (student alone + the teacher's encoder), and the peak memory to (student alone + the teacher's weights)."""
+    calls, configs = {}, {}
+    for case in ('alone', *METHODS.get('TransKD').variants):
+        cfg = load_config(ROOT / f'configs/transkd/transkd-{case if case != "alone" else "base"}_mit-b0_mit-b2_mmseg_cityscapes-512x1024.py')
+        cfg.model.teacher.pop('checkpoint')
+        if case == 'alone':
+            cfg.model = dict(type='vkd.Distiller', student=cfg.model.student, methods=[])
+        configs[case], built = cfg, profile.build(cfg, device)
+        wrapper = profile.optim(cfg, built)
+        calls[case] = lambda built=built, wrapper=wrapper: built.train_step(batch, wrapper)
+    batch, teacher = profile.synthetic_batch(shape, 19), built.teachers['teacher']
+    with torch.no_grad():
+        image = built.data_preprocessor(batch, True)['inputs']
+
+    @torch.no_grad()
+    def encode():
+        teacher.backbone(image)
+    took = profile.interleaved({**calls, 'encoder': encode}, rounds, device=device)
+    memory = {case: profile.peak_memory(cfg.model.to_dict(), cfg.optim_wrapper.to_dict(), shape, 19, device) for case, cfg in configs.items()}
+    weights = sum(p.numel() * p.element_size() for p in teacher.parameters())
+    base, rows = np.array(took['alone']['times']) + np.array(took['encoder']['times']), []
+    for case in list(calls)[1:]:
+        low, ratio, high = (float(x) for x in np.quantile(np.array(took[case]['times']) / base, (0.25, 0.5, 0.75)))
+        rows.append(dict(variant=case, seconds=took[case]['seconds'], ratio=ratio, low=low, high=high, memory=memory[case] / (memory['alone'] + weights), memory_mib=memory[case] / 2 ** 20))
+    return dict(shape=list(shape), rows=rows, alone_seconds=took['alone']['seconds'], encoder_seconds=took['encoder']['seconds'])
+
+
+def benchmark_peers(cfg, shape, rounds, device):
+    """A row for each method among peers: its step to the sum of the two networks' own steps, with quartiles, and its peak memory to that of the pair without a method."""
+    model = cfg.model.to_dict()
+    name, peer = next((n, r) for n, r in model['teachers'].items() if r.get('trainable'))
+    alone = dict(type='vkd.Distiller', methods=[])
+    wanted = {'student alone': dict(alone, student=model['student']), f'{name} alone': dict(alone, student=peer['model']), 'both, no method': dict(model, methods=[])}
+    wanted.update({n: dict(model, methods=[dict(type=n)]) for n, m in METHODS.module_dict.items() if getattr(m, 'mutual', False)})
+    wanted["CTCL, resolution='logit'"] = dict(model, methods=[dict(type='CTCL', resolution='logit')])
+    configs, calls = {}, {}
+    for case, one in wanted.items():
+        configs[case] = cfg.copy()
+        configs[case].model = one
+        built = profile.build(configs[case], device)
+        wrapper = profile.optim(configs[case], built)
+        calls[case] = lambda built=built, wrapper=wrapper: built.train_step(batch, wrapper)
+    classes = model['student']['decode_head']['num_classes']
+    batch = profile.synthetic_batch(shape, classes)
+    took = profile.interleaved(calls, rounds, device=device)
+    memory = {case: profile.peak_memory(one.model.to_dict(), one.optim_wrapper.to_dict(), shape, classes, device) for case, one in configs.items()}
+    both = np.array(took['student alone']['times']) + np.array(took[f'{name} alone']['times'])
+    rows = []
+    for case in calls:
+        low, ratio, high = (float(x) for x in np.quantile(np.array(took[case]['times']) / both, (0.25, 0.5, 0.75)))
+        rows.append(dict(case=case, seconds=took[case]['seconds'], ratio=ratio, low=low, high=high, memory=memory[case] / memory['both, no method'], memory_mib=memory[case] / 2 ** 20))
+    return dict(rows=rows)
+
+
 def benchmark_counting(rounds, device, shape=(1024, 2048), classes=19):
     """Counting one image for the metric: seconds of vkd's confusion counts, of mmseg's three histograms, and their ratio; the counts must agree."""
     from mmseg.evaluation.metrics import IoUMetric
@@ -138,6 +204,16 @@ def show(content):
                [[r['method'], f'{1000 * r["seconds"]:.1f} ms', f'{r["ratio"]:.2f}', f'{r["low"]:.2f} to {r["high"]:.2f}', r['goal'] and f'{r["goal"]:.2f} ({r["goal_low"]:.2f} to {r["goal_high"]:.2f})',
                  None if r['goal'] is None else 'met' if r['goal'] <= STEP_GOAL else 'missed',
                  *(f'{r["parts"][k]:.0%}' if k in r['parts'] else None for k in ('student', 'teacher', 'loss', 'data')), f'{r["memory_mib"]:.0f} MiB', f'{r["memory"]:.2f}'] for r in steps['rows']])
+    def goal(value, limit):
+        return 'met' if value <= limit else 'missed'
+    if content['transkd']:
+        show_table(out, f'TransKD, MiT-B2 to MiT-B0, batch {"x".join(map(str, content["transkd"]["shape"]))}',
+                   ['variant', 'step', 'to alone + encoder', '(25 to 75 %)', f'goal {TRANSKD_GOAL}', 'peak memory', 'to alone + weights', f'goal {TRANSKD_MEMORY_GOAL}'],
+                   [[r['variant'], f'{1000 * r["seconds"]:.0f} ms', f'{r["ratio"]:.2f}', f'{r["low"]:.2f} to {r["high"]:.2f}', goal(r['ratio'], TRANSKD_GOAL), f'{r["memory_mib"]:.0f} MiB',
+                     f'{r["memory"]:.2f}', goal(r['memory'], TRANSKD_MEMORY_GOAL)] for r in content['transkd']['rows']])
+    show_table(out, 'Peers', ['case', 'step', 'to the sum of both alone', '(25 to 75 %)', f'goal {PEER_GOAL}', 'peak memory', 'to no method'],
+               [[r['case'], f'{1000 * r["seconds"]:.1f} ms', f'{r["ratio"]:.2f}', f'{r["low"]:.2f} to {r["high"]:.2f}', goal(r['ratio'], PEER_GOAL) if 'CTCL' in r['case'] else None,
+                 f'{r["memory_mib"]:.0f} MiB', f'{r["memory"]:.2f}'] for r in content['peers']['rows']])
     for name, reason in steps['failed'].items():
         out.print(f'{name} could not be run: {reason}', markup=False, soft_wrap=True)
     out.print(f'A whole forward of the teacher takes {1000 * steps["teacher_seconds"]:.1f} ms.')
@@ -159,7 +235,8 @@ def main(args):
     MMLogger.get_current_instance().setLevel('ERROR')
     cfg = load_config(args.config) if args.config else default_config()
     content = dict(format=1, config=args.config, shape=args.shape, rounds=args.rounds, device=args.device, steps=benchmark_steps(cfg, tuple(args.shape), args.rounds, args.device),
-                   counting=benchmark_counting(args.rounds, args.device), hardware=hardware(), versions=versions(), git=git_state())
+                   transkd=None if args.config else benchmark_transkd((2, 3, 256, 512), max(3, args.rounds // 3), args.device),
+                   peers=benchmark_peers(peers_config(), tuple(args.shape), args.rounds, args.device), counting=benchmark_counting(args.rounds, args.device), hardware=hardware(), versions=versions(), git=git_state())
     if args.json:
         write_json(args.json, plain(content))
     show(content)

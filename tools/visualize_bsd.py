@@ -1,0 +1,23 @@
+"""Draw who teaches whom, by region and by pixel, in a run of CTCL-R."""
+from vkd.cli import add_config, command, parser
+from vkd.config import load_config
+from vkd.visualize import bsd_picture
+
+
+def arguments():
+    p = add_config(parser(__doc__))
+    p.add_argument('checkpoint', help='checkpoint of a run of this config')
+    p.add_argument('--images', type=int, nargs='+', default=[0], metavar='INDEX', help='which images of the split, from 0')
+    p.add_argument('--split', choices=['val', 'test'], default='test', help='of which data loader')
+    p.add_argument('--pair', nargs=2, metavar='ROLE', help='two roles; the student and the first peer by default')
+    p.add_argument('--out', default='bsd.png', metavar='PNG', help='file to write')
+    return p
+
+
+def main(args):
+    bsd_picture(load_config(args.config, args.cfg_options), args.checkpoint, args.images, args.out, args.pair, args.split)
+    print(args.out)
+
+
+if __name__ == '__main__':
+    command(main, arguments())

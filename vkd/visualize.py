@@ -1,0 +1,111 @@
+"""Pictures of what a method does between networks."""
+import numpy as np
+import torch
+from mmengine.dataset import pseudo_collate
+from PIL import Image, ImageDraw, ImageFont
+
+from .checkpoint import load_into
+from .config import plain
+from .distiller import forward_features, student_input
+from .errors import UserError, nearest
+from .methods.ctcl import CTCL, cost_map, region_costs, teaches
+from .peers import on_one_grid
+from .profile import build, build_loader
+
+#: Okabe and Ito's blue and vermilion, which colour-blind readers tell apart; grey where nobody teaches, dark where there is no label
+TAUGHT, NOBODY, IGNORED = ((0, 114, 178), (213, 94, 0)), (128, 128, 128), (40, 40, 40)
+
+
+@torch.no_grad()
+def who_teaches(logits, label, grid, margin=0.0, reliability='gt_ce', ignore_index=255):
+    """``(pixels [H, W], regions [H, W])`` of two networks' logits ``{role: [1, K, h, w]}`` and ``label [1, H, W]``, int8.
+
+    0: the first teaches the second; 1: the second teaches the first; -1: nobody; -2: no label. ``regions`` is drawn at the label's size.
+    """
+    logits, label = on_one_grid(logits, label)
+    valid = label != ignore_index
+    first, second = (cost_map(x, label, ignore_index, reliability) for x in logits.values())
+
+    def decide(a, b, counted):
+        out = torch.full(a.shape, -1, dtype=torch.int8)
+        out[teaches(b, a, counted, margin)], out[teaches(a, b, counted, margin)], out[~counted] = 0, 1, -2
+        return out[0]
+    (cost_a, active), (cost_b, _) = (region_costs(c, valid, grid) for c in (first, second))
+    cells = decide(cost_a, cost_b, active)[None, None].float()
+    return decide(first, second, valid).numpy(), torch.nn.functional.interpolate(cells, size=label.shape[-2:], mode='nearest')[0, 0].to(torch.int8).numpy()
+
+
+def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
+    """Writes a PNG of bidirectional selective distillation: for each image it, its truth, two networks' answers, and who teaches whom by region and by pixel.
+
+    Args:
+        cfg: Config of a Distiller with peers and CTCL. checkpoint: of its run. images: indices in the split.
+        pair: two roles; the student and the first peer by default.
+
+    Raises:
+        UserError: for a config without CTCL, a role that it does not have, or an index beyond the split.
+    """
+    for role in [cfg.model.get('teacher'), *(cfg.model.get('teachers') or {}).values()]:
+        if role:
+            role.pop('checkpoint', None)  # the run's own checkpoint has what learnt
+    model = build(cfg).eval()
+    method = next((m for m in getattr(model, 'methods', []) if isinstance(m, CTCL)), None)
+    if method is None:
+        raise UserError(f'Config {cfg.filename!r} has no CTCL among its methods; give one of configs/ctcl.')
+    load_into(model, checkpoint, 'student and its peers')
+    pair = list(pair or model.learners[:2])
+    for role in pair:
+        if role not in model.networks:
+            raise UserError(f'Role {role!r} is not in {cfg.filename!r}; {nearest(role, model.networks)}.')
+    dataset = build_loader(cfg, f'{split}_dataloader').dataset
+    palette = np.full((256, 3), 0, np.uint8)
+    palette[:len(dataset.metainfo['palette'])] = dataset.metainfo['palette']
+    rows = []
+    for index in images:
+        if index >= len(dataset):
+            raise UserError(f'Image {index} was asked for, but the {split} set has {len(dataset)} (from 0); choose a smaller number.')
+        inputs = model.data_preprocessor(pseudo_collate([dataset[index]]), False)
+        logits, height, width = {}, *inputs['data_samples'][0].img_shape
+        for name in pair:
+            role = next((r for r in model._roles if r.name == name), None)
+            x = role.input(inputs['inputs']) if role else student_input(inputs['inputs'])
+            with torch.no_grad():
+                full = torch.nn.functional.interpolate(forward_features(model.networks[name], x).float(), size=x.shape[-2:], mode='bilinear', align_corners=False)
+            logits[name] = full[..., :height, :width]  # what was padded has no truth
+        label = inputs['data_samples'][0].gt_sem_seg.data.long()
+        grid = method.grid or tuple(max(1, s // 32) for s in (height, width))
+        pixels, regions = who_teaches(logits, label, grid, method.margin, method.reliability, method.ignore_index)
+        size = label.shape[-1], label.shape[-2]
+        image = student_input(inputs['inputs'])[0, :, :height, :width]
+        prep = model.data_preprocessor
+        image = (image * prep.std + prep.mean).clamp(0, 255).byte().permute(1, 2, 0).numpy() if getattr(prep, '_enable_normalize', False) else image.byte().permute(1, 2, 0).numpy()
+        answers = [palette[x[0].argmax(0).numpy()] for x in on_one_grid(logits, label)[0].values()]
+        colours = np.array([*TAUGHT, IGNORED, NOBODY], np.uint8)  # -2 and -1 count from the end
+        shown = [np.asarray(Image.fromarray(image).resize(size)), palette[label[0].numpy()], *answers, colours[regions], colours[pixels]]
+        counted = pixels != -2
+        shares = [f'{100 * (pixels == k).sum() / max(counted.sum(), 1):.0f} %' for k in (0, 1)]
+        rows.append((shown, shares))
+    _sheet(rows, pair).save(out)
+    return plain(dict(pair=pair, images=list(images)))
+
+
+def _sheet(rows, pair, width=240, gap=8, line=18):
+    """Rows of pictures under their titles, with a legend."""
+    font = ImageFont.load_default(13)
+    titles = ['image', 'truth', pair[0], pair[1], 'regions', 'pixels']
+    height = round(width * rows[0][0][0].shape[0] / rows[0][0][0].shape[1])
+    sheet = Image.new('RGB', (len(titles) * (width + gap) + gap, (len(rows)) * (height + gap + line) + 2 * line + 2 * gap), 'white')
+    draw = ImageDraw.Draw(sheet)
+    for i, title in enumerate(titles):
+        draw.text((gap + i * (width + gap), gap // 2), title, 'black', font)
+    for r, (shown, shares) in enumerate(rows):
+        top = line + gap + r * (height + gap + line)
+        for i, picture in enumerate(shown):
+            sheet.paste(Image.fromarray(picture).resize((width, height), Image.NEAREST if i else Image.BILINEAR), (gap + i * (width + gap), top))
+        draw.text((gap + 5 * (width + gap), top + height), f'{pair[0]} teaches {shares[0]}, {pair[1]} {shares[1]}', 'black', font)
+    left, top = gap, sheet.height - line - gap // 2
+    for colour, text in zip((*TAUGHT, NOBODY, IGNORED), (f'{pair[0]} teaches {pair[1]}', f'{pair[1]} teaches {pair[0]}', 'neither', 'no label')):
+        draw.rectangle((left, top + 2, left + 12, top + 14), colour)
+        draw.text((left + 18, top), text, 'black', font)
+        left += 40 + int(draw.textlength(text, font))
+    return sheet
