@@ -51,7 +51,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
         info: see ``experiment``; also ``suite`` and ``run`` (its name). resume: continue from the newest checkpoint; a finished run is left as it is.
         command: how to start it again, for run.json.
 
-    Returns the content of metrics.json (on the first process; None on the others).
+    Returns the scores that metrics.json holds, ``{'val': …, 'test': …}`` (on the first process; None on the others).
 
     Raises:
         UserError: when another process trains in ``folder``, when it holds a run of another config, or for what the config gets wrong.
@@ -99,9 +99,9 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
 
 
 def results(folder, test=True):
-    """The content of metrics.json of a run that has ended well; None of any other, and of one without test scores where ``test`` asks for them."""
+    """The scores ``{'val': …, 'test': …}`` of a run that has ended well; None of any other, and of one without test scores where ``test`` asks for them."""
     ended = (read_json(Path(folder, 'state.json')) or {}).get('state') == 'done'
-    metrics = read_json(Path(folder, 'metrics.json')) if ended else None
+    metrics = {k: v for k, v in (ended and read_json(Path(folder, 'metrics.json')) or {}).items() if k != 'format'}
     return metrics if metrics and ('test' in metrics or not test) else None
 
 
