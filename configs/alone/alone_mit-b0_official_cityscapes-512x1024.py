@@ -1,7 +1,7 @@
 # The recipe of the authors' code: students from scratch, [0, 1] inputs, weighted cross entropy at a quarter of the resolution, a teacher decoder of 768 channels.
 # Kept: T2 (no pretraining of the student), T3 (768), T10 (the line that ends at a third of the learning rate), T14 (linear projections).
 # Mended: T1 (mIoU at label size), T4 (GL's scalars start at 0.5), T5 (no gradient through the teacher), T6 (one squeeze layer), T7 (the teacher of this very data set),
-# T8 (image and label shift alike), T9 (19 classes, 255 ignored), T11 (options mean what they say), T12 (the variants differ), T13 (mmseg's eps), T15 (no LVT).
+# T8 (image and label shift alike), T9 (19 classes, 255 ignored), T11 (options mean what they say), T12 (the variants differ), T13 (mmseg's eps), T15 (taps after the norm).
 _base_ = ['../_base_/models/mit-b0.py', '../_base_/datasets/cityscapes_official.py', '../_base_/protocols/cityscapes_official.py', '../_base_/runtime.py']
 model = dict(student=dict(data_preprocessor=dict(mean=[0.] * 3, std=[255.] * 3),
                           decode_head=dict(type='vkd.LinearSegformerHead', label_stride=4, channels=256, num_classes=19,

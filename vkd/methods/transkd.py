@@ -11,6 +11,7 @@ from mmseg.models.backbones import MixVisionTransformer
 from torch import nn
 
 from ..errors import UserError, nearest
+from ..models.backbones import LiteVisionTransformer
 from ..registry import METHODS
 from ..taps import student_input
 from .cwd import cwd_loss
@@ -158,7 +159,7 @@ def patch_embedding_loss(student_tokens, teacher_tokens, weights=(0.1, 0.1, 0.5,
 
 # -- the method ------------------------------------------------------------------------------------------------------------
 def find_taps(model, role='model'):
-    """``(stage taps, embedding taps)`` of the hierarchical transformer inside ``model``: mmseg's MixVisionTransformer, or timm's pvt_v2 in a TIMMBackbone.
+    """``(stage taps, embedding taps)`` of the hierarchical transformer inside ``model``: mmseg's MixVisionTransformer, vkd's LiteVisionTransformer, or timm's pvt_v2 in a TIMMBackbone.
 
     Raises UserError where there is none, or where it gives other than four stages.
     """
@@ -168,6 +169,10 @@ def find_taps(model, role='model'):
             if list(module.out_indices) != [0, 1, 2, 3] or len(module.layers) != 4:
                 raise UserError(f'TransKD: {path!r} of the {role} has {len(module.layers)} stages and gives {list(module.out_indices)}; it needs four stages with out_indices=(0, 1, 2, 3).')
             return [f'{path}[{i}]' for i in range(4)], [f'{dot}layers.{i}.0[0]' for i in range(4)]
+        if isinstance(module, LiteVisionTransformer):
+            if module.out_indices != (0, 1, 2, 3):
+                raise UserError(f'TransKD: {path!r} of the {role} gives {list(module.out_indices)}; it needs four stages with out_indices=(0, 1, 2, 3).')
+            return [f'{path}[{i}]' for i in range(4)], [f'{dot}stages.{i}.0' for i in range(4)]
         inner = getattr(module, 'timm_model', None)
         if inner is not None and hasattr(inner, 'patch_embed') and hasattr(inner, 'stages_1') and hasattr(inner.stages_1, 'downsample'):
             stages = len(inner.feature_info.channels()) if callable(getattr(inner.feature_info, 'channels', None)) else 0
@@ -178,7 +183,7 @@ def find_taps(model, role='model'):
 
 
 def as_tokens(x):
-    """Tokens ``[B, N, C]`` of tokens, or of a map ``[B, H, W, C]`` as timm's embeddings give it."""
+    """Tokens ``[B, N, C]`` of tokens, or of a map ``[B, H, W, C]`` as timm's and LVT's embeddings give it."""
     return x.flatten(1, 2) if x.dim() == 4 else x
 
 

@@ -1,1 +1,1 @@
-from . import heads  # noqa: F401  (registers)
+from . import backbones, heads  # noqa: F401  (registers)

@@ -1,0 +1,3 @@
+from .lvt import LiteVisionTransformer
+
+__all__ = ['LiteVisionTransformer']
