@@ -1,12 +1,10 @@
 """The contracts of a Distiller, over every registered method: one that is added later is covered by being registered."""
-import multiprocessing
-
 import pytest
 import torch
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
-from tiny import METHOD_CASES, batch, build, config, distiller, losses, method, segmentor, total
+from tiny import METHOD_CASES, batch, build, config, distiller, distributed, in_two_processes, losses, method, segmentor, total
 
 from vkd import UserError
 from vkd.distiller import build_model
@@ -112,43 +110,22 @@ def test_6_bf16_channels_last_and_activation_checkpointing(name):
     assert half == pytest.approx(loss, rel=0.05) and torch.nn.functional.cosine_similarity(grad, gradient, dim=0) > 0.9
 
 
-def _one_of_two(rank, path, names, out):
-    import torch.distributed as dist
-    from mmengine.model import MMDistributedDataParallel
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{path}', rank=rank, world_size=2)
+def one_step(names, wrap=lambda model: model):
     found = {}
     for name in names:
-        model = build(distiller(method(name), student=segmentor(8, norm='GN')))
-        wrapped = MMDistributedDataParallel(model, device_ids=None)
-        wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
-        torch.manual_seed(7)
-        loss = wrapped.train_step(batch(), wrapper)['loss'].item()
-        found[name] = loss, torch.cat([p.detach().flatten() for p in model.parameters()]).double().sum().item()
-    out.put((rank, found))
-    dist.barrier()
-    dist.destroy_process_group()
-
-
-def test_6_two_processes_give_the_loss_of_one(tmp_path):
-    names = METHOD_CASES
-    context = multiprocessing.get_context('spawn')
-    out = context.Queue()
-    processes = [context.Process(target=_one_of_two, args=(r, tmp_path / 'meet', names, out)) for r in range(2)]
-    for process in processes:
-        process.start()
-    found = dict(out.get(timeout=240) for _ in processes)
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
-    for name in names:
-        model = build(distiller(method(name), student=segmentor(8, norm='GN')))
+        model = wrap(build(distiller(method(name), student=segmentor(8, norm='GN'))))
         wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
         torch.manual_seed(7)
         loss = model.train_step(batch(), wrapper)['loss'].item()
-        weights = torch.cat([p.detach().flatten() for p in model.parameters()]).double().sum().item()
-        for rank in range(2):
-            assert found[rank][name] == pytest.approx((loss, weights), rel=1e-5), name
+        found[name] = loss, torch.cat([p.detach().flatten() for p in model.parameters()]).double().sum().item()
+    return found
+
+
+def test_6_two_processes_give_the_loss_of_one(tmp_path):
+    wanted = one_step(METHOD_CASES)
+    for found in in_two_processes(one_step, tmp_path, METHOD_CASES, distributed).values():
+        for name in METHOD_CASES:
+            assert found[name] == pytest.approx(wanted[name], rel=1e-5), name
 
 
 class Power(Hook):

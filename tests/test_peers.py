@@ -1,6 +1,4 @@
 """Networks that learn beside each other: contracts over every method among peers, optimizers by role, one evaluation of all, export of each."""
-import multiprocessing
-
 import pytest
 import torch
 from mmengine.config import Config
@@ -8,7 +6,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS as MMSEG
 from test_contracts import Power
-from tiny import batch, build, config, distiller, losses, peers, segmentor, total
+from tiny import batch, build, config, distiller, distributed, in_two_processes, losses, peers, segmentor, total
 
 from vkd import METHODS, UserError
 from vkd.engine import PeerOptimWrapper, build_runner, use_amp
@@ -65,41 +63,23 @@ def test_bf16_channels_last_and_activation_checkpointing(name):
     assert loss(build(peers(dict(type=name))), half=True) == pytest.approx(wanted, rel=0.05)
 
 
-def _one_of_two(rank, path, names, out):
-    import torch.distributed as dist
-    from mmengine.model import MMDistributedDataParallel
-    torch.set_num_threads(1)
-    dist.init_process_group('gloo', init_method=f'file://{path}', rank=rank, world_size=2)
+def one_step(names, wrap=lambda model: model):
     found = {}
     for name in names:
-        wrapped = MMDistributedDataParallel(build(peers(dict(type=name), first=segmentor(8, norm='GN'), second=segmentor(16, norm='GN'))), device_ids=None)
-        wrapper = optimizers(wrapped)
+        model = wrap(build(peers(dict(type=name), first=segmentor(8, norm='GN'), second=segmentor(16, norm='GN'))))
+        wrapper = optimizers(model)
         torch.manual_seed(7)
-        loss = wrapped.train_step(batch(), wrapper)['loss'].item()
-        found[name] = loss, torch.cat([p.detach().flatten() for p in wrapped.parameters()]).double().sum().item()
-    out.put((rank, found))
-    dist.barrier()
-    dist.destroy_process_group()
+        loss = model.train_step(batch(), wrapper)['loss'].item()
+        found[name] = loss, torch.cat([p.detach().flatten() for p in model.parameters()]).double().sum().item()
+    return found
 
 
 def test_two_processes_and_two_optimizers_give_the_step_of_one(tmp_path):
     names = each_mutual.args[1]
-    context = multiprocessing.get_context('spawn')
-    out = context.Queue()
-    processes = [context.Process(target=_one_of_two, args=(r, tmp_path / 'meet', names, out)) for r in range(2)]
-    for process in processes:
-        process.start()
-    found = dict(out.get(timeout=240) for _ in processes)
-    for process in processes:
-        process.join(60)
-        assert process.exitcode == 0
-    for name in names:
-        model = build(peers(dict(type=name), first=segmentor(8, norm='GN'), second=segmentor(16, norm='GN')))
-        torch.manual_seed(7)
-        loss = model.train_step(batch(), optimizers(model))['loss'].item()
-        weights = torch.cat([p.detach().flatten() for p in model.parameters()]).double().sum().item()
-        for rank in range(2):
-            assert found[rank][name] == pytest.approx((loss, weights), rel=1e-5), name
+    wanted = one_step(names)
+    for found in in_two_processes(one_step, tmp_path, names, distributed).values():
+        for name in names:
+            assert found[name] == pytest.approx(wanted[name], rel=1e-5), name
 
 
 @pytest.mark.parametrize('name', [*each_mutual.args[1], 'KDCL general'])

@@ -1,5 +1,6 @@
 """Networks, batches and configs that train in a blink, shared by the tests."""
 import inspect
+import multiprocessing
 from pathlib import Path
 
 import torch
@@ -52,6 +53,34 @@ def batch(n=2, size=(32, 64), classes=CLASSES, seed=0):
     random = torch.Generator().manual_seed(seed)
     samples = [SegDataSample(metainfo=dict(ori_shape=size, img_shape=size, pad_shape=size), gt_sem_seg=PixelData(data=torch.randint(classes, (1, *size), generator=random))) for _ in range(n)]
     return dict(inputs=[torch.randint(256, (3, *size), generator=random, dtype=torch.uint8) for _ in range(n)], data_samples=samples)
+
+
+def _in_group(rank, function, path, args, out):
+    import torch.distributed as dist
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo', init_method=f'file://{path}', rank=rank, world_size=2)
+    out.put((rank, function(*args)))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+def distributed(model):
+    from mmengine.model import MMDistributedDataParallel
+    return MMDistributedDataParallel(model, device_ids=None)
+
+
+def in_two_processes(function, folder, *args):
+    """``{rank: function(*args)}`` of two processes of one group."""
+    context = multiprocessing.get_context('spawn')
+    out = context.Queue()
+    processes = [context.Process(target=_in_group, args=(rank, function, folder / 'meet', args, out)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    found = dict(out.get(timeout=240) for _ in processes)
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    return found
 
 
 def build(cfg, seed=0):
