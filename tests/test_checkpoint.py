@@ -84,3 +84,18 @@ def test_real_imagenet_weights(key):
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
     with pytest.raises(UserError, match='TIMMBackbone'):
         load_into(build(segmentor(8)), f'pkg:{key}')
+
+
+def test_a_backbone_alone_fits_where_it_belongs(tmp_path):
+    from tiny import build, segmentor
+
+    from vkd.checkpoint import load_into
+    source, model = build(segmentor(8), seed=1), build(segmentor(8))
+    torch.save(source.backbone.state_dict(), tmp_path / 'encoder.pth')
+    report = load_into(model, tmp_path / 'encoder.pth', 'student', strict=False)
+    assert report['matched'] == len(source.backbone.state_dict()) and all(torch.equal(a, b) for a, b in zip(model.backbone.state_dict().values(), source.backbone.state_dict().values()))
+    with pytest.raises(UserError, match='strict=False'):
+        load_into(model, tmp_path / 'encoder.pth', 'student')
+    torch.save(dict(other=torch.ones(2)), tmp_path / 'other.pth')
+    with pytest.raises(UserError, match='fits 0 of'):  # nothing at all is an error in any case
+        load_into(model, tmp_path / 'other.pth', 'student', strict=False)

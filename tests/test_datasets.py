@@ -4,7 +4,8 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from vkd import UserError
-from vkd.datasets import ACDCDataset, CamVidDataset, DemoDataset, NYUv2Dataset, VOCDataset
+from vkd.datasets import ACDCDataset, CamVidDataset, DemoDataset, NYUv2Dataset, RandomShift, VOCDataset
+from vkd.datasets.shift import shifted
 from vkd.datasets.demo import CLASSES, draw_scene
 
 PIPELINE = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='mmseg.Resize', scale=(32, 24)), dict(type='mmseg.PackSegInputs')]
@@ -146,6 +147,20 @@ def test_nyuv2_in_40_classes(tmp_path):
     save(tmp_path / 'labels40/0001.png', np.full((36, 48), 44))
     with pytest.raises(UserError, match='class 43'):
         data[0]
+
+
+def test_a_shift_moves_image_and_label_alike():
+    image = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    assert shifted(image, 1, -2, 255).tolist() == [[255] * 5, [2, 3, 4, 255, 255], [7, 8, 9, 255, 255], [12, 13, 14, 255, 255]]
+    assert np.array_equal(shifted(image, 0, 0, 9), image) and shifted(image, -1, 2, 7).tolist()[3] == [7] * 5
+    np.random.seed(0)
+    found = set()
+    for _ in range(60):
+        out = RandomShift(2).transform(dict(img=np.repeat(image[..., None], 3, 2), gt_seg_map=image.copy(), seg_fields=['gt_seg_map']))
+        inside = out['gt_seg_map'] != 255
+        assert np.array_equal(out['img'][inside][:, 1], out['gt_seg_map'][inside]) and (out['img'][~inside] == 0).all()
+        found |= {tuple(w - (2, 2)) for w in np.argwhere(out['gt_seg_map'] == 12)}
+    assert {right for _, right in found} == {-2, -1, 0, 1, 2}
 
 
 def test_voc_with_the_labels_of_sbd(tmp_path):

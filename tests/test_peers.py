@@ -2,13 +2,14 @@
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS as MMSEG
 from test_contracts import Power
 from tiny import batch, build, config, distiller, distributed, in_two_processes, losses, peers, segmentor, total
 
-from vkd import METHODS, UserError
+from vkd import METHODS, Distiller, UserError
 from vkd.engine import PeerOptimWrapper, build_runner, use_amp
 from vkd.evaluation import SegMetric
 from vkd.export import export
@@ -175,6 +176,19 @@ def test_wrong_optimizers(cfg, told):
         optimizers(build(segmentor(8)), PER_ROLE)
 
 
+@pytest.mark.parametrize('optim, schedule, told', [
+    (dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1), paramwise_cfg=dict(custom_keys=dict(cnn=dict(lr_mult=2.), student=dict(lr_mult=2.)))), [], "'cnn' matches no parameter.*student, vit"),
+    (dict(cnn=dict(optimizer=dict(type='SGD', lr=0.1)), transformer=dict(optimizer=dict(type='SGD', lr=0.1))), [], 'cnn, transformer.*student, vit'),
+    (PER_ROLE, dict(student=SCHEDULES['student'], cnn=SCHEDULES['vit']), 'names student, cnn; the roles that learn are student, vit'),
+    (dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)), SCHEDULES, 'give a list')])
+def test_names_that_match_no_role_are_told_before_training(optim, schedule, told, tmp_path):
+    cfg = config(peers(dict(type='DML')), tmp_path / 'r')
+    cfg.optim_wrapper, cfg.param_scheduler = Config(dict(o=optim)).o, Config(dict(s=schedule)).s
+    with pytest.raises(UserError, match=told) as error:
+        build_runner(cfg)
+    assert '\n' not in str(error.value)
+
+
 # -- roles -----------------------------------------------------------------------------------------------------------------
 def test_kl_both_ways():
     model = build(peers(dict(type='KL', of='vit'), dict(type='KL', learner='vit', of='student')))
@@ -188,7 +202,7 @@ def test_kl_both_ways():
 
 @pytest.mark.parametrize('cfg, told', [
     (peers(dict(type='KL', learner='cnn')), "'student'"), (distiller(dict(type='KL', learner='teacher', of='student')), 'frozen'), (peers(dict(type='KL', of='student')), 'two different'),
-    (dict(peers(dict(type='DML')), teachers=dict(methods=dict(model=segmentor(8), trainable=True))), 'cannot be used'), (dict(distiller(dict(type='DML')), teacher=None), 'two different')])
+    (dict(peers(dict(type='DML')), teachers=dict(ensemble=dict(model=segmentor(8), trainable=True))), 'cannot be used'), (dict(peers(dict(type='DML')), teachers=dict(methods=dict(model=segmentor(8), trainable=True))), 'cannot be used'), (dict(distiller(dict(type='DML')), teacher=None), 'two different')])
 def test_wrong_roles(cfg, told):
     with pytest.raises(UserError) as error:
         build(cfg)
@@ -224,6 +238,29 @@ def test_one_pass_evaluates_all(tmp_path):
     wrong.dataset_meta = both.dataset_meta
     with pytest.raises(UserError, match="'vitt', but the model predicts as"):
         wrong.process({}, [s.to_dict() for s in found])
+
+
+def test_a_peer_that_started_from_absent_weights_is_evaluated_all_the_same(tmp_path):
+    second = segmentor(16)
+    second = dict(second, backbone=dict(second['backbone'], init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'gone.pth'))))
+    torch.save(dict(state_dict=build(segmentor(16)).state_dict()), tmp_path / 'start.pth')
+    model = dict(type='vkd.Distiller', student=segmentor(8), teachers=dict(vit=dict(model=second, trainable=True, checkpoint=str(tmp_path / 'start.pth'))), methods=[dict(type='DML')])
+    cfg = config(model, tmp_path / 'dml_small_big_quick_scenes', iters=2, interval=2, test_evaluator=dict(peers=dict(cnn='student', vit='vit')))
+    metrics = run(cfg.copy(), tmp_path / 'r')
+    (tmp_path / 'start.pth').unlink()
+    assert evaluate(Config.fromfile(cfg.filename), tmp_path / 'r/iter_2.pth', tmp_path / 't')['peers'] == metrics['test']['peers']
+
+
+def test_peers_that_are_no_segmentors_are_left_to_the_student():
+    class Net(BaseModel):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Conv2d(3, 3, 1)
+
+        def forward(self, inputs, data_samples=None, mode='tensor'):
+            return [self.layer(inputs)] if mode == 'predict' else self.layer(inputs)
+    model, image = Distiller(Net(), teacher=dict(model=Net(), trainable=True)), torch.randn(1, 3, 4, 4)
+    assert torch.equal(model(image, mode='predict')[0], model.student(image))
 
 
 def test_a_run_of_peers_is_tested_exported_and_shown(tmp_path):

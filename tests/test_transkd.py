@@ -7,6 +7,7 @@ from torch import nn
 
 from vkd import UserError
 from vkd.methods.transkd import CrossSelectiveFusion, EmbeddingAssistant, GLMixer, PatchEmbeddingAlignment, TransKD, find_taps, hierarchical_context_loss, patch_embedding_loss
+from vkd.taps import TapReader
 
 B0, B1, B2, LVT = [32, 64, 160, 256], [64, 128, 320, 512], [64, 128, 320, 512], [64, 64, 160, 256]
 
@@ -148,14 +149,33 @@ def test_gradients_go_where_they_should(variant):
     assert not any('decode_head' in n for n in hcl | pea) and not any(n.startswith('methods') for n in ce)
     assert any(n.startswith(f'{layers}3.1') for n in hcl) and any(n.startswith(f'{layers}3.2') for n in hcl) and any('fusion' in n for n in hcl) and not any('alignment' in n for n in hcl)
     assert all(any(n.startswith(f'{layers}{i}.0') for n in pea) for i in range(4)) and all(any(n.startswith(f'{layers}{i}.1') for n in pea) for i in range(3))
+    assert all(any(n.startswith(f'{layers}{i}.2') for n in pea) for i in range(3))
     assert not any(n.startswith((f'{layers}3.1', f'{layers}3.2')) or 'fusion' in n for n in pea)
     assert {n for n in pea if 'alignment' in n} == {f'methods.0.alignment.project.{i}.{p}' for i in range(4) for p in ('weight', 'bias')}
     assert ('methods.0.assistant.embed.0.weight' in pea) == (variant == 'ea') and ('methods.0.mixer.qkv.weight' in pea) == (variant == 'gl')
 
 
-@pytest.mark.parametrize('options, keys', [(dict(embedding_stage=0), {'loss_csf'}), (dict(embedding_stage=2), {'loss_csf', 'loss_pea'}), (dict(feature_loss='cwd'), {'loss_csf', 'loss_pea'}), (dict(feature_loss='kl', tau=2.), {'loss_csf', 'loss_pea'})])
-def test_switches(options, keys):
-    model = build(distiller(dict(type='TransKD', **options)))
+def test_the_assistant_brings_gradient_through_the_stages():
+    """Only its own embeddings counted: stages 1 to 3 learn from them, the fourth does not."""
+    model = build(distiller(dict(type='TransKD', variant='ea', share=(0., 0, 0, 0, 1, 1, 1, 1))))
+    names = reached(model, losses(model, batch(size=(64, 64)))['loss_pea'])
+    layers = 'student.backbone.layers.'
+    assert all(any(n.startswith(f'{layers}{i}.2') for n in names) for i in range(3)) and not any(n.startswith(f'{layers}3') for n in names)
+
+
+def test_equal_embeddings_under_the_identity_leave_nothing_to_learn():
+    pea, tokens = PatchEmbeddingAlignment([8] * 4, [8] * 4), [torch.randn(2, 5, 8) for _ in range(4)]
+    for project in pea.project:
+        project.weight.data, project.bias.data = torch.eye(8), torch.zeros(8)
+    assert patch_embedding_loss(pea(tokens), tokens).item() == 0
+    nn.init.constant_(pea.project[2].bias, 1.)
+    assert patch_embedding_loss(pea(tokens), tokens).item() == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize('variant', TransKD.variants)
+@pytest.mark.parametrize('options, keys', [(dict(embedding_stage=0), {'loss_csf'}), (dict(embedding_stage=2), {'loss_csf', 'loss_pea'}), (dict(embedding_weights=(1., 1., 1., 0.)), {'loss_csf', 'loss_pea'}), (dict(legacy_batch1=True), {'loss_csf', 'loss_pea'}), (dict(feature_loss='cwd'), {'loss_csf', 'loss_pea'}), (dict(feature_loss='kl', tau=2.), {'loss_csf', 'loss_pea'})])
+def test_switches(variant, options, keys):
+    model = build(distiller(dict(type='TransKD', variant=variant, **options)))
     own = losses(model, batch())
     assert {k for k in own if k.startswith('loss')} == keys and all(torch.isfinite(own[k]) for k in keys)
     model.parse_losses(own)[0].backward()
@@ -184,6 +204,15 @@ def test_the_embeddings_are_those_before_the_first_block():
     model = build(segmentor(8))
     stages, embeddings = find_taps(model)
     assert stages == [f'backbone[{i}]' for i in range(4)] and embeddings == [f'backbone.layers.{i}.0[0]' for i in range(4)]
+    reader, image = TapReader(model.eval(), [*stages, *embeddings]), torch.randn(2, 3, 64, 64)
+    _, seen = reader.read(lambda: model(image))
+    for i, (embed, blocks, norm) in enumerate(model.backbone.layers):
+        source = image if i == 0 else seen[stages[i - 1]]
+        tokens = embed.norm(embed.projection(source).flatten(2).transpose(1, 2))
+        torch.testing.assert_close(seen[embeddings[i]], tokens)
+        for block in blocks:
+            tokens = block(tokens, seen[stages[i]].shape[-2:])
+        torch.testing.assert_close(seen[stages[i]].flatten(2).transpose(1, 2), norm(tokens))
 
 
 def grid(n):
@@ -193,7 +222,8 @@ def grid(n):
 
 
 @pytest.mark.parametrize('cfg, told', [
-    (distiller(dict(type='TransKD', variant='gel')), "'gl'"), (distiller(dict(type='TransKD', feature_loss='hlc')), "'hcl'"), (distiller(dict(type='TransKD', embedding_stage=7)), 'embedding_stage'),
+    (distiller(dict(type='TransKD', variant='gel')), "'gl'"), (distiller(dict(type='TransKD', feature_loss='hlc')), "'hcl'"), (distiller(dict(type='TransKD', embedding_stage=7)), 'embedding_stage'), (distiller(dict(type='TransKD', embedding_weights=(1., 1., 1.))), '3 embedding_weights'),
+    (distiller(dict(type='TransKD', variant='ea', share=(1., 1.))), 'share has 2'),
     (distiller(dict(type='TransKD'), teacher=grid([4, 2, 2, 1])), 'stage 4'), (distiller(dict(type='TransKD', student_channels=[8, 8, 8, 9])), 'student_channels'),
     (distiller(dict(type='TransKD', student_stages=['backbone[0]'], student_embeddings=['backbone.layers.0.0[0]'])), 'four of each'),
     (distiller(dict(type='TransKD'), teacher=dict(segmentor(8), backbone=dict(segmentor(8)['backbone'], num_stages=3, num_layers=[1] * 3, num_heads=[1] * 3, patch_sizes=[7, 3, 3], strides=[4, 2, 2],
@@ -211,14 +241,14 @@ def test_a_backbone_that_is_not_known_names_the_option():
         build(distiller(dict(type='TransKD'), student=resnet))
 
 
-def no_reduction(width):
-    """Runs on 16 rows, which the spatial reduction of the others does not."""
+def unpadded(width):
     out = segmentor(width)
-    return dict(out, backbone=dict(out['backbone'], sr_ratios=[1] * 4), data_preprocessor=dict(out['data_preprocessor'], size_divisor=16))
+    return dict(out, data_preprocessor=dict(out['data_preprocessor'], size_divisor=16))
 
 
 def test_small_images_and_single_ones():
-    model = build(distiller(dict(type='TransKD'), student=no_reduction(8), teacher=no_reduction(16)))
+    """Told before a network fails on it in words of its own."""
+    model = build(distiller(dict(type='TransKD'), student=unpadded(8), teacher=unpadded(16)))
     with pytest.raises(UserError, match='16x48'):
         losses(model, batch(size=(16, 48)))
     with pytest.raises(UserError, match='one image'):
@@ -247,3 +277,10 @@ def test_the_loss_of_the_official_preset():
     w = torch.tensor(cfg.model.student.decode_head.loss_decode.class_weight[:2])
     own = torch.tensor([math.log(18 + math.e ** 2) - 2, math.log(19)])
     assert loss(logits, labels) == pytest.approx((w * own).sum().item() / w.sum().item(), abs=1e-5)
+    # the authors' own layout: a twentieth class of weight 0 in place of an ignored label
+    cfg.model.student.decode_head.update(num_classes=20)
+    cfg.model.student.decode_head.loss_decode.class_weight.append(0.)
+    head = build(cfg.model).student.decode_head
+    labels = torch.tensor([[0, 1, 19]])
+    assert loss(torch.zeros(1, 20, 1, 3), labels) == pytest.approx(2.995732, abs=1e-5)
+    assert loss(torch.nn.functional.pad(logits, (0, 0, 0, 0, 0, 1)), labels) == pytest.approx(2.516770102, abs=1e-5)

@@ -81,8 +81,8 @@ def _culprit(error):
 def load_into(model, name, role='model', strict=True, prefix=None, unsafe=False):
     """Loads checkpoint ``name`` into ``model`` and returns ``dict(matched, total, share, missing, unexpected)``.
 
-    ``prefix`` picks one sub-module of the checkpoint; a checkpoint written by a Distiller is recognised by its ``student.`` keys.
-    Under 100 % of the model's tensors it raises UserError, unless ``strict=False``.
+    ``prefix`` picks one sub-module of the checkpoint; a checkpoint written by a Distiller is recognised by its ``student.`` keys, one of a backbone alone by fitting there.
+    Under 100 % of the model's tensors it raises UserError, unless ``strict=False``; where nothing fits, in any case.
     """
     if str(name).startswith('pkg:'):
         return _load_package(model, name, role)
@@ -92,14 +92,16 @@ def load_into(model, name, role='model', strict=True, prefix=None, unsafe=False)
     if prefix:
         state = {k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)}
     own = model.state_dict()
+    if not set(state) & set(own) and any(f'backbone.{k}' in own for k in state):
+        state = {f'backbone.{k}': v for k, v in state.items()}
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
     report = dict(checkpoint=str(name), matched=len(fits), total=len(own), share=len(fits) / max(len(own), 1),
                   missing=sorted(set(own) - set(fits)), unexpected=sorted(set(state) - set(fits)))
-    if strict and report['missing']:
+    if report['missing'] and (strict or not fits):
         key = report['missing'][0]
         found = f'shape {tuple(state[key].shape)} for {tuple(own[key].shape)}' if key in state else 'no such key'
         raise UserError(f'Checkpoint {name!r} fits {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) of the {role} ({type(model).__name__}), '
-                        f'for example {key!r}: {found}; give the checkpoint of this very model, or write strict=False.')
+                        f'for example {key!r}: {found}; give the checkpoint of this very model{", or write strict=False" if fits else ""}.')
     model.load_state_dict(fits, strict=False)
     return report
 

@@ -21,11 +21,15 @@ def segformer_to_mmseg(state):
     """State dict of an official SegFormer-style segmentor (``backbone.`` optional, ``decode_head.``) -> that of mmseg's EncoderDecoder with MixVisionTransformer and LinearSegformerHead.
 
     Queries, keys and values are joined; linear layers of the feed-forward part and of the decoder become 1x1 convolutions; the decoder concatenates stages 4 to 1 there and
-    1 to 4 here. A prefix ``module.`` is dropped. Raises UserError for a tensor that has no place.
+    1 to 4 here. A prefix ``module.`` is dropped, and so are the tensors that official files hold and no forward pass uses: ``head.*`` of ImageNet, and ``decode_head.conv_seg.*`` beside
+    ``linear_pred``. Raises UserError for a tensor that has no place.
     """
     out, joined = {}, {}
+    predicts = any('linear_pred' in key for key in state)
     for key, value in state.items():
         name = key.removeprefix('module.')
+        if name.startswith('head.') or predicts and name.startswith('decode_head.conv_seg.'):
+            continue
         plain = name.removeprefix('backbone.').removeprefix('encoder.')
         block = re.match(r'block(\d)\.(\d+)\.(.+)', plain)
         if name.startswith('decode_head.'):

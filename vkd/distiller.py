@@ -11,6 +11,7 @@ from mmengine.logging import MessageHub, print_log
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
+from mmseg.models.segmentors import BaseSegmentor
 from torch import nn
 
 from .checkpoint import load_into
@@ -83,6 +84,10 @@ def initialise(module, name, options):
         raise UserError(f"{name}: the weights that its config starts from cannot be had ({getattr(error, 'reason', error)}); give checkpoint= a local file, or set init_cfg of its backbone to None.") from error
 
 
+def _tell_loaded(name, report):
+    print_log(f'{name}: {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) from {report["checkpoint"]}', logger='current')
+
+
 class Renormalize:
     """View of the student's image for a teacher trained with other statistics: re-normalised and, on demand, resized.
 
@@ -121,7 +126,7 @@ class Role:
             initialise(self.module, name, options)
         if self.checkpoint:
             self.report = load_into(self.module, self.checkpoint, name, options.get('strict', True), options.get('prefix'), options.get('unsafe_pickle', False))
-            print_log(f'{name}: {self.report["matched"]} of {self.report["total"]} tensors ({self.report["share"]:.0%}) from {self.checkpoint}', logger='current')
+            _tell_loaded(name, self.report)
         elif not self.trainable and not self.ema and not isinstance(model, nn.Module):
             print_log(f'{name}: no checkpoint was given, so an untrained teacher teaches', logger='current', level=30)
         if not self.trainable:
@@ -222,7 +227,7 @@ class Distiller(BaseModel):
         if teacher is not None:
             named['teacher'] = teacher
         for name in named:
-            if not name.isidentifier() or name == 'methods' or hasattr(self, name):
+            if not name.isidentifier() or name in ('methods', 'ensemble') or hasattr(self, name):
                 raise UserError(f'Teacher name {name!r} cannot be used (it must be a word, and none that the Distiller uses itself); choose another, such as {"peer"!r}.')
         device = next((p.device for p in student.parameters()), torch.device('cpu'))
         with torch.random.fork_rng():
@@ -241,6 +246,7 @@ class Distiller(BaseModel):
     def _load_student(self):
         o = self._student_options
         self.student_report = load_into(self.student, o['checkpoint'], 'student', o.get('strict', True), o.get('prefix'), o.get('unsafe_pickle', False))
+        _tell_loaded('student', self.student_report)
 
     def _wire(self, cfg):
         """A built method and whose taps it reads."""
@@ -373,7 +379,7 @@ class Distiller(BaseModel):
         """mmengine's three modes; ``loss`` gives a dict of the task's and the methods' losses."""
         if mode == 'loss':
             return self.loss(inputs, data_samples)
-        if mode == 'predict' and len(self.learners) > 1:
+        if mode == 'predict' and len(self.learners) > 1 and all(isinstance(self.networks[n], BaseSegmentor) for n in self.learners):
             return self.predict(inputs, data_samples)
         return self.student(student_input(inputs), data_samples, mode=mode)
 
@@ -381,6 +387,9 @@ class Distiller(BaseModel):
         """Losses of the task, of teachers that learn, and of the methods; ``inputs`` as the data preprocessor gives them."""
         self.follow()
         image = student_input(inputs)
+        for method in self.methods:  # before a network fails on it in words of its own
+            if hasattr(method, 'check_image'):
+                method.check_image(image)
         if self.task_weight:
             losses, taps = self._readers['student'].read(lambda: self.student(image, data_samples, mode='loss'))
             losses = dict(losses) if self.task_weight == 1 else {k: _scaled(v, self.task_weight) if 'loss' in k else v for k, v in losses.items()}

@@ -79,13 +79,12 @@ def by_peer(run):
     if not peers:
         return [run]
     names = [run['student'], *str(run['teacher']).split('+')]
-    roles = [own['role'] for own in peers.values() if own['role'] != 'ensemble']
-    network = dict(zip(sorted(roles, key=lambda r: r != 'student'), names))
+    network = dict(zip(run.get('roles') or ['student'], names))
     out = []
     for label, own in peers.items():
         role = own['role']
         student = network.get(role, label) if role != 'ensemble' else ' + '.join(names)
-        others = [n for r, n in network.items() if r != role] if role != 'ensemble' else []
+        others = [n for r, n in network.items() if r != role] if role != 'ensemble' else []  # frozen teachers too
         out.append(dict(run, run=f'{run["run"]}_{label}', label=label, network=role, role='ensemble' if role == 'ensemble' else 'student', student=student, teacher='+'.join(others) or None,
                         test=own, val=(run['val'].get('peers') or {}).get(label) or {}))
     return out

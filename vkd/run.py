@@ -72,7 +72,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
         write_json(folder / 'run.json', dict(
             format=FORMAT, suite=info.pop('suite', None), run=info.pop('run', folder.name), **info, seed=(cfg.get('randomness') or {}).get('seed'),
             config=str(cfg.filename), fingerprint=fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters'), batch_size=cfg.train_dataloader.get('batch_size'),
-            command=command or rerun_command(cfg.filename, folder, {}), teacher_checkpoint=(cfg.model.get('teacher') or {}).get('checkpoint'),
+            roles=['student', *(cfg.model.get('teachers') or {}), *(['teacher'] if cfg.model.get('teacher') else [])], command=command or rerun_command(cfg.filename, folder, {}), teacher_checkpoint=(cfg.model.get('teacher') or {}).get('checkpoint'),
             vkd=versions()['vkd'], git=git_state(), versions=versions(), hardware=hardware()))
         start = datetime.now(timezone.utc)
         state = dict(format=FORMAT, state='running', pid=os.getpid(), host=socket.gethostname(), started=start.isoformat(timespec='seconds'), ended=None, seconds=None, lines=[])
@@ -186,6 +186,18 @@ def claim(folder, own):
                         'choose another --work-dir, or remove the folder.')
 
 
+def of_run(model, checkpoint):
+    """The config of a Distiller whose networks that learnt are filled from a run's ``checkpoint``, whatever they started from; frozen teachers keep theirs."""
+    def filled(role, name):
+        return dict(role, checkpoint=str(checkpoint), prefix=f'{name}.', strict=True)
+    out = dict(model, student=filled(model['student'], 'student'))
+    if (model.get('teacher') or {}).get('trainable'):
+        out['teacher'] = filled(model['teacher'], 'teacher')
+    if model.get('teachers'):
+        out['teachers'] = {name: filled(role, name) if role.get('trainable') else role for name, role in model['teachers'].items()}
+    return out
+
+
 def evaluate(cfg, checkpoint, folder, launcher='none'):
     """Scores of ``checkpoint`` (a Distiller's, or the plain student's) on the test set of ``cfg``. Peers are evaluated too; frozen teachers and methods are not built.
 
@@ -193,17 +205,16 @@ def evaluate(cfg, checkpoint, folder, launcher='none'):
     """
     peers = {}
     if cfg.model.get('methods') is not None:
-        named = {**(cfg.model.get('teachers') or {}), **({'teacher': cfg.model.teacher} if cfg.model.get('teacher') else {})}
-        peers = {name: {k: v for k, v in role.items() if k != 'checkpoint'} for name, role in named.items() if role.get('trainable')}
-        cfg.model = {k: v for k, v in cfg.model.items() if k not in ('teacher', 'teachers', 'methods', 'task_weight')} | dict(methods=[], teachers=peers)
+        model = of_run(cfg.model, checkpoint)
+        named = {**(model.get('teachers') or {}), **({'teacher': model['teacher']} if model.get('teacher') else {})}
+        peers = {name: role for name, role in named.items() if role.get('trainable')}
+        cfg.model = {k: v for k, v in (model if peers else cfg.model).items() if k not in ('teacher', 'teachers', 'methods', 'task_weight')} | dict(methods=[], teachers=peers)
     for key in ('train_dataloader', 'val_dataloader', 'train_cfg', 'val_cfg', 'optim_wrapper', 'param_scheduler', 'val_evaluator', 'load_from'):
         cfg[key] = None
     cfg.resume = False
     runner = build_runner(cfg, folder, launcher=launcher)
     network = getattr(runner.model, 'module', runner.model)
-    if peers:
-        load_into(network, checkpoint, 'student and its peers')
-    else:
+    if not peers:  # of these the roles load their own
         load_into(getattr(network, 'student', network), checkpoint, 'student')
     runner._has_loaded = True
     found = runner.test()

@@ -4,13 +4,13 @@ import torch
 from mmengine.dataset import pseudo_collate
 from PIL import Image, ImageDraw, ImageFont
 
-from .checkpoint import load_into
 from .config import plain
 from .distiller import forward_features, student_input
 from .errors import UserError, nearest
 from .methods.ctcl import CTCL, cost_map, region_costs, teaches
 from .peers import on_one_grid
 from .profile import build, build_loader
+from .run import of_run
 
 #: Okabe and Ito's blue and vermilion, which colour-blind readers tell apart; grey where nobody teaches, dark where there is no label
 TAUGHT, NOBODY, IGNORED = ((0, 114, 178), (213, 94, 0)), (128, 128, 128), (40, 40, 40)
@@ -38,6 +38,8 @@ def who_teaches(logits, label, grid, margin=0.0, reliability='gt_ce', ignore_ind
 def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
     """Writes a PNG of bidirectional selective distillation: for each image it, its truth, two networks' answers, and who teaches whom by region and by pixel.
 
+    Decided at the label's size and by cost alone, whatever ``resolution`` and ``require_correct`` of the method are.
+
     Args:
         cfg: Config of a Distiller with peers and CTCL. checkpoint: of its run. images: indices in the split.
         pair: two roles; the student and the first peer by default.
@@ -45,14 +47,11 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
     Raises:
         UserError: for a config without CTCL, a role that it does not have, or an index beyond the split.
     """
-    for role in [cfg.model.get('teacher'), *(cfg.model.get('teachers') or {}).values()]:
-        if role:
-            role.pop('checkpoint', None)  # the run's own checkpoint has what learnt
-    model = build(cfg).eval()
-    method = next((m for m in getattr(model, 'methods', []) if isinstance(m, CTCL)), None)
-    if method is None:
+    if not any(str(m.get('type')).rsplit('.', 1)[-1] == 'CTCL' for m in cfg.model.get('methods') or []):
         raise UserError(f'Config {cfg.filename!r} has no CTCL among its methods; give one of configs/ctcl.')
-    load_into(model, checkpoint, 'student and its peers')
+    cfg.model = of_run(cfg.model, checkpoint)
+    model = build(cfg).eval()
+    method = next(m for m in model.methods if isinstance(m, CTCL))
     pair = list(pair or model.learners[:2])
     for role in pair:
         if role not in model.networks:
@@ -62,15 +61,15 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
     palette[:len(dataset.metainfo['palette'])] = dataset.metainfo['palette']
     rows = []
     for index in images:
-        if index >= len(dataset):
-            raise UserError(f'Image {index} was asked for, but the {split} set has {len(dataset)} (from 0); choose a smaller number.')
+        if not 0 <= index < len(dataset):
+            raise UserError(f'Image {index} was asked for, but the {split} set has {len(dataset)}; choose one of 0 to {len(dataset) - 1}.')
         inputs = model.data_preprocessor(pseudo_collate([dataset[index]]), False)
         logits, height, width = {}, *inputs['data_samples'][0].img_shape
         for name in pair:
             role = next((r for r in model._roles if r.name == name), None)
-            x = role.input(inputs['inputs']) if role else student_input(inputs['inputs'])
+            x, size = role.input(inputs['inputs']) if role else student_input(inputs['inputs']), student_input(inputs['inputs']).shape[-2:]
             with torch.no_grad():
-                full = torch.nn.functional.interpolate(forward_features(model.networks[name], x).float(), size=x.shape[-2:], mode='bilinear', align_corners=False)
+                full = torch.nn.functional.interpolate(forward_features(model.networks[name], x).float(), size=size, mode='bilinear', align_corners=False)
             logits[name] = full[..., :height, :width]  # what was padded has no truth
         label = inputs['data_samples'][0].gt_sem_seg.data.long()
         grid = method.grid or tuple(max(1, s // 32) for s in (height, width))

@@ -1,4 +1,4 @@
-# CTCL-R: each network as in its own config alone, with the optimizer and schedule it has there; ImageNet weights by model.student.checkpoint and model.teachers.vit.checkpoint
+# CTCL-R: each network as in its own config alone, with the optimizer and schedule it has there; ImageNet weights of the backbones by checkpoint=… and strict=False of model.student and model.teachers.vit
 from mmengine import Config
 _base_ = '../alone/alone_r50_80k_cityscapes-512x1024.py'
 vit = Config.fromfile('{{ fileDirname }}/../alone/alone_mit-b2_80k_cityscapes-512x1024.py')

@@ -4,6 +4,7 @@ from .demo import DemoDataset, DrawScene
 from .loading import LoadImage, LoadLabel
 from .nyuv2 import NYUv2Dataset
 from .root import data_root
+from .shift import RandomShift
 from .voc import VOCDataset
 
-__all__ = ['ACDCDataset', 'CamVidDataset', 'CityscapesDataset', 'DemoDataset', 'DrawScene', 'LoadImage', 'LoadLabel', 'NYUv2Dataset', 'VOCDataset', 'data_root']
+__all__ = ['ACDCDataset', 'CamVidDataset', 'CityscapesDataset', 'DemoDataset', 'DrawScene', 'LoadImage', 'LoadLabel', 'NYUv2Dataset', 'RandomShift', 'VOCDataset', 'data_root']

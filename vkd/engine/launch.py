@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 from ..checkpoint import load_weights
 from ..errors import UserError
 from .hooks import PlainState
+from .peers import check_names
 
 
 def init_distributed(cfg, launcher):
@@ -72,5 +73,6 @@ def build_runner(cfg, work_dir=None, resume=False, launcher='none'):
         load_weights(cfg.load_from)  # refuses what is not plain data, before mmengine unpickles it
     kind = RUNNERS.get(cfg.runner_type) if 'runner_type' in cfg else Runner
     runner = kind.from_cfg(cfg)
+    check_names(runner.model, cfg.get('optim_wrapper'), cfg.get('param_scheduler'))
     runner.register_hook(PlainState())
     return runner

@@ -56,6 +56,23 @@ class PeerOptimWrapper(OptimWrapperDict):
             wrapper.initialize_count_status(model, init_counts, max_counts)
 
 
+def check_names(model, optim_wrapper, param_scheduler):
+    """Raises UserError where the config of an optimizer or schedule of several learners names what is no role, or matches no parameter."""
+    model = model.module if is_model_wrapper(model) else model
+    roles = getattr(model, 'learners', [])
+    if len(roles) < 2:
+        return
+    if isinstance(optim_wrapper, dict) and not {'optimizer', 'constructor'} & set(optim_wrapper):
+        raise UserError(f"optim_wrapper names {', '.join(optim_wrapper)}, but neither an optimizer nor a constructor; give one optimizer to all, or constructor='vkd.PerRole' and one each to {', '.join(roles)}.")
+    apart = isinstance(optim_wrapper, dict) and optim_wrapper.get('constructor') == 'vkd.PerRole'
+    if isinstance(param_scheduler, dict) and 'type' not in param_scheduler and (not apart or set(param_scheduler) != set(roles)):
+        raise UserError(f"param_scheduler names {', '.join(param_scheduler)}; {'the roles that learn are ' + ', '.join(roles) + ': name each of them' if apart else 'give a list, or an optimizer to each role by vkd.PerRole'}.")
+    names = [n for n, _ in model.named_parameters()]
+    for key in ((optim_wrapper or {}).get('paramwise_cfg') or {}).get('custom_keys') or {}:
+        if not any(key in n for n in names):
+            raise UserError(f"optim_wrapper: custom key {key!r} matches no parameter; those of the roles begin with {', '.join(roles)}.")
+
+
 def part_of(module, owned, prefix=''):
     """``module`` with those parameters only whose full names are in ``owned``: itself, a stand-in of the same names, or None."""
     names = {n for n, _ in module.named_parameters(prefix=prefix)}
@@ -110,7 +127,8 @@ class PerRole:
             own = dict(cfg[role])
             own.setdefault('type', 'OptimWrapper')
             if own['type'] != 'OptimWrapper' or own.get('accumulative_counts', counts) != counts:
-                raise UserError(f"optim_wrapper: {role!r} has type {own['type']!r}; each role's is a plain OptimWrapper, and amp and accumulative_counts stand beside the roles.")
+                raise UserError(f"optim_wrapper: {role!r} has type {own['type']!r} and accumulative_counts {own.get('accumulative_counts', counts)}; each role's is a plain OptimWrapper, "
+                                'and amp and accumulative_counts stand once, beside the roles.')
             own['accumulative_counts'] = counts
             owned = {n for n, p in model.named_parameters() if model.owner(n) == role}
             wrappers[role] = DefaultOptimWrapperConstructor(own, own.pop('paramwise_cfg', None))(part_of(model, owned))

@@ -68,6 +68,8 @@ class SegMetric(BaseMetric):
 
     def __init__(self, ignore_index=255, prefix=None, peers=None):
         super().__init__(prefix=prefix)
+        if 'ensemble' in (peers or {}):
+            raise UserError("SegMetric: 'ensemble' names the mean of all peers; choose another label for one of them.")
         self.ignore_index, self.peers = ignore_index, dict(peers or {})
         self.fields = {label: 'pred_sem_seg' + ('' if role == 'student' else f'_{role}') for label, role in {**self.peers, **({'ensemble': 'ensemble'} if peers else {})}.items()} or {None: 'pred_sem_seg'}
         self.counts, self.images, self.report = None, 0, None

@@ -185,7 +185,7 @@ class CTCL(nn.Module):
             out[f'{key}_{learner}'] = out.get(f'{key}_{learner}', 0) + value / sources
         for a, b in self.pairs:
             if self.hfd_weight:
-                add('loss_hfd', a, on * self.hfd_weight * self._hfd(peers, a, b))
+                add('loss_hfd', a, on * valid.any() * self.hfd_weight * self._hfd(peers, a, b))
             if self.region_weight:
                 active = regions[a][1]
                 mask = teaches(regions[a][0], regions[b][0], active, self.margin)

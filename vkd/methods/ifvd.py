@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..peers import by_role, ignored_label, labels_of, pairs
+from ..peers import by_role, check_equal_classes, ignored_label, labels_of, pairs
 from ..registry import METHODS
 
 
@@ -56,7 +56,9 @@ class IFVD(nn.Module):
         self.ignore_index = ignored_label(networks, 'IFVD')
 
     def setup(self, shapes, learners):
-        self.num_classes = max(shapes[r][self.taps(r)[1]][1] for r in shapes)
+        classes = {r: shapes[r][self.taps(r)[1]][1] for r in shapes}
+        check_equal_classes(classes, 'IFVD')
+        self.num_classes = next(iter(classes.values()))
         self.learners, self.pairs = learners, pairs(list(shapes), learners)
 
     def forward(self, peers, batch):

@@ -98,7 +98,7 @@ class KDCL(nn.Module):
     def forward(self, peers, batch):
         logits, label = on_one_grid({r: next(iter(own.values())) for r, own in peers.items()}, labels_of(batch), self.resolution)
         valid = label != self.ignore_index
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(label.device.type, enabled=False):  # small differences of the peers decide
             teacher = self.ensemble(torch.stack([x.float() for x in logits.values()]), label.masked_fill(~valid, 0), valid)
         return {f'loss_kdcl_{a}': self.loss_weight * self.tau ** 2 * masked_mean(kl_map(logits[a], teacher, self.tau), valid) for a in self.learners}
 

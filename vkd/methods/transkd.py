@@ -130,15 +130,18 @@ class GLMixer(nn.Module):
 class EmbeddingAssistant(nn.Module):
     """Patch embeddings in the teacher's widths, of the image and of the student's first three stages: ``[X_1 … X_4] -> [B, N_i, C_i]``, mixed with the aligned ones.
 
-    ``mixed_i = v_i aligned_i + v_(i+4) own_i``; the eight learnt scalars start at 0.1, 0.2 … 0.8, as in the authors' code.
+    ``mixed_i = v_i aligned_i + v_(i+4) own_i``; the eight learnt scalars start at ``share``, 0.1, 0.2 … 0.8 as in the authors' code.
     """
 
-    def __init__(self, in_channels, teacher_channels):
+    def __init__(self, in_channels, teacher_channels, share=None):
         super().__init__()
         sizes = [(7, 4, 3)] + [(3, 2, 1)] * (len(teacher_channels) - 1)
         self.embed = nn.ModuleList(nn.Conv2d(c, t, k, s, p) for c, t, (k, s, p) in zip(in_channels, teacher_channels, sizes))
         self.standardize = nn.ModuleList(nn.LayerNorm(t) for t in teacher_channels)
-        self.share = nn.Parameter(0.1 * torch.arange(1, 2 * len(teacher_channels) + 1, dtype=torch.float32))
+        count = 2 * len(teacher_channels)
+        if share is not None and len(share) != count:
+            raise UserError(f'TransKD: share has {len(share)} scalars; give {count}, of the aligned embeddings first, then of the assistant\'s.')
+        self.share = nn.Parameter(0.1 * torch.arange(1, count + 1, dtype=torch.float32) if share is None else torch.tensor(share, dtype=torch.float32))
         for conv in self.embed:
             nn.init.normal_(conv.weight, std=(2 / (conv.out_channels * conv.kernel_size[0] ** 2)) ** 0.5)
             nn.init.zeros_(conv.bias)
@@ -170,7 +173,7 @@ def find_taps(model, role='model'):
                 raise UserError(f'TransKD: {path!r} of the {role} has {len(module.layers)} stages and gives {list(module.out_indices)}; it needs four stages with out_indices=(0, 1, 2, 3).')
             return [f'{path}[{i}]' for i in range(4)], [f'{dot}layers.{i}.0[0]' for i in range(4)]
         if isinstance(module, LiteVisionTransformer):
-            if module.out_indices != (0, 1, 2, 3):
+            if module.out_indices != (0, 1, 2, 3) or len(module.stages) != 4:
                 raise UserError(f'TransKD: {path!r} of the {role} gives {list(module.out_indices)}; it needs four stages with out_indices=(0, 1, 2, 3).')
             return [f'{path}[{i}]' for i in range(4)], [f'{dot}stages.{i}.0' for i in range(4)]
         inner = getattr(module, 'timm_model', None)
@@ -195,7 +198,7 @@ class TransKD(nn.Module):
         variant: 'base'; 'gl', with a GLMixer before the deepest alignment; 'ea', with an EmbeddingAssistant beside all four.
         feature_loss: 'hcl', 'cwd' or 'kl', on the fused maps. feature_weight: its weight. tau: temperature of 'cwd' and 'kl'.
         embedding_weights: of the four stages. embedding_stage: only this one (1 to 4), with weight 1; 0 none; None all.
-        mid_channels, legacy_batch1: see CrossSelectiveFusion. heads, mix, add: see GLMixer.
+        mid_channels, legacy_batch1: see CrossSelectiveFusion. heads, mix, add: see GLMixer. share: see EmbeddingAssistant.
         student_stages, student_embeddings, teacher_stages, teacher_embeddings: four taps each, for networks that ``find_taps`` does not know.
         student_channels, teacher_channels: four each; probed where not given, and compared where given.
 
@@ -206,17 +209,19 @@ class TransKD(nn.Module):
     variants = ('base', 'gl', 'ea')
 
     def __init__(self, variant='base', feature_loss='hcl', feature_weight=1.0, tau=1.0, embedding_weights=(0.1, 0.1, 0.5, 1.0), embedding_stage=None, mid_channels=64, legacy_batch1=False,
-                 heads=8, mix=(0.5, 0.5), add=False, student_stages=None, student_embeddings=None, teacher_stages=None, teacher_embeddings=None, student_channels=None, teacher_channels=None):
+                 heads=8, mix=(0.5, 0.5), add=False, share=None, student_stages=None, student_embeddings=None, teacher_stages=None, teacher_embeddings=None, student_channels=None, teacher_channels=None):
         super().__init__()
         if variant not in self.variants:
             raise UserError(f'TransKD: variant {variant!r} is unknown; {nearest(variant, self.variants)}.')
         if feature_loss not in FEATURE_LOSSES:
             raise UserError(f'TransKD: feature_loss {feature_loss!r} is unknown; {nearest(feature_loss, FEATURE_LOSSES)}.')
+        if len(embedding_weights) != 4:
+            raise UserError(f'TransKD: {len(embedding_weights)} embedding_weights were given; give four, one a stage.')
         if embedding_stage is not None and embedding_stage not in range(5):
             raise UserError(f'TransKD: embedding_stage is {embedding_stage!r}; give 1 to 4, 0 for none, or None for all.')
         self.variant, self.feature_loss, self.feature_weight, self.tau = variant, feature_loss, feature_weight, tau
         self.weights = tuple(embedding_weights) if embedding_stage is None else tuple(float(i + 1 == embedding_stage) for i in range(4))
-        self.mid_channels, self.legacy_batch1, self.heads, self.mix, self.add = mid_channels, legacy_batch1, heads, mix, add
+        self.mid_channels, self.legacy_batch1, self.heads, self.mix, self.add, self.share = mid_channels, legacy_batch1, heads, mix, add, share
         self.given = dict(student=(student_stages, student_embeddings, student_channels), teacher=(teacher_stages, teacher_embeddings, teacher_channels))
         self.stages, self.embeddings = {}, {}
 
@@ -247,15 +252,16 @@ class TransKD(nn.Module):
         self.fusion = CrossSelectiveFusion(channels['student'], channels['teacher'], self.mid_channels, self.legacy_batch1)
         if any(self.weights):
             self.alignment = PatchEmbeddingAlignment(channels['student'], channels['teacher'])
-            if self.variant == 'gl':
+            if self.variant == 'gl' and self.weights[3]:
                 self.mixer = GLMixer(channels['student'][3], self.heads, self.mix, self.add)
             if self.variant == 'ea':
-                self.assistant = EmbeddingAssistant([3, *channels['student'][:3]], channels['teacher'])
+                self.assistant = EmbeddingAssistant([3, *channels['student'][:3]], channels['teacher'], self.share)
 
     @property
     def without_gradient(self):
-        """Alignments of stages whose weight is 0, and the squeeze that the batch's size does not use."""
-        names = [f'alignment.project.{i}.{p}' for i, w in enumerate(self.weights) for p in ('weight', 'bias') if not w] if any(self.weights) else []
+        """What belongs to stages whose weight is 0, and, with ``legacy_batch1`` and batches of two or more, the squeeze for one image."""
+        parts = ['alignment.project', *(['assistant.embed', 'assistant.standardize'] if self.variant == 'ea' else [])] if any(self.weights) else []
+        names = [f'{part}.{i}.{p}' for part in parts for i, w in enumerate(self.weights) for p in ('weight', 'bias') if not w]
         return names + [f'fusion.select.{i}.single.0.weight' for i in range(3) if self.legacy_batch1]
 
     @staticmethod
@@ -263,10 +269,13 @@ class TransKD(nn.Module):
         if tuple(student) != tuple(teacher):
             raise UserError(f'TransKD: at stage {i + 1} the student has a grid of {student[0]}x{student[1]} and the teacher of {teacher[0]}x{teacher[1]}; both need the same image and strides.')
 
-    def forward(self, student, teacher, batch):
-        image = student_input(batch['inputs'])
+    @staticmethod
+    def check_image(image):
+        """Called before the networks run. Raises UserError for less than 32 pixels."""
         if min(image.shape[-2:]) < 32:
             raise UserError(f'TransKD: images of {image.shape[-2]}x{image.shape[-1]} leave the fourth stage no pixel; use 32 pixels or more.')
+
+    def forward(self, student, teacher, batch):
         maps, theirs = [student[t] for t in self.stages['student']], [teacher[t] for t in self.stages['teacher']]
         for i, (s, t) in enumerate(zip(maps, theirs)):
             self._check_grid(i, s.shape[-2:], t.shape[-2:])
@@ -274,10 +283,10 @@ class TransKD(nn.Module):
         losses = dict(loss_csf=self.feature_weight * FEATURE_LOSSES[self.feature_loss](self.fusion(maps), theirs, **options))
         if any(self.weights):
             tokens = [as_tokens(student[t]) for t in self.embeddings['student']]
-            if self.variant == 'gl':
+            if self.variant == 'gl' and self.weights[3]:
                 tokens[3] = self.mixer(tokens[3])
             aligned = self.alignment(tokens)
             if self.variant == 'ea':
-                aligned = self.assistant(aligned, [image, *maps[:3]])
+                aligned = self.assistant(aligned, [student_input(batch['inputs']), *maps[:3]])
             losses['loss_pea'] = patch_embedding_loss(aligned, [as_tokens(teacher[t]) for t in self.embeddings['teacher']], self.weights)
         return losses

@@ -1,6 +1,6 @@
-# cityscapes, resized to a shorter side of 512; a shift of up to 2 pixels moves image and label alike
+# cityscapes, resized to a shorter side of 512; a shift of up to 2 pixels on either axis moves image and label alike
 train_pipeline = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='Resize', scale=(1024, 512), keep_ratio=True), dict(type='RandomFlip', prob=0.5),
-                  dict(type='Pad', size=(512 + 4, 1024 + 4), pad_val=dict(img=0, seg=255)), dict(type='RandomCrop', crop_size=(512, 1024)), dict(type='PackSegInputs')]
+                  dict(type='vkd.RandomShift', most=2), dict(type='PackSegInputs')]
 test_pipeline = [dict(type='vkd.LoadImage'), dict(type='Resize', scale=(1024, 512), keep_ratio=True), dict(type='vkd.LoadLabel'), dict(type='PackSegInputs')]
 train_dataloader = dict(batch_size=2, num_workers=4, persistent_workers=True, sampler=dict(type='InfiniteSampler', shuffle=True),
                         dataset=dict(type='vkd.CityscapesDataset', split='train', pipeline=train_pipeline))
