@@ -86,10 +86,15 @@ def test_real_imagenet_weights(key):
         load_into(build(segmentor(8)), f'pkg:{key}')
 
 
-def test_a_backbone_alone_fits_where_it_belongs(tmp_path):
-    from tiny import build, segmentor
+@pytest.mark.parametrize('name, content', [('a.safetensors', b'garbage'), ('b.pth', b''), ('c.pth', b'hello'), ('d.pth', b'\x80\x02}q'), ('e.pth', b'\x80\x04\x95')])
+def test_a_broken_file_is_one_sentence_however_it_is_broken(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=name) as error:
+        load_weights(tmp_path / name)
+    assert '\n' not in str(error.value)
 
-    from vkd.checkpoint import load_into
+
+def test_a_backbone_alone_fits_where_it_belongs(tmp_path):
     source, model = build(segmentor(8), seed=1), build(segmentor(8))
     torch.save(source.backbone.state_dict(), tmp_path / 'encoder.pth')
     report = load_into(model, tmp_path / 'encoder.pth', 'student', strict=False)

@@ -125,6 +125,34 @@ def test_a_view_by_name_and_a_renormalised_one():
     assert out.shape == (1, 3, 16, 16) and out[0, :, 8, 8].tolist() == pytest.approx([2.75, 3.875, 2.55], rel=1e-4)
 
 
+def test_a_view_undoes_the_normalisation_that_is_in_use():
+    """The Distiller's own preprocessor, not the student's: equal statistics on both sides are the identity."""
+    own = dict(type='mmseg.SegDataPreProcessor', mean=[100., 110., 120.], std=[50., 60., 70.], size_divisor=32)
+    model = build(distiller(KD, teacher=dict(model=segmentor(8), view=dict(mean=own['mean'], std=own['std'])), data_preprocessor=own))
+    image = model.data_preprocessor(batch(), True)['inputs']
+    torch.testing.assert_close(model._roles[0].input(image), image, rtol=1e-5, atol=1e-5)
+
+
+def test_a_network_that_cannot_take_the_probe_says_what_to_give():
+    class Fixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(3, 2, 1)
+
+        def forward(self, x):
+            assert x.shape[-1] == 224, 'wrong size'
+            return self.layer(x)
+    with pytest.raises(UserError, match=r'teacher: .*3x64x64 \(AssertionError: wrong size\).*probe_shape'):
+        Distiller(nn.Sequential(nn.Conv2d(3, 2, 1)), teacher=Fixed(), methods=[dict(type='FeatureKD', student='0', teacher='layer')])
+
+
+@pytest.mark.parametrize('cfg, told', [(distiller(metods=[]), 'metods'), (dict(type='vkd.Distiler'), 'Distiler'), (distiller(student=dict(segmentor(8), type='mmseg.EncoderDecoderr')), 'EncoderDecoderr')])
+def test_a_model_that_does_not_exist_is_one_sentence(cfg, told):
+    with pytest.raises(UserError, match=told) as error:
+        build(cfg)
+    assert '\n' not in str(error.value)
+
+
 def test_a_student_checkpoint_survives_init_weights(tmp_path):
     source = build(segmentor(8), seed=4)
     torch.save(source.state_dict(), tmp_path / 's.pth')

@@ -9,6 +9,7 @@ import pytest
 from tiny import ROOT
 
 from vkd import METHODS
+from vkd.suite import read_suite
 
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
 
@@ -18,12 +19,16 @@ def blocks(page, language):
 
 
 @pytest.mark.parametrize('page', [p for p in PAGES if blocks(p, 'python')], ids=lambda p: p.stem)
-def test_python(page, monkeypatch):
+def test_python(page, monkeypatch, tmp_path):
     before = dict(METHODS.module_dict)
     names = {'__name__': page.stem}
     try:
         for code in blocks(page, 'python'):
             exec(compile(code, str(page), 'exec'), names)
+            if 'runs = [' in code:  # a suite file
+                (tmp_path / 'suite.py').write_text(code)
+                monkeypatch.chdir(ROOT)
+                assert len(read_suite(tmp_path / 'suite.py')[1]) == 10
     finally:
         for added in set(METHODS.module_dict) - set(before):
             METHODS.module_dict.pop(added)

@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from tiny import batch, build, config, distiller, segmentor
 
@@ -60,6 +61,22 @@ class TurnsNaN(torch.nn.Module):
 
 
 METHODS.module_dict.pop('TurnsNaN')  # the contracts run over what vkd registers
+
+
+@pytest.mark.parametrize('at', [4, 6])
+def test_weights_that_are_not_finite_are_neither_saved_nor_tested(tmp_path, at):
+    """A gradient that overflows under a finite loss, just before a checkpoint and in the last step."""
+    class Overflow(Hook):
+        priority = 'VERY_HIGH'
+
+        def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+            if runner.iter + 1 == at:
+                runner.model.decode_head.conv_seg.bias.data[0] = math.nan
+    runner = build_runner(config(segmentor(8), tmp_path / 'r', interval=2, iters=6))
+    runner.register_hook(Overflow())
+    with pytest.raises(UserError, match=f"'decode_head.conv_seg.bias' is not finite.*kept"):
+        runner.train()
+    assert last_checkpoint(tmp_path / 'r').endswith(f'iter_{at - 2}.pth')
 
 
 def test_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):

@@ -120,6 +120,42 @@ def test_old_and_broken_folders_are_told_and_left_out(tmp_path):
         build(tmp_path / 'empty')
 
 
+def test_broken_parts_are_notes_or_one_sentence(tmp_path):
+    write(tmp_path, 'KL', teacher='big')
+    for name, part, text in (('CWD', 'metrics', '[1]'), ('AT', 'metrics', '{"format": 0, "test": {"mIoU": "x"}}'), ('DIST', 'state', '{"a'), ('MGD', 'metrics', '{')):
+        (write(tmp_path, name, teacher='big') / f'{part}.json').write_text(text)
+    (tmp_path / 'alone').mkdir()
+    (tmp_path / 'alone/state.json').write_text('{')
+    content = json.load(open(build(tmp_path)['json']))
+    assert [r['method'] for r in content['rows']] == ['KL'] and len(content['notes']) == 5 and all('left out' in n and '\n' not in n for n in content['notes'])
+    for name in ('suite', 'profile'):
+        for text in ('{', '{"models": 3}' if name == 'profile' else '[]'):
+            (tmp_path / f'{name}.json').write_text(text)
+            with pytest.raises(UserError, match=f'{name}.json'):
+                build(tmp_path)
+        (tmp_path / f'{name}.json').unlink()
+
+
+def test_what_is_not_one_experiment_is_not_one_row(tmp_path):
+    from vkd.leaderboard import read_runs
+    for seed in (0, 1):
+        write(tmp_path, score=40 + seed, seed=seed, experiment='aaaaaaaa')
+        write(tmp_path, 'KL', score=44 + seed, seed=seed, teacher='big', experiment='bbbbbbbb')
+    write(tmp_path / 'copy', 'KL', score=99., seed=0, teacher='big', experiment='bbbbbbbb')  # the same, elsewhere
+    write(tmp_path / 'short', 'KL', score=20., seed=0, teacher='big', experiment='cccccccc', max_iters=5)
+    runs, notes = read_runs(tmp_path)
+    rows = {(r['method'], r['variant']): r for r in table(runs)}
+    assert rows['KL', 'bbbbbb']['values'] == [44, 45] and rows['KL', 'bbbbbb']['gain'] == 4 and rows['KL', 'cccccc']['values'] == [20]
+    assert rows['KL', 'cccccc']['withheld'] == 'student alone was run for 10 iterations of batch 2, not 5 of 2' and rows['alone', None]['values'] == [40, 41]
+    assert len(notes) == 1 and notes[0].startswith('copy/') and 'repeats student_KL' in notes[0] and len({r['run'] for r in runs}) == 5
+    page = open(build(tmp_path)['html'], encoding='utf-8').read()
+    assert 'KL [cccccc]' in page and page.count('title="student_KL_small_quick_scenes_1"') == 1  # each seed is a link
+    for run in runs:
+        if run['method'] == 'alone' and run['seed']:
+            run['experiment'] = 'dddddddd'
+    assert {r['withheld'] for r in table(runs) if r['variant'] == 'bbbbbb'} == {'student alone was run with configs that differ'}
+
+
 def test_curves_of_a_resumed_run(tmp_path):
     own = write(tmp_path)
     later = own / '20260102_000000/vis_data/scalars.json'

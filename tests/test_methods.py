@@ -9,7 +9,7 @@ from mmseg.structures import SegDataSample
 from tiny import batch, build, distiller, losses, method, segmentor
 
 from vkd import METHODS, UserError
-from vkd.align import align_size, channel_adapter, map_to_tokens, tokens_to_map
+from vkd.align import align_size, channel_adapter, map_to_tokens, token_grid, tokens_to_map
 from vkd.methods.at import at_loss, attention_map
 from vkd.methods.cwd import cwd_loss
 from vkd.methods.dist import dist_loss
@@ -99,6 +99,14 @@ def test_grids_and_channels_that_differ_are_aligned(name, align):
     teacher['backbone']['strides'] = [2, 2, 2, 2]  # twice the student's grid
     own = losses(build(distiller(dict(method(name), align=align), teacher=teacher)), batch())
     assert all(torch.isfinite(v).all() for k, v in own.items() if 'loss' in k)
+
+
+def test_tokens_of_an_image_that_is_no_square():
+    assert token_grid(128, (32, 64)) == (8, 16) and token_grid(6, (48, 32)) == (3, 2) and token_grid(196, (224, 224)) == (14, 14)
+    with pytest.raises(UserError, match='197 tokens'):
+        token_grid(197, (224, 224))
+    model = build(distiller(dict(type='FeatureKD', student='backbone.layers.0.0[0]', teacher='backbone[0]')))
+    assert losses(model, batch(size=(32, 96)))['loss_mse'].isfinite()
 
 
 def test_align():

@@ -3,7 +3,7 @@ import json
 
 import numpy as np
 import pytest
-from tiny import ROOT, config, distiller, segmentor
+from tiny import ROOT, build, config, distiller, segmentor
 
 import vkd.run
 from vkd import UserError
@@ -47,6 +47,33 @@ def test_a_finished_run_is_not_made_again(tmp_path, monkeypatch):
     whole = ask(resume=True)  # the test scores were missing
     assert 'test' in whole and len(made) == 2
     assert ask(resume=True) == whole and ask(resume=True, test=False) == whole and len(made) == 2
+
+
+def test_starting_anew_in_a_used_folder_is_refused(tmp_path):
+    """Else a later --resume would take up the older checkpoints."""
+    def ask(name='a', **more):
+        return run(config(segmentor(8), tmp_path / name, iters=2, interval=2), tmp_path / 'r', **more)
+    first = ask()
+    before = {p: p.read_bytes() for p in (tmp_path / 'r').glob('*.json')}
+    with pytest.raises(UserError, match='--resume.*--work-dir'):
+        ask()
+    assert {p: p.read_bytes() for p in before} == before and ask(resume=True) == first
+
+
+def test_a_mended_config_may_start_where_the_broken_one_did(tmp_path):
+    broken = config(distiller(dict(type='KL', student='nowhere')), tmp_path / 'kl_a_b_quick_scenes', iters=2, interval=2)
+    with pytest.raises(UserError, match='nowhere'):
+        run(broken, tmp_path / 'r')
+    assert read_json(tmp_path / 'r/state.json')['state'] == 'failed'
+    assert 'test' in run(config(distiller(dict(type='KL')), tmp_path / 'kl_a_b_quick_scenes', iters=2, interval=2), tmp_path / 'r')
+
+
+def test_weights_alone_are_not_resumed(tmp_path):
+    import torch
+    (tmp_path / 'r').mkdir()
+    torch.save(dict(state_dict=build(segmentor(8)).state_dict()), tmp_path / 'r/iter_2.pth')
+    with pytest.raises(UserError, match='no state of a run.*load_from'):
+        run(config(segmentor(8), tmp_path / 'a'), tmp_path / 'r', resume=True)
 
 
 def test_a_folder_in_use_is_refused(tmp_path):

@@ -113,6 +113,9 @@ def test_the_command_of_a_run_makes_it_again(suite, tmp_path):
     ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scene.py', seeds=[5])", 'kl_small_big_quick_scenes.py'),
     ("dict(method='KL', student='small', teacher='big', config='{folder}/{{methods}}.py', seeds=[5])", 'methods'),
     ("dict(method='alone', student='small', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", "not method 'alone'"),
+    ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=3)", 'list of whole numbers'),
+    ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[])", 'list of whole numbers'),
+    ("dict(method='KL', student='small', teacher='big', peer='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", 'keep one'), ("'KL'", 'a list of'),
     ("dict(method='KL', student='small', teacher='big', seed=[5])", "'seeds'"), ("dict(method='KL', student='small', seeds=[5])", "'config'")])
 def test_a_wrong_suite_is_one_sentence_before_anything_runs(suite, tmp_path, more, told):
     path = tmp_path / 'wrong.py'
@@ -122,10 +125,28 @@ def test_a_wrong_suite_is_one_sentence_before_anything_runs(suite, tmp_path, mor
     assert told in str(error.value) and 'wrong.py' in str(error.value) and '\n' not in str(error.value) and not (tmp_path / 'w').exists()
 
 
+@pytest.mark.parametrize('text, told', [("teachers = dict(big='x.py')", "dict(config=path"), ("teachers = dict(big=dict(seed=1))", 'dict(config=path'), ("runs = dict(method='KL')", 'a list of')])
+def test_wrong_teachers_and_runs(suite, tmp_path, text, told):
+    (tmp_path / 'wrong.py').write_text("runs = [dict(method='alone', student='small', config='x', seeds=[0])]\n" + text)
+    with pytest.raises(UserError, match='wrong.py') as error:
+        read_suite(tmp_path / 'wrong.py', tmp_path / 'w')
+    assert told in str(error.value)
+
+
+def test_another_teacher_makes_other_students_and_another_place_does_not(suite, tmp_path):
+    def prints(path, work):
+        return {c.name: c.info['fingerprint'] for c in read_suite(path, work)[1]}
+    other = suite.parent / 'other_teacher.py'
+    other.write_text(suite.read_text().replace("alone_big_quick_scenes.py')", "alone_big_quick_scenes.py', options={'optim_wrapper.optimizer.lr': 0.5})"))
+    a, b, c = prints(suite, tmp_path / 'w'), prints(suite, tmp_path / 'v'), prints(other, tmp_path / 'w')
+    assert a == b and {n for n in a if a[n] != c[n]} == {n for n in a if 'big' in n}
+
+
 def test_a_cell_of_another_config_is_refused(suite, tmp_path):
     from vkd.suite import run_suite
     _, cells = read_suite(suite, tmp_path / 'w')
     write_json(tmp_path / 'w' / cells[0].name / 'run.json', dict(fingerprint='another', config='x.py'))
+    (tmp_path / 'w' / cells[0].name / 'iter_6.pth').touch()
     with pytest.raises(UserError, match='another config'):
         run_suite(suite, tmp_path / 'w')
 

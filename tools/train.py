@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vkd.cli import add_config, command, parser
 from vkd.config import load_config
-from vkd.engine import use_amp
+from vkd.engine import processes, use_amp
 from vkd.run import run
 
 
@@ -25,7 +25,7 @@ def main(args):
     if args.amp:
         use_amp(cfg)
     metrics = run(cfg, args.work_dir or cfg.get('work_dir') or Path('work_dirs', Path(args.config).stem), resume=args.resume, launcher=args.launcher,
-                  test=not args.no_test, command='python ' + shlex.join(sys.argv))
+                  test=not args.no_test, command=f'torchrun --nproc_per_node {processes()} {shlex.join(sys.argv)}' if processes() > 1 else f'python {shlex.join(sys.argv)}')
     for name, scores in (metrics or {}).items():
         print(f'{name}: ' + ', '.join(f'{k} {v:.2f}' for k, v in scores.items() if isinstance(v, float)))
 

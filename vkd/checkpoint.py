@@ -45,23 +45,29 @@ def resolve_checkpoint(name):
     return name
 
 
+def read_checkpoint(name, unsafe=False):
+    """All that a ``.pth`` or ``.safetensors`` file holds, on the CPU. Raises UserError."""
+    path = resolve_checkpoint(name)
+    try:
+        if path.endswith('.safetensors'):
+            from safetensors.torch import load_file
+            return load_file(path)
+        with torch.serialization.safe_globals(_PLAIN):
+            return torch.load(path, map_location='cpu', weights_only=not unsafe)
+    except pickle.UnpicklingError as error:
+        raise UserError(f'Checkpoint {name!r} is not a file of plain weights ({_culprit(error)}); convert it where you trust it with '
+                        "torch.save({'state_dict': model.state_dict()}, path), or write unsafe_pickle=True.") from error
+    except Exception as error:  # a broken file makes the readers fail in every way
+        first = (str(error).splitlines() or [''])[0][:160]
+        raise UserError(f'Checkpoint {name!r} cannot be read ({type(error).__name__}: {first}); the file is probably cut off or no checkpoint: fetch it again.') from error
+
+
 def load_weights(name, unsafe=False):
     """The state dict inside a ``.pth`` or ``.safetensors`` file, on the CPU.
 
     Pickles that hold more than plain weights are refused, unless ``unsafe=True``. Raises UserError.
     """
-    path = resolve_checkpoint(name)
-    if path.endswith('.safetensors'):
-        from safetensors.torch import load_file
-        return load_file(path)
-    try:
-        with torch.serialization.safe_globals(_PLAIN):
-            content = torch.load(path, map_location='cpu', weights_only=not unsafe)
-    except pickle.UnpicklingError as error:
-        raise UserError(f'Checkpoint {name!r} is not a file of plain weights ({_culprit(error)}); convert it where you trust it with '
-                        "torch.save({'state_dict': model.state_dict()}, path), or write unsafe_pickle=True.") from error
-    except (RuntimeError, EOFError, ValueError) as error:
-        raise UserError(f'Checkpoint {name!r} cannot be read ({str(error).splitlines()[0][:160]}); the file is probably cut off or no checkpoint: fetch it again.') from error
+    content = read_checkpoint(name, unsafe)
     for key in ('state_dict', 'model'):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]

@@ -27,6 +27,10 @@ def command(main, p, argv=None):
         return main(args)
     except KeyboardInterrupt:
         sys.exit('interrupted; the same command, for train.py with --resume, continues')
+    except OSError as error:
+        if args.debug or isinstance(error, UserError):
+            raise
+        sys.exit(f'error: {error.strerror or error}: {error.filename!r}; mend the path, its rights, or make room.')
     except UserError as error:
         if args.debug:
             raise

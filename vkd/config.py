@@ -36,6 +36,14 @@ def plain(value):
     return value if isinstance(value, (str, int, float, bool, type(None))) else repr(getattr(value, '__name__', value))
 
 
+def experiment_fingerprint(cfg):
+    """``fingerprint`` without seed and teacher checkpoint: equal for the runs that are repetitions of one experiment."""
+    content = cfg.to_dict()
+    content.pop('randomness', None)
+    content['model'] = {**content['model'], **({'teacher': {k: v for k, v in content['model']['teacher'].items() if k != 'checkpoint'}} if isinstance(content['model'].get('teacher'), dict) else {})}
+    return fingerprint({k: v for k, v in content.items() if k not in _INCIDENTAL})
+
+
 def fingerprint(cfg):
     """Twelve hex digits that tell two experiments apart; the work dir, logging and the launcher do not count."""
     content = {k: v for k, v in cfg.to_dict().items() if k not in _INCIDENTAL} if isinstance(cfg, Config) else cfg

@@ -53,7 +53,12 @@ def build_model(cfg):
     scope = DefaultScope.get_current_instance()
     with DefaultScope.overwrite_default_scope(cfg.pop('_scope_', None) or (scope.scope_name if scope else 'mmseg')):
         import mmseg.models  # noqa: F401  (registers)
-        return MODELS.build(cfg)
+        try:
+            return MODELS.build(cfg)
+        except (KeyError, TypeError) as error:
+            if isinstance(error.__cause__ or error.__context__, UserError):
+                raise
+            raise UserError(f"Model {cfg.get('type')!r} cannot be built ({type(error).__name__}: {' '.join(str(error).split())[:300]}); mend its type and options.") from error
 
 
 def split_role(role, name):
@@ -111,7 +116,7 @@ class Renormalize:
 class Role:
     """A teacher and its options; not an ``nn.Module``, so that a frozen one is in no state dict, optimizer or DDP bucket."""
 
-    def __init__(self, name, cfg, student):
+    def __init__(self, name, cfg, student, preprocessor=None):
         model, options = split_role(cfg, name)
         self.name = name
         self.module = build_model(model)
@@ -121,7 +126,7 @@ class Role:
         self.checkpoint = options.get('checkpoint')
         self.report = None
         view = options.get('view')
-        self.view = Renormalize(student.data_preprocessor, **view) if isinstance(view, dict) else view
+        self.view = Renormalize(preprocessor, **view) if isinstance(view, dict) else view
         if not isinstance(model, nn.Module):
             initialise(self.module, name, options)
         if self.checkpoint:
@@ -231,7 +236,7 @@ class Distiller(BaseModel):
                 raise UserError(f'Teacher name {name!r} cannot be used (it must be a word, and none that the Distiller uses itself); choose another, such as {"peer"!r}.')
         device = next((p.device for p in student.parameters()), torch.device('cpu'))
         with torch.random.fork_rng():
-            self._roles = [Role(name, cfg, student) for name, cfg in named.items()]
+            self._roles = [Role(name, cfg, student, self.data_preprocessor) for name, cfg in named.items()]
             for role in self._roles:
                 if role.registered:
                     self.add_module(role.name, role.module)
@@ -304,7 +309,13 @@ class Distiller(BaseModel):
                 x = role.view(image) if role and callable(role.view) else image
                 modes = {m: m.training for m in model.modules()}
                 model.eval()
-                shapes[name] = reader.probe(lambda model=model, x=x: forward_features(model, x))
+                try:
+                    shapes[name] = reader.probe(lambda model=model, x=x: forward_features(model, x))
+                except UserError:
+                    raise
+                except Exception as error:  # whatever a network says of an image that it cannot take
+                    raise UserError(f'{name}: the forward pass that checks its taps failed on an image of {"x".join(map(str, x.shape[1:]))} ({type(error).__name__}: {(str(error).splitlines() or [""])[0][:200]}); '
+                                    'give probe_shape=(C, H, W) of an image that it takes.') from error
                 for m, mode in modes.items():
                     m.training = mode
         for wire in self.wires:

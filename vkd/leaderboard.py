@@ -6,6 +6,7 @@ import math
 import os
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -52,25 +53,46 @@ def read_runs(folder):
 
     A run with peers counts once for each of them, and for their ensemble.
     """
-    runs, notes = [], []
+    runs, notes, seen = [], [], {}
     for file in sorted(Path(folder).glob('*/run.json')) + sorted(Path(folder).glob('*/*/run.json')):
         own = file.parent
+        name = '/'.join(own.relative_to(folder).parts)
         try:
-            facts, state, metrics = read_json(file), read_json(own / 'state.json') or {}, read_json(own / 'metrics.json') or {}
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            notes.append(f'{own.name} was left out: a json file in it is broken ({error}); run it again.')
+            facts, state, metrics = (_part(own / f'{part}.json') for part in ('run', 'state', 'metrics'))
+        except ValueError as error:
+            notes.append(f'{name} was left out: {error}.')
             continue
-        if not isinstance(facts, dict) or facts.get('format') != FORMAT or not {*KEY, 'seed', 'role', 'run'} <= set(facts):
-            found = facts.get('format') if isinstance(facts, dict) else None
-            notes.append(f'{own.name} was left out: its run.json has format {found!r} (vkd {facts.get("vkd") if isinstance(facts, dict) else None!r}), this vkd reads format {FORMAT}; run it again, or read it with the vkd that wrote it.')
+        missing = {*KEY, 'seed', 'role', 'run'} - set(facts)
+        if missing:
+            notes.append(f'{name} was left out: its run.json lacks {sorted(missing)[0]!r}; run it again.')
             continue
-        runs += by_peer(dict(facts, folder=own, state=state.get('state', 'missing'), seconds=state.get('seconds'), lines=state.get('lines') or [], test=metrics.get('test') or {}, val=metrics.get('val') or {}))
+        run = dict(facts, run=name, folder=own, state=state.get('state', 'missing'), seconds=state.get('seconds'), lines=state.get('lines') or [], test=metrics.get('test') or {}, val=metrics.get('val') or {})
+        same = (*(facts[k] for k in KEY), facts['role'], facts['seed'], facts.get('experiment') or facts.get('fingerprint'))
+        if same in seen:
+            notes.append(f'{name} was left out: it repeats {seen[same]}, with the same seed and config.')
+            continue
+        seen[same] = name
+        runs += by_peer(run)
     # a cell that never started because its teacher failed has a state, but no run.json
     for file in sorted(Path(folder).glob('*/state.json')):
         if not (file.parent / 'run.json').is_file():
-            state = read_json(file)
-            notes.append(f'{file.parent.name} failed before it started: {(state.get("lines") or ["no message"])[-1]}')
+            try:
+                notes.append(f'{file.parent.name} failed before it started: {(_part(file).get("lines") or ["no message"])[-1]}')
+            except ValueError as error:
+                notes.append(f'{file.parent.name} was left out: {error}.')
     return runs, notes
+
+
+def _part(file):
+    """One json file of a run; empty where there is none. Raises ValueError, which says what is wrong with it, for a broken one or one of another format."""
+    try:
+        content = read_json(file, {})
+    except ValueError as error:
+        raise ValueError(f'its {file.name} is broken ({error}); run it again') from None
+    if content and (not isinstance(content, dict) or content.get('format') != FORMAT):
+        found = (content.get('format'), content.get('vkd')) if isinstance(content, dict) else (type(content).__name__, None)
+        raise ValueError(f'its {file.name} has format {found[0]!r} (vkd {found[1]!r}), this vkd reads format {FORMAT}; run it again, or read it with the vkd that wrote it')
+    return content
 
 
 def by_peer(run):
@@ -116,20 +138,21 @@ def read_curve(run):
 def table(runs, profile=None, metric='mIoU'):
     """One row a (data, protocol, student, teacher, method), student alone first, best gain next; a list of dicts.
 
-    ``gain`` is None and ``withheld`` says why, unless the same student was run alone on the same data and protocol, both with two seeds or more.
+    Runs whose configs differ in more than the seed and the place of the teacher stand in rows of their own, told apart by ``variant``. ``gain`` is None and ``withheld`` says why, unless the
+    same student was run alone on the same data, protocol, iterations and batch, both with two seeds or more.
     """
     profile = profile or {}
     models, steps = profile.get('models', {}), profile.get('steps', {})
     groups = {}
     for run in runs:
-        groups.setdefault(tuple(run[k] for k in KEY), []).append(run)
+        groups.setdefault((*(run[k] for k in KEY), run['role'], run.get('experiment')), []).append(run)
+    names = Counter(key[:-1] for key in groups)
     rows = []
-    for key, members in groups.items():
+    for (*key, role, experiment), members in groups.items():
         data, protocol, student, teacher, method = key
-        role = members[0]['role']
         done = [r for r in members if r['state'] == 'done' and isinstance(r['test'].get(metric), (int, float))]
         values = [r['test'][metric] for r in done]
-        row = dict(zip(KEY, key), role=role, seeds=[r['seed'] for r in done], values=values, runs=[_run_facts(r) for r in members],
+        row = dict(zip(KEY, key), role=role, variant=experiment[:6] if experiment and names[(*key, role)] > 1 else None, seeds=[r['seed'] for r in done], values=values, runs=[_run_facts(r) for r in members],
                    mean=None, interval=None, gain=None, gain_interval=None, withheld=None, images=done[0]['test'].get('images') if done else None,
                    failed=[r['run'] for r in members if r['state'] == 'failed'], unfinished=[r['run'] for r in members if r['state'] not in ('done', 'failed')])
         if values:
@@ -138,13 +161,19 @@ def table(runs, profile=None, metric='mIoU'):
                 found = [r['test'][extra] for r in done if isinstance(r['test'].get(extra), (int, float))]
                 row[extra] = float(np.mean(found)) if found else None
         if role == 'student' and method != 'alone':
-            base = [r['test'][metric] for r in runs if (r['data'], r['protocol'], r['student'], r['method'], r['role'], r['state']) == (data, protocol, student, 'alone', 'student', 'done')
-                    and isinstance(r['test'].get(metric), (int, float))]
+            alone = [r for r in runs if (r['data'], r['protocol'], r['student'], r['method'], r['role'], r['state']) == (data, protocol, student, 'alone', 'student', 'done')
+                     and isinstance(r['test'].get(metric), (int, float))]
+            alike = [r for r in alone if done and all(r.get(k) == done[0].get(k) for k in ('max_iters', 'batch_size'))]
+            base = [r['test'][metric] for r in alike]
             row['baseline'] = len(base)
             if not values:
                 row['withheld'] = 'no finished run'
-            elif not base:
+            elif not alone:
                 row['withheld'] = 'student alone was not run here'
+            elif not alike:
+                row['withheld'] = f'student alone was run for {alone[0].get("max_iters")} iterations of batch {alone[0].get("batch_size")}, not {done[0].get("max_iters")} of {done[0].get("batch_size")}'
+            elif len({r.get('experiment') for r in alike}) > 1:
+                row['withheld'] = 'student alone was run with configs that differ'
             elif min(len(values), len(base)) < 2:
                 row['withheld'] = 'needs a second seed' if len(values) < 2 else 'baseline needs a second seed'
             else:
@@ -165,6 +194,7 @@ def _run_facts(run):
 
 def _per_class(done):
     lists = [(r['test'].get('classes'), r['test'].get('IoU')) for r in done if r['test'].get('IoU')]
+    lists = [(classes, iou) for classes, iou in lists if classes == lists[0][0] and len(iou) == len(classes)]
     if not lists:
         return [], []
     values = np.array([[np.nan if v is None else v for v in iou] for _, iou in lists], dtype=float)
@@ -181,6 +211,11 @@ def verdict(row):
     if abs(row['gain']) <= row['gain_interval']:
         return 'not told apart from zero'
     return 'better than alone' if row['gain'] > 0 else 'worse than alone'
+
+
+def named(row):
+    """The method of a row, with what tells it from another row of that name."""
+    return row['method'] + (f' [{row["variant"]}]' if row['variant'] else '')
 
 
 def number(value, digits=2, sign=False):
@@ -204,7 +239,7 @@ def _with_interval(mean, half, sign=False):
 def frame(rows, metric='mIoU'):
     """The table as a pandas DataFrame of plain values."""
     return pd.DataFrame([{
-        'data': r['data'], 'protocol': r['protocol'], 'role': r['role'], 'student': r['student'], 'teacher': r['teacher'], 'method': r['method'], 'seeds': len(r['seeds']),
+        'data': r['data'], 'protocol': r['protocol'], 'role': r['role'], 'student': r['student'], 'teacher': r['teacher'], 'method': named(r), 'seeds': len(r['seeds']),
         metric: r['mean'], f'{metric}_interval95': r['interval'], 'gain': r['gain'], 'gain_interval95': r['gain_interval'], 'gain_note': verdict(r), 'mAcc': r.get('mAcc'), 'aAcc': r.get('aAcc'),
         'params': r['params'], 'flops': r['flops'], 'latency_ms': r['latency_ms'], 'step_ratio': r['step'], 'failed': len(r['failed']), 'unfinished': len(r['unfinished'])} for r in rows])
 
@@ -224,13 +259,13 @@ def markdown(title, sections, notes, metric='mIoU'):
             gain = _with_interval(r['gain'], r['gain_interval'], True) + f' ({verdict(r)})' if r['gain'] is not None else verdict(r) or '–'
             status = ''.join([f'; {len(r["failed"])} failed' if r['failed'] else '', f'; {len(r["unfinished"])} unfinished' if r['unfinished'] else ''])
             lines.append('| ' + ' | '.join(_cell(x) for x in (
-                r['student'], r['teacher'] or '–', r['method'], f'{len(r["seeds"])}{status}', _with_interval(r['mean'], r['interval']), gain, human(r['params']), human(r['flops']),
+                r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', _with_interval(r['mean'], r['interval']), gain, human(r['params']), human(r['flops']),
                 '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms', number(r['step']))) + ' |')
         lines.append('')
         classes = next((r['classes'] for r in section['rows'] if r['classes']), [])
         if classes:
             lines += ['IoU a class, mean over seeds:', '', '| student | method | ' + ' | '.join(_cell(c) for c in classes) + ' |', '|---' * (2 + len(classes)) + '|']
-            lines += ['| ' + ' | '.join([_cell(r['student']), _cell(r['method']), *(number(v, 1) for v in r['per_class'])]) + ' |' for r in section['rows'] if r['per_class']] + ['']
+            lines += ['| ' + ' | '.join([_cell(r['student']), _cell(named(r)), *(number(v, 1) for v in r['per_class'])]) + ' |' for r in section['rows'] if r['per_class']] + ['']
         lines += ['Each run, and the command that makes it again:', '', f'| run | {metric} | command |', '|---|---|---|']
         lines += [f'| {_cell(f["run"])} | {number(f["test"].get(metric)) if f["state"] == "done" else _cell(f["state"])} | `{_cell(f["command"])}` |' for r in section['rows'] for f in r['runs']] + ['']
     lines += [f'- {_cell(n)}' for n in notes] + [''] * bool(notes)
@@ -378,17 +413,17 @@ def build(folder, out=None, title=None, metric=None):
     if not folder.is_dir():
         raise UserError(f'Folder {str(folder)!r} does not exist; give a suite folder or a folder of run folders.')
     out = Path(out or folder)
-    suite, profile = read_json(folder / 'suite.json') or {}, read_json(folder / 'profile.json') or {}
+    suite, profile = (_suite_part(folder / name) for name in ('suite.json', 'profile.json'))
     title, metric = title or suite.get('title') or folder.name, metric or suite.get('main_metric') or 'mIoU'
     runs, notes = read_runs(folder)
     if not runs:
         raise UserError(f'Folder {str(folder)!r} holds no run of this vkd ({notes[0] if notes else "no run.json below it"}); run a suite, or tools/train.py.')
-    named = set(suite.get('cells') or [])
-    if named:
+    cells = suite.get('cells') or []
+    if cells:
         present = {r['run'] for r in runs}
-        pending = [c for c in suite['cells'] if c not in present and not (folder / c / 'state.json').is_file()]
+        pending = [c for c in cells if c not in present and not (folder / c / 'state.json').is_file()]
         if pending:
-            notes.append(f'{len(pending)} of {len(named)} runs have not started: {", ".join(pending)}.')
+            notes.append(f'{len(pending)} of {len(cells)} runs have not started: {", ".join(pending)}.')
     for run in runs:
         if run['state'] == 'failed':
             notes.append(f'{run["run"]} failed: {run["lines"][-1] if run["lines"] else "no message"}')
@@ -404,9 +439,20 @@ def build(folder, out=None, title=None, metric=None):
     environment = Environment(loader=PackageLoader('vkd', 'templates'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=number, human=human)
     page = environment.get_template('leaderboard.html').render(
-        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
+        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
     write_text(paths['html'], page)
     return paths
+
+
+def _suite_part(file):
+    """A json file of the suite: a dict, empty where there is none. Raises UserError for a broken one."""
+    try:
+        content = read_json(file, {})
+    except ValueError as error:
+        raise UserError(f'{str(file)!r} is broken ({error}); remove it, and start the suite again.') from error
+    if not isinstance(content, dict) or not all(isinstance(content.get(k, {}), dict) for k in ('models', 'steps')):
+        raise UserError(f'{str(file)!r} is not what vkd writes there; remove it, and start the suite again.')
+    return content
 
 
 def _plain(value):

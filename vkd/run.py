@@ -14,8 +14,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_main_process
 
 from .checkpoint import load_into
-from .config import fingerprint, plain
-from .engine import build_runner, rank
+from .config import experiment_fingerprint, fingerprint, plain
+from .engine import build_runner, last_checkpoint, processes, rank
 from .errors import UserError
 from .files import read_json, write_json, write_text, write_whole
 from .provenance import git_state, hardware, versions
@@ -39,22 +39,22 @@ def experiment(cfg):
 
 
 def rerun_command(config, folder, options):
-    """The one command that makes a run again."""
+    """The one command that makes a run again, in ``folder``."""
     settings = ['--cfg-options', *(f'{k}={v}' for k, v in options.items())] if options else []
     return shlex.join(['python', 'tools/train.py', str(config), '--work-dir', str(folder), *settings])
 
 
-def run(cfg, folder, info=None, resume=False, launcher='none', test=True, command=None):
+def run(cfg, folder, info=None, resume=False, launcher='none', test=True, command=None, identity=None):
     """Trains ``cfg`` (a Config) in ``folder``, tests it on its test set, and writes what the leaderboard reads.
 
     Args:
         info: see ``experiment``; also ``suite`` and ``run`` (its name). resume: continue from the newest checkpoint; a finished run is left as it is.
-        command: how to start it again, for run.json.
+        command: how to start it again, for run.json. identity: what tells this experiment from others; the config's fingerprint by default.
 
     Returns the scores that metrics.json holds, ``{'val': …, 'test': …}`` (on the first process; None on the others).
 
     Raises:
-        UserError: when another process trains in ``folder``, when it holds a run of another config, or for what the config gets wrong.
+        UserError: when another process trains in ``folder``, when it holds a run of another config or, without ``resume``, any run, or for what the config gets wrong.
     """
     folder = Path(folder)
     cfg.work_dir = str(folder)
@@ -62,8 +62,11 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
         if not (resume and results(folder, test and cfg.get('test_dataloader'))):
             _train_and_test(cfg, folder, resume, launcher, test)
         return None
+    identity = identity or fingerprint(cfg)
     with locked(folder):
-        claim(folder, fingerprint(cfg))
+        claim(folder, identity)
+        if not resume and trained(folder):
+            raise UserError(f'Run folder {str(folder)!r} holds a run already; continue it with --resume, or choose another --work-dir.')
         known = resume and results(folder, test and cfg.get('test_dataloader'))
         if known:  # another process may have ended it since the caller looked
             return known
@@ -71,7 +74,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
         write_text(folder / 'config.py', cfg.pretty_text)
         write_json(folder / 'run.json', dict(
             format=FORMAT, suite=info.pop('suite', None), run=info.pop('run', folder.name), **info, seed=(cfg.get('randomness') or {}).get('seed'),
-            config=str(cfg.filename), fingerprint=fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters'), batch_size=cfg.train_dataloader.get('batch_size'),
+            config=str(cfg.filename), fingerprint=identity, experiment=experiment_fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters'), batch_size=cfg.train_dataloader.get('batch_size'), processes=processes(),
             roles=['student', *(cfg.model.get('teachers') or {}), *(['teacher'] if cfg.model.get('teacher') else [])], command=command or rerun_command(cfg.filename, folder, {}), teacher_checkpoint=(cfg.model.get('teacher') or {}).get('checkpoint'),
             vkd=versions()['vkd'], git=git_state(), versions=versions(), hardware=hardware()))
         start = datetime.now(timezone.utc)
@@ -96,6 +99,11 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
             raise
         end(state='done')
         return metrics
+
+
+def trained(folder):
+    """Whether ``folder`` holds a checkpoint or the scores of a run."""
+    return last_checkpoint(folder) is not None or Path(folder, 'metrics.json').is_file()
 
 
 def results(folder, test=True):
@@ -179,9 +187,9 @@ class Busy(UserError):
 
 
 def claim(folder, own):
-    """Raises UserError where ``folder`` holds a run of another config than the one with fingerprint ``own``."""
+    """Raises UserError where ``folder`` holds a run of another config than the one with fingerprint ``own``; one that left nothing behind is no claim."""
     known = read_json(folder / 'run.json')
-    if known and known.get('fingerprint') != own:
+    if known and known.get('fingerprint') != own and trained(folder):
         raise UserError(f'Run folder {str(folder)!r} holds a run of another config ({known.get("config")!r}, fingerprint {known.get("fingerprint")}, now {own}); '
                         'choose another --work-dir, or remove the folder.')
 

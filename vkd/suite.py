@@ -51,6 +51,11 @@ def read_suite(path, work_dir=None):
     folder = Path(work_dir or Path('work_dirs', name))
     if not suite.get('runs'):
         raise UserError(f"Suite {path!r} has no runs; add runs = [dict(method=…, student=…, config=…, seeds=[0, 1, 2])].")
+    if not isinstance(suite.runs, (list, tuple)) or any(not isinstance(entry, dict) for entry in suite.runs):
+        raise UserError(f'Suite {path!r}: runs is {type(suite.runs).__name__}; give a list of dict(method=…, student=…, config=…, seeds=[…]).')
+    for name_, entry in (suite.get('teachers') or {}).items():
+        if not isinstance(entry, dict) or 'config' not in entry:
+            raise UserError(f'Suite {path!r}: teacher {name_!r} is {entry!r}; give dict(config=path, seed=0, options={{}}).')
     teachers, cells = {}, {}
     for entry in suite.runs:
         unknown = set(entry) - _ENTRY
@@ -59,6 +64,8 @@ def read_suite(path, work_dir=None):
         for key in ('method', 'student', 'config', 'seeds'):
             if key not in entry:
                 raise UserError(f'Suite {path!r}: a run ({dict(entry)}) has no {key!r}; add it.')
+        if not isinstance(entry.seeds, (list, tuple)) or not entry.seeds or any(not isinstance(s, int) for s in entry.seeds):
+            raise UserError(f'Suite {path!r}: seeds of method {entry.method!r} are {entry.seeds!r}; give a list of whole numbers, such as [0, 1, 2].')
         seeds = list(entry.seeds)
         if len(set(seeds)) != len(seeds):
             raise UserError(f'Suite {path!r}: seeds {seeds} of method {entry.method!r} hold one twice, which would count one result as two; name each once.')
@@ -104,6 +111,8 @@ def _teacher(path, suite, entry, teacher, data):
     config = _config_of(path, entry['config'], dict(teacher=teacher, student=teacher, peer=None, data=data, method='alone'))
     options = {'randomness.seed': entry.get('seed', 0), **dict(entry.get('options') or {})}
     cfg = load_config(config, options)
+    if not cfg.train_cfg.get('max_iters'):
+        raise UserError(f'Suite {path!r}: teacher {teacher!r} is not trained by iterations, so the name of its last checkpoint is unknown; give its config an IterBasedTrainLoop.')
     known = experiment(cfg)
     info = dict(known, role='teacher', method='teacher', student=teacher, teacher=None, data=data or known['data'])
     name = safe_name(f'teacher_{teacher}_{info["protocol"]}_{info["data"]}_seed{options["randomness.seed"]}')
@@ -122,6 +131,8 @@ def _cell(path, suite, entry, method, where, seed, needs, folder):
     label = entry.get('label') or method
     info = dict(known, role='student', method=label, student=where['student'], teacher=where['teacher'], data=where['data'] or known['data'])
     name = safe_name('_'.join(str(x) for x in (label.lower(), where['student'], where['teacher'], info['protocol'], info['data'], f'seed{seed}') if x))
+    if needs:  # who taught counts, not where its file lies
+        cfg.model.teacher.checkpoint = f'of {needs.info["fingerprint"]}'
     return Cell(name, config, options, dict(info, suite=suite, run=name, fingerprint=fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters')), needs and needs.name)
 
 
@@ -136,7 +147,8 @@ def run_cell(cell, folder, threads=None, log=True, leash=False):
     own.mkdir(parents=True, exist_ok=True)
     with open(own / 'console.log', 'a') if log else nullcontext(sys.stdout) as out, redirect_stdout(out), redirect_stderr(out):
         facts = {k: v for k, v in cell.info.items() if k not in ('fingerprint', 'max_iters')}
-        return run(cell.load(), own, facts, resume=True, command=rerun_command(cell.config, own, cell.options))
+        # made again beside the suite, whose own folders hold what it counts
+        return run(cell.load(), own, facts, resume=True, command=rerun_command(cell.config, Path('work_dirs/again', cell.name), cell.options), identity=cell.info['fingerprint'])
 
 
 def _child(cell, folder, threads, gpu):
@@ -171,6 +183,8 @@ def iterations(folder):
 class Local:
     """Up to ``jobs`` processes on this machine, forked from a server that has imported everything once."""
 
+    patience = 5  # seconds until a run that another suite process has is looked at again
+
     def __init__(self, folder, jobs=None):
         gpus = torch.cuda.device_count()
         cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
@@ -202,6 +216,8 @@ class Local:
 
 class Slurm:
     """Each cell a job of a cluster, through submitit. ``options`` go to its executor (partition, gpus_per_node, timeout_min …)."""
+
+    patience = 120  # each look is a job
 
     def __init__(self, folder, jobs=None, options=None, cluster='slurm'):
         try:
@@ -244,6 +260,7 @@ def run_suite(path, work_dir=None, jobs=None, launcher='local', poll=0.5, out=pr
     out(f'{suite["title"]}: {len(cells)} runs, {engine.where}; {folder}')
     failed = _run_cells(cells, folder, engine, poll, out)
     from .leaderboard import build
+    build(folder)  # before the costs are measured: what was trained is shown in any case
     _profile(cells, folder, out)
     return build(folder)['html'], failed
 
@@ -286,7 +303,7 @@ def _run_cells(cells, folder, engine, poll, out):
                         score = (read_json(folder / name / 'metrics.json').get('test') or {}).get('mIoU')
                         out(f'{len(done)}/{len(cells)} {name}' + (f': mIoU {score:.2f}' if isinstance(score, float) else ''))
                     elif code == 75:  # another suite process has it: look again later
-                        cell.waited = time.monotonic() + 5
+                        cell.waited = time.monotonic() + engine.patience
                         waiting.append(cell)
                     else:
                         state = read_json(folder / name / 'state.json') or {}

@@ -1,7 +1,7 @@
 from .amp import CPUAmpOptimWrapper
 from .hooks import ChannelsLast, PlainState, RandomState, StopOnNonFinite
-from .launch import build_runner, init_distributed, last_checkpoint, rank, use_amp
+from .launch import build_runner, init_distributed, last_checkpoint, processes, rank, use_amp
 from .peers import PeerOptimWrapper, PerRole
 from .storage import WholeFileBackend
 
-__all__ = ['CPUAmpOptimWrapper', 'ChannelsLast', 'PeerOptimWrapper', 'PerRole', 'PlainState', 'RandomState', 'StopOnNonFinite', 'WholeFileBackend', 'build_runner', 'init_distributed', 'last_checkpoint', 'rank', 'use_amp']
+__all__ = ['CPUAmpOptimWrapper', 'ChannelsLast', 'PeerOptimWrapper', 'PerRole', 'PlainState', 'RandomState', 'StopOnNonFinite', 'WholeFileBackend', 'build_runner', 'init_distributed', 'last_checkpoint', 'processes', 'rank', 'use_amp']

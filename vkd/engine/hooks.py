@@ -91,9 +91,9 @@ class PlainState(Hook):
 
 @HOOKS.register_module()
 class StopOnNonFinite(Hook):
-    """Ends a run at its first nan or infinite loss, before a checkpoint of it is written. Raises UserError.
+    """Ends a run at its first nan or infinite loss, and before a checkpoint or a result of weights that are such. Raises UserError.
 
-    It reads what mmengine has already brought to the host for its log, so it costs no synchronisation.
+    It reads the losses that mmengine has already brought to the host for its log, so a step waits for nothing; weights are looked at when they are saved.
     """
 
     priority = 'NORMAL'
@@ -105,6 +105,19 @@ class StopOnNonFinite(Hook):
                 self._stop(runner, key, log.current())
         if outputs and 'loss' in outputs and not math.isfinite(runner.message_hub.get_scalar('train/loss').current()):
             self._stop(runner, 'loss', runner.message_hub.get_scalar('train/loss').current())
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        self._check_weights(runner)
+
+    def after_train(self, runner):
+        self._check_weights(runner)
+
+    def _check_weights(self, runner):
+        names, weights = zip(*((n, p) for n, p in runner.model.named_parameters() if p.requires_grad))
+        finite = torch.stack([p.detach().isfinite().all() for p in weights]).cpu()
+        if not finite.all():
+            raise UserError(f'Parameter {names[int((~finite).nonzero()[0])]!r} is not finite at iteration {runner.iter}, though the losses were: a gradient overflowed; the last checkpoint before it was kept in '
+                            f'{runner.work_dir}: lower the learning rate, or add clip_grad to optim_wrapper.')
 
     def _stop(self, runner, key, value):
         raise UserError(f'Loss term {key!r} is {value} at iteration {runner.iter + 1}; the last checkpoint before it was kept in {runner.work_dir}: '

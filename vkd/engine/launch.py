@@ -7,7 +7,7 @@ import torch.distributed as dist
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..checkpoint import load_weights
+from ..checkpoint import load_weights, read_checkpoint
 from ..errors import UserError
 from .hooks import PlainState
 from .peers import check_names
@@ -23,7 +23,8 @@ def init_distributed(cfg, launcher):
         return
     if launcher == 'slurm':
         for ours, theirs in dict(RANK='SLURM_PROCID', WORLD_SIZE='SLURM_NTASKS', LOCAL_RANK='SLURM_LOCALID').items():
-            os.environ.setdefault(ours, os.environ[theirs])
+            if theirs in os.environ:
+                os.environ.setdefault(ours, os.environ[theirs])
     if not dist.is_initialized():
         missing = [k for k in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT') if k not in os.environ]
         if missing:
@@ -38,6 +39,11 @@ def init_distributed(cfg, launcher):
 def rank(launcher):
     """This process's number, from the environment, before any group exists."""
     return 0 if launcher == 'none' else int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', os.environ.get('OMPI_COMM_WORLD_RANK', 0))))
+
+
+def processes():
+    """How many processes train together, from the environment."""
+    return int(os.environ.get('WORLD_SIZE', os.environ.get('SLURM_NTASKS', 1)) if 'RANK' in os.environ or 'SLURM_PROCID' in os.environ else 1)
 
 
 def last_checkpoint(folder):
@@ -71,6 +77,8 @@ def build_runner(cfg, work_dir=None, resume=False, launcher='none'):
         cfg.resume, cfg.load_from = found is not None, found
     if cfg.get('load_from'):
         load_weights(cfg.load_from)  # refuses what is not plain data, before mmengine unpickles it
+    if cfg.get('resume') and cfg.get('load_from') and not {'optimizer', 'message_hub'} <= set(read_checkpoint(cfg.load_from)):
+        raise UserError(f'Checkpoint {cfg.load_from!r} holds weights but no state of a run, so it cannot be resumed; start from it with --cfg-options load_from={cfg.load_from} in another --work-dir.')
     kind = RUNNERS.get(cfg.runner_type) if 'runner_type' in cfg else Runner
     runner = kind.from_cfg(cfg)
     check_names(runner.model, cfg.get('optim_wrapper'), cfg.get('param_scheduler'))

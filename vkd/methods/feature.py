@@ -2,9 +2,10 @@
 import torch.nn.functional as F
 from torch import nn
 
-from ..align import align_size, channel_adapter, tokens_to_map
+from ..align import align_size, channel_adapter, token_grid, tokens_to_map
 from ..errors import UserError, nearest
 from ..registry import METHODS
+from ..taps import student_input
 from .at import at_loss
 from .cwd import cwd_loss
 from .kl import kl_loss
@@ -28,7 +29,7 @@ class FeatureKD(nn.Module):
     """Any loss of ``LOSSES`` between two taps, after a 1x1 convolution where channels differ and a resize where grids do.
 
     Args:
-        student, teacher: taps of maps ``[B, C, H, W]`` or tokens ``[B, N, C]`` (a square grid).
+        student, teacher: taps of maps ``[B, C, H, W]`` or tokens ``[B, N, C]`` (row by row, a grid of the image's shape).
         loss: 'mse', 'cos', 'cwd', 'kl' or 'at'.
         align: whose grid is kept, 'student' or 'teacher'.
         normalize: compare maps standardised over batch and space, per channel, so that a scale does not set the weight.
@@ -50,7 +51,8 @@ class FeatureKD(nn.Module):
         self.adapter = nn.Identity() if self.loss == 'at' else channel_adapter(*channels, always=self.adapt == 'always')
 
     def forward(self, student, teacher, batch):
-        s, t = tokens_to_map(student[self.student_taps[0]]), tokens_to_map(teacher[self.teacher_taps[0]])
+        size = student_input(batch['inputs']).shape[-2:]
+        s, t = (x if x.dim() == 4 else tokens_to_map(x, token_grid(x.shape[1], size)) for x in (student[self.student_taps[0]], teacher[self.teacher_taps[0]]))
         s, t = align_size(self.adapter(s), t, self.align)
         if self.normalize:
             s, t = standardize(s), standardize(t)
