@@ -235,7 +235,7 @@ def main(args):
     MMLogger.get_current_instance().setLevel('ERROR')
     cfg = load_config(args.config) if args.config else default_config()
     content = dict(format=1, config=args.config, shape=args.shape, rounds=args.rounds, device=args.device, steps=benchmark_steps(cfg, tuple(args.shape), args.rounds, args.device),
-                   transkd=None if args.config else benchmark_transkd((2, 3, 256, 512), max(3, args.rounds // 3), args.device),
+                   transkd=None if args.config else benchmark_transkd((2, 3, 128, 256), max(3, args.rounds // 3), args.device),
                    peers=benchmark_peers(peers_config(), tuple(args.shape), args.rounds, args.device), counting=benchmark_counting(args.rounds, args.device), hardware=hardware(), versions=versions(), git=git_state())
     if args.json:
         write_json(args.json, plain(content))
