@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -365,6 +366,9 @@ def _profile(cells, folder, out):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # as the local jobs ran; a ratio of two cores' noise is none
         try:
-            write_json(folder / 'profile.json', dict(suite_profile({k: c.load() for k, c in kinds.items()}), measured=sorted(kinds)))
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # they stand in the runs' own logs
+                measured = suite_profile({k: c.load() for k, c in kinds.items()})
+            write_json(folder / 'profile.json', dict(measured, measured=sorted(kinds)))
         finally:
             torch.set_num_threads(threads)
