@@ -21,6 +21,7 @@ FEATURE = dict(student='backbone[3]', teacher='backbone[3]')
 OPTIONS = dict(FeatureKD=FEATURE, FitNet=FEATURE, MGD=FEATURE)
 STEP_GOAL, COUNT_GOAL, PEER_GOAL, TRANSKD_GOAL, TRANSKD_MEMORY_GOAL = 1.05, 4.0, 1.10, 1.15, 1.25
 ROOT = Path(__file__).parent.parent
+PEERS, PEERS_SHAPE = 'configs/ctcl/ctcl_lite0_mit-b0_crops_camvid-160x160.py', (4, 3, 160, 160)
 
 
 def segformer(width, depth, classes):
@@ -35,15 +36,6 @@ def segformer(width, depth, classes):
 def default_config(classes=19):
     return Config(dict(default_scope='mmseg', optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4)),
                        model=dict(type='vkd.Distiller', student=segformer(16, 1, classes), teacher=segformer(32, 2, classes), methods=[])))
-
-
-def peers_config(classes=19):
-    """A small CNN of stride 8 and a small SegFormer that learn beside each other."""
-    net = segformer(16, 1, classes)
-    cnn = dict(net, backbone=dict(type='mmseg.ResNetV1c', depth=18, stem_channels=16, base_channels=16, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), norm_cfg=dict(type='BN')),
-               decode_head=dict(net['decode_head'], in_channels=[16, 32, 64, 128]))
-    return Config(dict(default_scope='mmseg', optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4)),
-                       model=dict(type='vkd.Distiller', student=cnn, teachers=dict(vit=dict(model=segformer(24, 2, classes), trainable=True)), methods=[])))
 
 
 def cases(cfg):
@@ -174,7 +166,7 @@ def benchmark_peers(cfg, shape, rounds, device):
     for case in calls:
         low, ratio, high = (float(x) for x in np.quantile(np.array(took[case]['times']) / both, (0.25, 0.5, 0.75)))
         rows.append(dict(case=case, seconds=took[case]['seconds'], ratio=ratio, low=low, high=high, memory=memory[case] / memory['both, no method'], memory_mib=memory[case] / 2 ** 20))
-    return dict(rows=rows)
+    return dict(config=PEERS, shape=list(shape), rows=rows)
 
 
 def benchmark_counting(rounds, device, shape=(1024, 2048), classes=19):
@@ -211,7 +203,7 @@ def show(content):
                    ['variant', 'step', 'to alone + encoder', '(25 to 75 %)', f'goal {TRANSKD_GOAL}', 'peak memory', 'to alone + weights', f'goal {TRANSKD_MEMORY_GOAL}'],
                    [[r['variant'], f'{1000 * r["seconds"]:.0f} ms', f'{r["ratio"]:.2f}', f'{r["low"]:.2f} to {r["high"]:.2f}', goal(r['ratio'], TRANSKD_GOAL), f'{r["memory_mib"]:.0f} MiB',
                      f'{r["memory"]:.2f}', goal(r['memory'], TRANSKD_MEMORY_GOAL)] for r in content['transkd']['rows']])
-    show_table(out, 'Peers', ['case', 'step', 'to the sum of both alone', '(25 to 75 %)', f'goal {PEER_GOAL}', 'peak memory', 'to no method'],
+    show_table(out, f'Peers, EfficientNet-Lite0 and MiT-B0, batch {"x".join(map(str, content["peers"]["shape"]))}', ['case', 'step', 'to the sum of both alone', '(25 to 75 %)', f'goal {PEER_GOAL}', 'peak memory', 'to no method'],
                [[r['case'], f'{1000 * r["seconds"]:.1f} ms', f'{r["ratio"]:.2f}', f'{r["low"]:.2f} to {r["high"]:.2f}', goal(r['ratio'], PEER_GOAL) if 'CTCL' in r['case'] else None,
                  f'{r["memory_mib"]:.0f} MiB', f'{r["memory"]:.2f}'] for r in content['peers']['rows']])
     for name, reason in steps['failed'].items():
@@ -236,7 +228,7 @@ def main(args):
     cfg = load_config(args.config) if args.config else default_config()
     content = dict(format=1, config=args.config, shape=args.shape, rounds=args.rounds, device=args.device, steps=benchmark_steps(cfg, tuple(args.shape), args.rounds, args.device),
                    transkd=None if args.config else benchmark_transkd((2, 3, 128, 256), max(3, args.rounds // 3), args.device),
-                   peers=benchmark_peers(peers_config(), tuple(args.shape), args.rounds, args.device), counting=benchmark_counting(args.rounds, args.device), hardware=hardware(), versions=versions(), git=git_state())
+                   peers=benchmark_peers(load_config(ROOT / PEERS), PEERS_SHAPE, args.rounds, args.device), counting=benchmark_counting(args.rounds, args.device), hardware=hardware(), versions=versions(), git=git_state())
     if args.json:
         write_json(args.json, plain(content))
     show(content)
