@@ -1,7 +1,6 @@
 """Run folders -> tables (md, csv, json) and one self-contained page, with intervals over seeds and gains that name their baseline."""
 import base64
 import io
-import json
 import math
 import os
 import re
@@ -15,6 +14,7 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 from scipy import stats
 
+from .curves import logged
 from .errors import UserError
 from .files import read_json, write_json, write_text
 from .run import FORMAT
@@ -120,17 +120,12 @@ def read_curve(run):
     folder, label, network = run['folder'], run.get('label'), run.get('network', 'student')
     score, own = f'{label}/mIoU' if label else 'mIoU', '' if network == 'student' else f'{network}.'
     out = dict(loss={}, mIoU={})
-    for log in sorted(Path(folder).glob('*/vis_data/scalars.json')):
-        for line in log.read_text(encoding='utf-8').splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:  # cut off by a kill
-                continue
-            task = [v for k, v in record.items() if re.match(rf'{re.escape(own)}(decode|aux)\w*\.loss', k) and isinstance(v, (int, float))]
-            record = {**record, **({'loss': sum(task)} if task else {}), **({'mIoU': record[score]} if score in record else {})}
-            for key in out:
-                if isinstance(record.get(key), (int, float)) and math.isfinite(record[key]):
-                    out[key][int(record.get('step', record.get('iter', 0)))] = float(record[key])
+    for step, record in logged(folder):
+        task = [v for k, v in record.items() if re.match(rf'{re.escape(own)}(decode|aux)\w*\.loss', k)]
+        record = {**record, **({'loss': sum(task)} if task else {}), **({'mIoU': record[score]} if score in record else {})}
+        for key in out:
+            if key in record:
+                out[key][step] = record[key]
     return out
 
 
