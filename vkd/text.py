@@ -13,6 +13,7 @@ import torch
 from mmseg.utils.get_templates import PREDEFINED_TEMPLATES
 from torch.nn.functional import normalize
 
+from .datasets.zero_shot import SPLITS
 from .errors import UserError, nearest
 from .files import sha256, write_whole
 
@@ -135,26 +136,30 @@ def synthetic_embeddings(classes, width, seed=0):
     return TextEmbeddings(normalize(rows, dim=-1), classes, 'none', 'synthetic', synthetic=True, source=f'random unit rows of seed {seed}')
 
 
-def from_zegclip(npy_path, classes_of, names, templates=None):
+def from_zegclip(npy_path, names, classes_of=None, templates=None):
     """``TextEmbeddings`` out of an array that ZegCLIP publishes (ViT-B/16 of OpenAI's CLIP, float16, rows of length 1 to 1e-3).
 
     Args:
-        npy_path: ``voc12_single.npy`` (20 rows), ``coco_single.npy`` or ``coco_multi.npy`` (171). classes_of: the names of its rows in their order: VOC without background, or COCO-Stuff.
+        npy_path: ``voc12_single.npy`` (20 rows), ``coco_single.npy`` or ``coco_multi.npy`` (171). classes_of: the names of its rows in their order; by their number, VOC without background or COCO-Stuff, if None.
         names: the classes wanted; a sequence where they are rows themselves, else ``{class: row}``. ``{class: (row, row)}`` gives a class without a row the normalised mean of others; ``source`` records both.
         templates: the set it was made with; by the file's name ('multi' in it) if None.
 
     Raises UserError for another shape, rows of another length, or a row that does not exist.
     """
-    path, order = str(npy_path), list(classes_of)
+    path = str(npy_path)
     if not Path(path).is_file():
         raise UserError(f'Array {path!r} does not exist; fetch it from the repository ZiqinZhou66/ZegCLIP and give its path.')
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError(f'Array {path!r} cannot be read ({type(error).__name__}); it must be a plain .npy file of numbers: fetch it again.') from error
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or len(array) != len(order) or array.dtype.kind != 'f':
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind != 'f':
         found = f'{array.dtype} of shape {array.shape}' if isinstance(array, np.ndarray) else 'an archive of several arrays'
-        raise UserError(f'Array {path!r} is {found}, not numbers of shape [{len(order)}, width]; give the array of these {len(order)} classes.')
+        raise UserError(f'Array {path!r} is {found}, not numbers of shape [classes, width]; give an array of text embeddings.')
+    known = {len(s['classes']): s['classes'] for s in (SPLITS['voc20'], SPLITS['coco-stuff'])}
+    order = list(classes_of or known.get(len(array), ()))
+    if len(order) != len(array):
+        raise UserError(f'Array {path!r} has {len(array)} rows, which are not {f"the {len(order)} classes given" if order else "the 20 classes of VOC nor the 171 of COCO-Stuff"}; give an array with one row a class.')
     rows = torch.from_numpy(array.astype(np.float32))
     length = rows.norm(dim=1)
     if not bool(((length - 1).abs() <= 1e-3).all()):

@@ -89,6 +89,18 @@ def zero_shot_split(name):
     return Split(**SPLITS[name])
 
 
+def class_names(text):
+    """A list of class names as a command line gives it: a name of ``SPLITS``, a text file of one name a line, or names with commas between ('sofa,' for one). Raises UserError."""
+    if text in SPLITS:
+        return SPLITS[text]['classes']
+    if ',' not in text and not Path(text).is_file():
+        raise UserError(f'Class list {text!r} is neither known ({", ".join(SPLITS)}) nor a file that exists; write names with commas between ("{text}," for one class).')
+    names = tuple(n.strip() for n in (text.split(',') if ',' in text else Path(text).read_text(encoding='utf-8').splitlines()) if n.strip())
+    if not names:
+        raise UserError(f'Class list {text!r} holds no name; write one a line, or with commas between.')
+    return names
+
+
 # -- labels ----------------------------------------------------------------------------------------------------------------
 @TRANSFORMS.register_module()
 class MaskUnseenLabels(BaseTransform):
