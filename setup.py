@@ -16,7 +16,7 @@ setup(
     package_data={'vkd': ['templates/*']},
     # lower bounds: what Python 3.10 resolves to, with which the tests were run
     install_requires=[
-        'onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2', 'timm>=1.0.31', 'torch>=2.14',
+        'onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2', 'timm>=1.0.31', 'open_clip_torch>=3.3', 'torch>=2.14',
         'torchvision>=0.29', 'numpy>=2.2', 'pandas>=2.3', 'Jinja2>=3.1', 'matplotlib>=3.10', 'rich>=15.0',
         'Pillow>=12.3', 'scipy>=1.15', 'safetensors>=0.8',
     ],

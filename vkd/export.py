@@ -1,6 +1,5 @@
 """The student alone: weights and a config for plain mmseg, an ONNX graph, and a page that says where they came from."""
 import copy
-import hashlib
 import io
 import logging
 import warnings
@@ -19,7 +18,7 @@ from .checkpoint import load_into, resolve_checkpoint
 from .config import fingerprint, plain
 from .distiller import build_model, forward_features, resolve_config, split_role
 from .errors import UserError, nearest
-from .files import read_json, write_json, write_text, write_whole
+from .files import read_json, sha256, write_json, write_text, write_whole
 from .profile import input_size, quiet, scope
 from .provenance import git_state, versions
 from .registry import DATASETS, MODELS, TRANSFORMS
@@ -73,12 +72,6 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student'):
                    needs_vkd='custom_imports' in config, metrics=metrics, git=git_state(), versions=versions())
     write_json(out / f'{name}.json', content)
     return content
-
-
-def sha256(path):
-    """Hex digest of a file."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha256(file.read()).hexdigest()
 
 
 # -- the config ------------------------------------------------------------------------------------------------------------

@@ -1,3 +1,4 @@
 from .segmentation import SegMetric
+from .zero_shot import ZeroShotIoUMetric
 
-__all__ = ['SegMetric']
+__all__ = ['SegMetric', 'ZeroShotIoUMetric']
