@@ -18,7 +18,9 @@ from .config import experiment_fingerprint, fingerprint, plain
 from .engine import build_runner, last_checkpoint, processes, rank
 from .errors import UserError
 from .files import read_json, write_json, write_text, write_whole
+from .models.heads.clip_semantic import set_text
 from .provenance import git_state, hardware, versions
+from .text import load_text_embeddings
 
 FORMAT = 1  # of run.json, state.json and metrics.json; docs/suite.md describes them
 
@@ -206,10 +208,12 @@ def of_run(model, checkpoint):
     return out
 
 
-def evaluate(cfg, checkpoint, folder, launcher='none'):
+def evaluate(cfg, checkpoint, folder, launcher='none', text=None):
     """Scores of ``checkpoint`` (a Distiller's, or the plain student's) on the test set of ``cfg``. Peers are evaluated too; frozen teachers and methods are not built.
 
-    None but on the first process.
+    ``text``: a file of text embeddings, of the test set's classes in their order, for a ``ClipSemanticHead`` in place of those that it was trained with.
+
+    None but on the first process. Raises UserError for text of other classes than the test set has.
     """
     peers = {}
     if cfg.model.get('methods') is not None:
@@ -224,6 +228,9 @@ def evaluate(cfg, checkpoint, folder, launcher='none'):
     network = getattr(runner.model, 'module', runner.model)
     if not peers:  # of these the roles load their own
         load_into(getattr(network, 'student', network), checkpoint, 'student')
+    if text:
+        meta = runner.test_loop.dataloader.dataset.metainfo
+        set_text(getattr(network, 'student', network), load_text_embeddings(text, classes=meta['classes']), [meta['classes'][i] for i in meta.get('unseen', ())])
     runner._has_loaded = True
     found = runner.test()
     return (_report(runner.test_loop) or plain(dict(found))) if is_main_process() else None
