@@ -55,7 +55,11 @@ def archive(tmp_path_factory, weights):
         model.register_buffer(name, torch.tensor(value))
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        torch.jit.save(torch.jit.trace_module(model, dict(encode_image=torch.ones(1, 3, 32, 32))), path)
+        traced = torch.jit.trace_module(model, dict(encode_image=torch.ones(1, 3, 32, 32)))
+    for name, p in traced.named_parameters():
+        if p.ndim > 1 and 'embedding' not in name:
+            p.data = p.data.half()
+    torch.jit.save(traced, path)
     return path
 
 
@@ -221,7 +225,8 @@ def test_rows_of_a_published_array(tmp_path):
     assert coco.templates == 'multi15' and coco.classes == tuple(CAMVID_ROWS) and from_zegclip(array(tmp_path, 3, 'x.npy')[0], ['b'], classes_of='abc').classes == ('b',)
 
 
-def test_arrays_that_are_no_embeddings(tmp_path):
+def test_arrays_that_are_no_embeddings(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     path, values = array(tmp_path)
     np.save(tmp_path / 'ints.npy', np.ones((20, 4), int))
     np.save(tmp_path / 'long.npy', values.numpy() * 1.1)
@@ -301,7 +306,9 @@ def test_an_official_archive_is_converted_once(archive, weights, tmp_path):
     assert not target.exists()
     command(tool.main, tool.arguments(), [str(archive), str(target), '--run-archive-code'])
     model = load_clip('tiny-quickgelu', target)
-    assert all(torch.equal(v, weights[0].state_dict()[k]) for k, v in model.state_dict().items())
+    stored = load_file(target)
+    assert {str(v.dtype) for v in stored.values()} == {'torch.float16', 'torch.float32'} and all(p.dtype == torch.float32 for p in model.parameters())
+    assert all(torch.equal(v, weights[0].state_dict()[k].to(stored[k].dtype).float()) for k, v in model.state_dict().items())
     with pytest.raises(UserError, match='the converter marked it so'):
         load_clip('tiny', target)
     with pytest.raises(UserError, match='the converter marked it so'):
