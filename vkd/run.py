@@ -14,7 +14,8 @@ from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_main_process
 
 from .checkpoint import load_into
-from .config import experiment_fingerprint, fingerprint, plain
+from .config import experiment_fingerprint, fingerprint, load_config, plain
+from .distiller import resolve_config
 from .engine import build_runner, last_checkpoint, processes, rank
 from .errors import UserError
 from .files import read_json, write_json, write_text, write_whole
@@ -78,6 +79,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
             format=FORMAT, suite=info.pop('suite', None), run=info.pop('run', folder.name), **info, seed=(cfg.get('randomness') or {}).get('seed'),
             config=str(cfg.filename), fingerprint=identity, experiment=experiment_fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters'), batch_size=cfg.train_dataloader.get('batch_size'), processes=processes(),
             roles=['student', *(cfg.model.get('teachers') or {}), *(['teacher'] if cfg.model.get('teacher') else [])], command=command or rerun_command(cfg.filename, folder, {}), teacher_checkpoint=(cfg.model.get('teacher') or {}).get('checkpoint'),
+            **(dict(synthetic_text=True) if synthetic_text(cfg.model) else {}),
             vkd=versions()['vkd'], git=git_state(), versions=versions(), hardware=hardware()))
         start = datetime.now(timezone.utc)
         state = dict(format=FORMAT, state='running', pid=os.getpid(), host=socket.gethostname(), started=start.isoformat(timespec='seconds'), ended=None, seconds=None, lines=[])
@@ -101,6 +103,24 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
             raise
         end(state='done')
         return metrics
+
+
+def synthetic_text(content):
+    """Whether a model config names, as ``text_embeddings`` at any depth or in a ``cfg`` file that it names, a file of synthetic rows.
+
+    A file that cannot be read counts as none: building the model says what is wrong with it.
+    """
+    if isinstance(content, (list, tuple)):
+        return any(map(synthetic_text, content))
+    if not isinstance(content, dict):
+        return False
+    path, file = content.get('text_embeddings'), content.get('cfg')
+    try:
+        if isinstance(path, str) and load_text_embeddings(path).synthetic or isinstance(file, str) and synthetic_text(load_config(resolve_config(file)).get('model')):
+            return True
+    except UserError:
+        return False
+    return any(map(synthetic_text, content.values()))
 
 
 def trained(folder):

@@ -65,7 +65,7 @@ def openai_mark(state, metadata=None, path=''):
     """What shows that a state dict holds OpenAI's weights, in words; None where nothing does.
 
     Certain marks: what ``tools/converters/clip.py`` wrote, and the buffers of the released archives (``input_resolution`` and two more), which ``torch.jit.load(…).state_dict()`` keeps. A hint: half-precision
-    attention beside float32 norms, as the archives store them, or 'openai' in the file's name. The limit: a copy in one precision, without these buffers and renamed, cannot be told from other weights of
+    attention beside float32 norms, as OpenAI's code keeps them, or 'openai' in the file's name. The limit: a copy in one precision, without these buffers and renamed, cannot be told from other weights of
     the same shapes; then only the one who loads it can say (``openai=True``). A wrong hint is overruled by ``openai=False``.
     """
     if (metadata or {}).get('clip_weights') == 'openai':
