@@ -308,9 +308,12 @@ def test_ties_go_to_the_lower_index_and_padding_is_never_chosen():
     valid = torch.tensor([[True, False, True, False, False, False]])
     index, kept = select_tokens(torch.tensor([[0.1, 9, 0.2, 9, 9, 9]]), 4, valid)
     assert index[0, :2].tolist() == [2, 0] and kept.tolist() == [[True, True, False, False]]
-    samples = seen_batch()['data_samples']
-    assert valid_places(samples, (4, 8), torch.zeros(2, 3, 32, 64), 'cpu') is None
-    samples[1].set_metainfo(dict(img_padding_size=(0, 16, 0, 12)))
+    assert valid_places(seen_batch()['data_samples'], (4, 8), torch.zeros(2, 3, 32, 64), 'cpu') is None
+    small, large = seen_batch(size=(20, 48)), seen_batch(size=(32, 64))
+    mixed = {k: [large[k][0], small[k][0]] for k in small}
+    model = build(dict(segmentor(), data_preprocessor=dict(type='mmseg.SegDataPreProcessor', size=(32, 64), seg_pad_val=200)))
+    samples = model.data_preprocessor(mixed, True)['data_samples']  # which pads on the right and below
+    assert (samples[1].gt_sem_seg.data[0, 20:] == 200).all() and (samples[1].gt_sem_seg.data[0, :, 48:] == 200).all()
     places = valid_places(samples, (4, 8), torch.zeros(2, 3, 32, 64), 'cpu').view(2, 4, 8)
     assert places[0].all() and places[1, :2, :6].all() and places[1].sum() == 2 * 6  # the third row's centre, 20, is the first that is padded
 
@@ -448,7 +451,7 @@ def test_export_needs_no_file_of_text_or_clip(text, trained, tmp_path):
     cfg, checkpoint = trained
     content = export(cfg, checkpoint, tmp_path, onnx=True, shape=(32, 64), text_input=True)
     plain = Config.fromfile(tmp_path / f'{content["name"]}.py')
-    assert plain.model.decode_head.text is None and plain.model.decode_head.clip == dict(name=tiny_clip(), random=True) and content['needs_vkd']
+    assert plain.model.decode_head.text_embeddings is None and plain.model.decode_head.clip == dict(name=tiny_clip(), random=True) and content['needs_vkd']
     model = build(plain.model.to_dict(), seed=3)
     model.load_state_dict(torch.load(tmp_path / f'{content["name"]}.pth', weights_only=True)['state_dict'], strict=True)
     assert torch.equal(model.decode_head.conv_seg.text, synthetic_embeddings(NAMES, 16).embeddings) and content['onnx']['text'] and content['onnx']['difference'] < 1e-4
@@ -479,7 +482,7 @@ def test_text_that_does_not_fit(text, tmp_path):
     save_text_embeddings(path, synthetic_embeddings(NAMES, 12))
     with pytest.raises(UserError, match='12'):
         build(clip_segmentor(str(path)))
-    with pytest.raises(UserError, match='text=None'):
+    with pytest.raises(UserError, match='text_embeddings=None'):
         losses(build(clip_segmentor()), seen_batch())
     with pytest.raises(UserError, match='unseen class 12'):
         build(clip_segmentor(text, unseen=(12,)))

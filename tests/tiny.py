@@ -61,7 +61,7 @@ def tiny_clip(kind='vit'):
 def clip_segmentor(text=None, unseen=(7, 8), width=8, kind='vit', norm='BN', **head):
     """``segmentor`` with a ``ClipSemanticHead`` of a tiny random CLIP."""
     plain = segmentor(width, norm=norm)
-    return dict(plain, decode_head=dict(type='vkd.ClipSemanticHead', inner=plain['decode_head'], num_classes=CLASSES, clip=dict(name=tiny_clip(kind), random=True), text=text, unseen=unseen, **head))
+    return dict(plain, decode_head=dict(type='vkd.ClipSemanticHead', inner=plain['decode_head'], num_classes=CLASSES, clip=dict(name=tiny_clip(kind), random=True), text_embeddings=text, unseen=unseen, **head))
 
 
 def distiller(*methods, student=None, teacher=None, **more):

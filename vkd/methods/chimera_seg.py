@@ -170,8 +170,8 @@ class ChimeraSeg(nn.Module):
 
 
 def valid_places(samples, size, inputs, device):
-    """``[B, L]``, False at places of the grid ``size`` whose centre lies in what the data preprocessor has padded (``img_padding_size`` of a sample); None where nothing was."""
-    padding = [sample.metainfo.get('img_padding_size', (0, 0, 0, 0)) for sample in samples or []]
+    """``[B, L]``, False at places of the grid ``size`` whose centre lies in what the data preprocessor has padded (mmseg notes it in each sample); None where nothing was."""
+    padding = [sample.metainfo.get('padding_size', sample.metainfo.get('img_padding_size', (0, 0, 0, 0))) for sample in samples or []]
     if not any(map(any, padding)):
         return None
     (height, width), (h, w) = student_input(inputs).shape[-2:], size

@@ -2,5 +2,5 @@
 _base_ = ['context59-zs.py']
 train_pipeline = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='vkd.MaskUnseenLabels', unseen='context59', pad_value=200),
                   dict(type='RandomResize', scale=(520, 520), ratio_range=(0.5, 2.0), keep_ratio=True), dict(type='RandomCrop', crop_size=(480, 480), cat_max_ratio=0.75),
-                  dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion'), dict(type='Pad', size=(480, 480), pad_val=dict(img=0, seg=200)), dict(type='PackSegInputs')]
+                  dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion'), dict(type='PackSegInputs')]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -176,7 +176,7 @@ class ClipSemanticHead(BaseDecodeHead):
     Args:
         inner (dict): any mmseg decode head; its features before the classifier are taken.
         clip (dict): ``name`` of an open_clip CLIP, and ``checkpoint``, a local file; ``random=True`` for untrained weights (tests, and to show the machinery).
-        text: file of ``tools/cache_text_embeddings.py``, in the order of the data set's classes, made with the same CLIP; None: a checkpoint brings the rows.
+        text_embeddings: file of ``tools/cache_text_embeddings.py``, in the order of the data set's classes, made with the same CLIP; None: a checkpoint brings the rows.
         num_classes: K, seen and unseen together.
         unseen: ids of the classes that have no label in training, or the name of a split (``vkd.datasets.zero_shot.SPLITS``); all others are seen.
         num_blocks, attn_mode, max_tokens, test_tokens: see ``FrozenViT``, ``FrozenResNet`` and ``ClipEmbedding``.
@@ -190,7 +190,7 @@ class ClipSemanticHead(BaseDecodeHead):
         UserError: for an unseen label in training (on a GPU, where looking would wait for the device, an assertion on it), a text file of other classes or of another CLIP, a wrong split.
     """
 
-    def __init__(self, inner, num_classes, clip, text=None, unseen=(), num_blocks=1, attn_mode='full', max_tokens=4096, test_tokens=None, tau=0.07, learn_scale=False, sam_weight=1., nel_weight=0., seen_bias=0.,
+    def __init__(self, inner, num_classes, clip, text_embeddings=None, unseen=(), num_blocks=1, attn_mode='full', max_tokens=4096, test_tokens=None, tau=0.07, learn_scale=False, sam_weight=1., nel_weight=0., seen_bias=0.,
                  self_training=False, pad_index=PAD_VALUE, align_corners=False, ignore_index=255):
         inner = MODELS.build(dict(inner, num_classes=num_classes))
         super().__init__(inner.in_channels, inner.channels, num_classes=num_classes, in_index=inner.in_index, input_transform=inner.input_transform, dropout_ratio=0, align_corners=align_corners,
@@ -200,16 +200,16 @@ class ClipSemanticHead(BaseDecodeHead):
         clip = dict(clip)
         name = clip.pop('name')
         self.embed = ClipEmbedding(load_clip(name, **clip).visual, inner.channels, num_blocks, attn_mode, max_tokens, test_tokens)
-        known = load_text_embeddings(text, clip=name, width=self.embed.out_channels) if text else None
+        known = load_text_embeddings(text_embeddings, clip=name, width=self.embed.out_channels) if text_embeddings else None
         if known and len(known.classes) != num_classes:
-            raise UserError(f'Text embeddings {str(text)!r} are of {len(known.classes)} classes, the head has {num_classes}; make them from the classes of the data set.')
+            raise UserError(f'Text embeddings {str(text_embeddings)!r} are of {len(known.classes)} classes, the head has {num_classes}; make them from the classes of the data set.')
         self.classes = known.classes if known else None
         self.conv_seg = TextSimilarity(known.embeddings.clone() if known else torch.zeros(num_classes, self.embed.out_channels), tau, learn_scale)
         self.sam_weight, self.nel_weight, self.seen_bias, self.self_training, self.pad_index = sam_weight, nel_weight, seen_bias, self_training, pad_index
         self.set_split(zero_shot_split(unseen).unseen if isinstance(unseen, str) else unseen)
         if not len(self.seen) or self_training and not len(self.unseen):
             raise UserError(f'ClipSemanticHead: of {num_classes} classes {len(self.unseen)} are unseen; leave one to learn, and one to be found where self_training is on.')
-        self._named = bool(text)  # whether the rows are known to be there
+        self._named = bool(text_embeddings)  # whether the rows are known to be there
         self._clip_state = {k: v.clone() for k, v in self.embed.frozen.state_dict().items()}
 
     def set_split(self, unseen):
@@ -232,7 +232,7 @@ class ClipSemanticHead(BaseDecodeHead):
     @staticmethod
     def without_files(cfg):
         """The config of this head for who has its checkpoint: what came from files is in it."""
-        return dict(cfg, text=None, clip=dict(name=cfg['clip']['name'], random=True))
+        return dict(cfg, text_embeddings=None, clip=dict(name=cfg['clip']['name'], random=True))
 
     def forward(self, inputs):
         return self.conv_seg(self.embed(self.inner(inputs)))
@@ -255,7 +255,7 @@ class ClipSemanticHead(BaseDecodeHead):
     def _check_named(self):
         """Raises UserError where neither a file nor a checkpoint has brought text; looked at once, since looking waits for the device."""
         if not self._named and not bool(self.conv_seg.text.any()):
-            raise UserError('ClipSemanticHead: text=None, and no checkpoint has brought the rows of the classes; give text= a file of tools/cache_text_embeddings.py.')
+            raise UserError('ClipSemanticHead: text_embeddings=None, and no checkpoint has brought the rows of the classes; give a file of tools/cache_text_embeddings.py.')
         self._named = True
 
     def target(self, label):
