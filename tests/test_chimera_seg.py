@@ -474,6 +474,22 @@ def test_export_needs_no_file_of_text_or_clip(text, trained, tmp_path):
     build(Config.fromfile(tmp_path / 'other' / f'{folded["name"]}.py').model.to_dict()).load_state_dict(state, strict=True)
 
 
+def test_a_picture_of_any_classes(text, trained, tmp_path):
+    from PIL import Image
+
+    from vkd.visualize import distinct_colours, text_picture
+    cfg, checkpoint = trained
+    path = tmp_path / 'other.safetensors'
+    save_text_embeddings(path, synthetic_embeddings(['lion', '<b>&', 'sofa'], 16, seed=3))
+    shares = text_picture(Config.fromfile(cfg.filename), checkpoint, [path], [0, 2], tmp_path / 'text.png')
+    assert list(shares[str(path)]) == ['lion', '<b>&', 'sofa'] and sum(shares[str(path)].values()) == pytest.approx(1)
+    seen = {tuple(c) for c in np.asarray(Image.open(tmp_path / 'text.png')).reshape(-1, 3).tolist()}
+    wanted = [tuple(c) for c in distinct_colours(3)[:3].tolist()]
+    assert len(set(wanted)) == 3 and set(wanted) <= seen
+    with pytest.raises(UserError, match='has 3'):
+        text_picture(Config.fromfile(cfg.filename), checkpoint, [path], [3], tmp_path / 'text.png')
+
+
 def test_text_that_does_not_fit(text, tmp_path):
     path = tmp_path / 'few.safetensors'
     save_text_embeddings(path, synthetic_embeddings(['a', 'b'], 16))
@@ -514,7 +530,7 @@ def test_a_fitted_tower_points_at_its_labels():
 
 
 # -- shipped configs -------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize('path', sorted((ROOT / 'configs/chimera_seg').glob('*.py')), ids=lambda p: p.stem)
+@pytest.mark.parametrize('path', sorted([*(ROOT / 'configs/chimeraseg').glob('*.py'), *(ROOT / 'configs/alone').glob('*-zs-*.py')]), ids=lambda p: p.stem)
 def test_configs_mask_what_the_head_calls_unseen(path):
     cfg = Config.fromfile(path)
     masks = [t.unseen for t in cfg.train_dataloader.dataset.pipeline if t.type.endswith('MaskUnseenLabels')]

@@ -286,7 +286,7 @@ def set_text(segmentor, embeddings, unseen=()):
     """
     head = getattr(segmentor, 'decode_head', None)
     if not isinstance(head, ClipSemanticHead):
-        raise UserError(f'{type(segmentor).__name__} has no ClipSemanticHead, so text cannot name its classes; give a config of configs/chimera_seg.')
+        raise UserError(f'{type(segmentor).__name__} has no ClipSemanticHead, so text cannot name its classes; give a config of configs/chimeraseg.')
     rows = embeddings.embeddings
     if rows.shape[1] != head.embed.out_channels:
         raise UserError(f'The text embeddings are {rows.shape[1]} wide, this CLIP {head.embed.out_channels}; make them with the CLIP of the head.')

@@ -1,3 +1,3 @@
 # the head alone, without the class token's distillation
-_base_ = './chimera-seg_segnext-b_clip-b16_40k_context59-zs-480x480.py'
+_base_ = '../chimeraseg/chimeraseg_segnext-b_clip-b16_80k_coco-stuff-zs-512x512.py'
 model = dict(teacher=None, methods=[])
