@@ -39,3 +39,12 @@ def zegclip():
     if not _DATA or not folder.is_dir():
         pytest.skip('real data: set VKD_DATA_ROOT to a folder with text_embeddings/zegclip/')
     return folder
+
+
+@pytest.fixture
+def sr_data(monkeypatch):
+    """Folder of real super-resolution images, where VKD_DATA_ROOT has it."""
+    if not _DATA or not Path(_DATA, 'sr').is_dir():
+        pytest.skip('real data: set VKD_DATA_ROOT to a folder with sr/')
+    monkeypatch.setenv('VKD_DATA_ROOT', _DATA)
+    return Path(_DATA, 'sr')

@@ -1,0 +1,1 @@
+"""How images come to be: the degradations that restoration undoes."""
