@@ -1,0 +1,75 @@
+"""A restoration network as an mmengine model."""
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseModel
+from mmengine.structures import BaseDataElement
+
+from ...errors import UserError
+from ...registry import MODELS
+
+
+def charbonnier_loss(output, truth, eps=1e-3):
+    """Mean of ``sqrt(d^2 + eps^2)`` over all values. Lai et al., "Deep Laplacian Pyramid Networks", CVPR 2017, sec. 3.2."""
+    return ((output - truth).square() + eps ** 2).sqrt().mean()
+
+
+PIXEL_LOSSES = dict(l1=F.l1_loss, mse=F.mse_loss, charbonnier=charbonnier_loss)
+
+
+@MODELS.register_module()
+class Restorer(BaseModel):
+    """A network from images to images in mmengine's three modes; mmagic's ``BaseEditModel`` is its like.
+
+    Images are RGB in 0 to 1 for every network; one that works on another range inside scales by itself. ``metainfo`` says so: ``value_range``, ``inner_range`` (of the network inside), ``scale``,
+    ``channel_order`` and ``task_name``. Truths in data samples (``gt_img``, ``[3, sH, sW]``) are on 0 to 255, as files are.
+
+    - ``tensor``: ``[B, 3, H, W]`` -> ``[B, 3, s H, s W]``, unclamped.
+    - ``loss``: ``dict(loss_pixel)``, on 0 to 1.
+    - ``predict``: the data samples (new ones where none are given) with ``pred_img [3, s H, s W]``, float32, clamped to 0 to 1.
+
+    Args:
+        backbone: a network (dict or module), such as ``dict(type='IMDN', scale=4)``; as in mmsegmentation, taps and checkpoints name it ``backbone``.
+        pixel_loss: 'l1', 'mse' or 'charbonnier'. loss_weight: its weight.
+
+    Raises UserError for an unknown loss, an image smaller than the network's minimum, or a truth of another size than the output.
+    """
+
+    def __init__(self, backbone, pixel_loss='l1', loss_weight=1.0, data_preprocessor=None, init_cfg=None):
+        super().__init__(data_preprocessor=data_preprocessor or dict(type='vkd.RestorationPreprocessor'), init_cfg=init_cfg)
+        if pixel_loss not in PIXEL_LOSSES:
+            raise UserError(f'Restorer: pixel_loss {pixel_loss!r} is unknown; choose one of {", ".join(PIXEL_LOSSES)}.')
+        self.backbone = backbone if isinstance(backbone, torch.nn.Module) else MODELS.build({'_scope_': 'vkd', **backbone})
+        self.pixel_loss, self.loss_weight = pixel_loss, loss_weight
+        self.scale, self.min_size = getattr(self.backbone, 'scale', 1), getattr(self.backbone, 'min_size', 1)
+        self.metainfo = dict(task_name='sisr' if self.scale > 1 else 'restoration', scale=self.scale, value_range=(0, 1), inner_range=(0, getattr(self.backbone, 'inner_range', 1)), channel_order='rgb')
+
+    def forward(self, inputs, data_samples=None, mode='tensor'):
+        if inputs.shape[-2] < self.min_size or inputs.shape[-1] < self.min_size:
+            raise UserError(f'{type(self.backbone).__name__} takes images with sides of {self.min_size} or more, but one of {inputs.shape[-2]}x{inputs.shape[-1]} (height x width) was given; pad it, or use larger patches.')
+        if mode == 'loss':
+            return self.loss(inputs, data_samples)
+        if mode == 'predict':
+            return self.predict(inputs, data_samples)
+        return self.backbone(inputs)
+
+    def loss(self, inputs, data_samples):
+        output, truth = self.backbone(inputs), stack_truth(data_samples)
+        if output.shape != truth.shape:
+            raise UserError(f'{type(self.backbone).__name__}: an output of {"x".join(map(str, output.shape[1:]))} faces a gt_img of {"x".join(map(str, truth.shape[1:]))} for an input of '
+                            f'{"x".join(map(str, inputs.shape[1:]))} (channels x height x width); give the network (scale {self.scale}) and the data the same scale.')
+        return dict(loss_pixel=self.loss_weight * PIXEL_LOSSES[self.pixel_loss](output.float(), truth))
+
+    def predict(self, inputs, data_samples=None):
+        images = getattr(self.backbone, 'predict', self.backbone)(inputs).float().clamp(0, 1)
+        samples = data_samples or [BaseDataElement() for _ in images]
+        for sample, image in zip(samples, images):
+            sample.set_data(dict(pred_img=image))
+        return samples
+
+
+def stack_truth(data_samples):
+    """``gt_img`` of all samples as one float32 batch in 0 to 1. Raises UserError for a sample without one."""
+    missing = next((s for s in data_samples or [None] if s is None or 'gt_img' not in s), False)
+    if missing is not False:
+        raise UserError(f'Training needs gt_img, but {getattr(missing, "name", None) or "a data sample"} has none; give the dataset a gt prefix and PackInputs at the end of its pipeline.')
+    return torch.stack([s.gt_img for s in data_samples]).float() / 255
