@@ -1,4 +1,5 @@
+from .restoration import RestorationMetric
 from .segmentation import SegMetric
 from .zero_shot import ZeroShotIoUMetric
 
-__all__ = ['SegMetric', 'ZeroShotIoUMetric']
+__all__ = ['RestorationMetric', 'SegMetric', 'ZeroShotIoUMetric']
