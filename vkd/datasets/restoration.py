@@ -1,0 +1,228 @@
+"""Images and their degraded versions, and the transforms between file and network; names as in mmagic.
+
+A pipeline's results hold RGB ``img`` (degraded) and ``gt``, ``[H, W, 3]``, uint8, uint16 or floating, with ``img_path``, ``gt_path``, ``name``, ``set`` and ``scale``.
+"""
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import BaseDataset
+from mmengine.logging import print_log
+from mmengine.structures import BaseDataElement
+
+from ..errors import UserError
+from ..images import cached, list_images, read_image, to_rgb
+from ..physics.degradations import degrade
+from ..physics.resize import imresize, mod_crop
+from ..registry import DATASETS, TRANSFORMS
+from .root import data_root
+
+
+@DATASETS.register_module()
+class BasicImageDataset(BaseDataset):
+    """Pairs of images in two folders, or the truths alone (their degraded versions are then made by the pipeline, ``MATLABLikeResize``).
+
+    Args:
+        data_root: a folder, below ``VKD_DATA_ROOT`` where that is set and the path starts with ``data``.
+        data_prefix: ``dict(gt='HR', img='LR_bicubic/X4')``, folders in it; without ``img``, truths alone; without ``gt``, images to be restored.
+        filename_tmpl: ``dict(img='{}x4')``: how the stem of an image follows from that of its truth; suffixes may differ.
+        scale: of the pairs. name: of the set, by which metrics group; the last part of ``data_root`` by default.
+
+    Raises:
+        UserError: for a missing or empty folder, or a truth without its image.
+    """
+
+    METAINFO = dict(dataset_type='basic_image', task_name='sisr')
+
+    def __init__(self, data_root='data/sr', data_prefix=dict(gt='HR'), filename_tmpl=None, scale=4, name=None, **kwargs):
+        self.filename_tmpl, self.scale, self.name = dict(filename_tmpl or {}), scale, name
+        prefix = {k: v for k, v in data_prefix.items() if v is not None}
+        if not set(prefix) <= {'img', 'gt'} or not prefix:
+            raise UserError(f'BasicImageDataset: data_prefix names {sorted(data_prefix)}; give gt, img, or both.')
+        super().__init__(data_root=data_root, data_prefix=prefix, **kwargs)
+
+    def _join_prefix(self):
+        self.name = self.name or Path(self.data_root).name
+        self.data_root = data_root(self.data_root)
+        super()._join_prefix()
+
+    def load_data_list(self):
+        facts = dict(set=self.name, scale=self.scale)
+        if 'gt' not in self.data_prefix:
+            return [dict(facts, img_path=str(p), name=p.stem) for p in list_images(self.data_prefix['img'])]
+        truths = list_images(self.data_prefix['gt'])
+        if 'img' not in self.data_prefix:
+            return [dict(facts, gt_path=str(p), name=p.stem) for p in truths]
+        images, out = {p.stem: p for p in list_images(self.data_prefix['img'])}, []
+        for truth in truths:
+            stem = self.filename_tmpl.get('img', '{}').format(truth.stem)
+            if stem not in images:
+                raise UserError(f'Image {str(truth)!r} has no degraded version {stem!r} in {self.data_prefix["img"]!r}; add it, remove the image, or mend filename_tmpl.')
+            out.append(dict(facts, gt_path=str(truth), img_path=str(images[stem]), name=truth.stem))
+        return out
+
+
+@TRANSFORMS.register_module()
+class LoadImageFromFile(BaseTransform):
+    """The file ``<key>_path`` as RGB ``[H, W, 3]``, uint8 or uint16, under ``key``: grey is repeated, CMYK converted.
+
+    Args:
+        key: 'img' or 'gt'. cache: folder of memory-mapped decoded copies, made at first need; None decodes each time.
+
+    Raises UserError for a file that cannot be read, or has transparent pixels.
+    """
+
+    def __init__(self, key='img', cache=None):
+        self.key, self.cache = key, cache
+
+    def transform(self, results):
+        path = results[f'{self.key}_path']
+        results[self.key] = cached(path, self.cache) if self.cache else to_rgb(read_image(path), path)
+        return results
+
+
+@TRANSFORMS.register_module()
+class ModCrop(BaseTransform):
+    """``gt`` without the last rows and columns that the scale does not divide; the first such image is told of."""
+
+    def __init__(self, key='gt'):
+        self.key, self.told = key, False
+
+    def transform(self, results):
+        image, scale = results[self.key], results['scale']
+        results[self.key] = mod_crop(image, scale)
+        if not self.told and results[self.key].shape != image.shape:
+            self.told = True
+            print_log(f'{where(results, self.key)} of {image.shape[0]}x{image.shape[1]} is cropped to multiples of {scale}; so are others like it', logger='current')
+        return results
+
+
+@TRANSFORMS.register_module()
+class MATLABLikeResize(BaseTransform):
+    """``key``: ``source`` reduced by the scale as MATLAB's ``imresize`` does (see ``vkd.physics.resize``). Crop the source by ``ModCrop`` first.
+
+    Raises UserError where the scale does not divide the source.
+    """
+
+    def __init__(self, key='img', source='gt'):
+        self.key, self.source = key, source
+
+    def transform(self, results):
+        image, scale = results[self.source], results['scale']
+        if image.shape[0] % scale or image.shape[1] % scale:
+            raise UserError(f'{where(results, self.source)} is {image.shape[0]}x{image.shape[1]}, which {scale} does not divide; put ModCrop before MATLABLikeResize.')
+        results[self.key] = imresize(image, 1 / scale) if scale != 1 else image
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomDegradation(BaseTransform):
+    """``img`` from ``gt`` by blur, reduction, noise and JPEG (see ``vkd.physics.degradations.degrade``), of strengths drawn for each image.
+
+    Args:
+        seed: None draws anew each time, from numpy's global stream; a number gives every image its own fixed degradation, for validation and test.
+        options: ranges of ``degrade``.
+    """
+
+    def __init__(self, seed=None, **options):
+        self.seed, self.options = seed, options
+
+    def transform(self, results):
+        own = np.random.randint(2 ** 62) if self.seed is None else np.random.SeedSequence([self.seed, *f'{results.get("set")}/{results["name"]}'.encode()]).generate_state(1, np.uint64)[0] >> np.uint64(1)
+        results['img'] = degrade(np.ascontiguousarray(results['gt']), results['scale'], generator=torch.Generator().manual_seed(int(own)), **self.options)
+        return results
+
+
+@TRANSFORMS.register_module()
+class PairedRandomCrop(BaseTransform):
+    """The same random place of ``img`` and ``gt``: ``gt_patch_size`` pixels square of the truth, that over the scale of the image.
+
+    Raises UserError where the scale does not divide the size, the images are not each other's by the scale, or are smaller than the patch.
+    """
+
+    def __init__(self, gt_patch_size=192):
+        self.gt_patch_size = gt_patch_size
+
+    def transform(self, results):
+        scale, size = results['scale'], self.gt_patch_size
+        if size % scale:
+            raise UserError(f'PairedRandomCrop: gt_patch_size is {size}, which the scale {scale} does not divide; give a multiple.')
+        check_ratio(results)
+        h, w = results['img'].shape[:2]
+        small = size // scale
+        if min(h, w) < small:
+            raise UserError(f'{where(results, "img")} is {h}x{w}, smaller than the patch of {small}x{small} (gt_patch_size {size}, scale {scale}); remove it, or take smaller patches.')
+        y, x = np.random.randint(h - small + 1), np.random.randint(w - small + 1)
+        results['img'] = results['img'][y:y + small, x:x + small]
+        results['gt'] = results['gt'][scale * y:scale * y + size, scale * x:scale * x + size]
+        return results
+
+
+@TRANSFORMS.register_module()
+class Flip(BaseTransform):
+    """Flips ``keys`` together with probability ``flip_ratio``; ``direction``: 'horizontal' or 'vertical'."""
+
+    def __init__(self, keys=('img', 'gt'), flip_ratio=0.5, direction='horizontal'):
+        if direction not in ('horizontal', 'vertical'):
+            raise UserError(f"Flip: direction {direction!r} is unknown; choose 'horizontal' or 'vertical'.")
+        self.keys, self.flip_ratio, self.direction = keys, flip_ratio, direction
+
+    def transform(self, results):
+        if np.random.rand() < self.flip_ratio:
+            for key in self.keys:
+                results[key] = results[key][:, ::-1] if self.direction == 'horizontal' else results[key][::-1]
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomTransposeHW(BaseTransform):
+    """Exchanges height and width of ``keys`` together with probability ``transpose_ratio``; with both flips, all eight symmetries of the square."""
+
+    def __init__(self, keys=('img', 'gt'), transpose_ratio=0.5):
+        self.keys, self.transpose_ratio = keys, transpose_ratio
+
+    def transform(self, results):
+        if np.random.rand() < self.transpose_ratio:
+            for key in self.keys:
+                results[key] = results[key].swapaxes(0, 1)
+        return results
+
+
+@TRANSFORMS.register_module()
+class PackInputs(BaseTransform):
+    """``dict(inputs=img [3, h, w], data_samples)``; the sample has ``gt_img [3, H, W]`` where there is a truth, and name, set, scale and paths as metainfo.
+
+    Both are on 0 to 255: uint8 stays, 16 bits become float32 over 257. Raises UserError for a truth that is not the image's by the scale, or values that are not finite.
+    """
+
+    def transform(self, results):
+        if 'gt' in results:
+            check_ratio(results)
+        sample = BaseDataElement(metainfo={k: results[k] for k in ('name', 'set', 'scale', 'img_path', 'gt_path') if k in results})
+        images = {key: self.pack(results[key], where(results, key)) for key in ('img', 'gt') if key in results}
+        if 'gt' in images:
+            sample.set_data(dict(gt_img=images['gt']))
+        return dict(inputs=images['img'], data_samples=sample)
+
+    @staticmethod
+    def pack(image, name):
+        if image.dtype == np.uint16:
+            image = image.astype(np.float32) / 257
+        if image.dtype.kind == 'f' and not np.isfinite(image).all():
+            raise UserError(f'{name} holds values that are not finite; replace the image.')
+        return torch.from_numpy(np.array(image.transpose(2, 0, 1), order='C', copy=True))
+
+
+def where(results, key):
+    """How an image is called in an error: by its file, or what it was made from."""
+    path = results.get(f'{key}_path') or results.get('gt_path') or results.get('img_path')
+    return f'Image {str(path)!r}' if f'{key}_path' in results else f'The {key} of {str(path or results.get("name"))!r}'
+
+
+def check_ratio(results):
+    """Raises UserError unless ``gt`` is ``scale`` times as large as ``img``."""
+    image, truth, scale = results['img'].shape[:2], results['gt'].shape[:2], results['scale']
+    if truth != (scale * image[0], scale * image[1]):
+        raise UserError(f'{where(results, "gt")} is {truth[0]}x{truth[1]} and {where(results, "img")[0].lower()}{where(results, "img")[1:]} is {image[0]}x{image[1]} (height x width), '
+                        f'not {scale} times smaller; mend the pair, put ModCrop before, or set the scale of the dataset.')
