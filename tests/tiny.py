@@ -32,7 +32,9 @@ def resnet(width=8, classes=CLASSES, groups=2):
 
 
 #: what a method needs beyond its defaults on these networks; InfoNCE depends on how many images all processes hold, which is tested apart
-OPTIONS = dict(ChimeraSeg=dict(student='backbone[3]', teacher='backbone[3]', mode='cosine'))
+_SCORES = dict(student='decode_head.conv_seg', teacher='decode_head.conv_seg')
+OPTIONS = dict(ChimeraSeg=dict(student='backbone[3]', teacher='backbone[3]', mode='cosine'), OutputKD=_SCORES, WaveletKD=_SCORES,
+               FAKD=dict(student='backbone[0]', teacher='backbone[0]'))  # of two places, the deepest stage, an L1 between affinities is all kink
 
 
 def method(name):
@@ -145,3 +147,18 @@ def config(model, folder, iters=6, interval=3, **more):
     path.parent.mkdir(parents=True, exist_ok=True)
     cfg.dump(path)
     return Config.fromfile(path)
+
+
+def restorer(kind='IMDN', scale=2, checkpointing=False, **more):
+    """A super-resolution network of few weights."""
+    small = dict(IMDN=dict(channels=8, blocks=2), IMDN_RTC=dict(channels=8, blocks=2), RFDN=dict(channels=8, blocks=2), EDSR=dict(channels=12, blocks=2), RCAN=dict(channels=12, groups=2, blocks=1, reduction=4))[kind]
+    return dict(type='vkd.Restorer', backbone=dict(type=kind, scale=scale, with_cp=checkpointing, **{**small, **more}))
+
+
+def image_batch(n=2, size=(16, 24), scale=2, seed=0):
+    from mmengine.structures import BaseDataElement
+    random = torch.Generator().manual_seed(seed)
+
+    def draw(factor):
+        return torch.randint(256, (3, factor * size[0], factor * size[1]), generator=random, dtype=torch.uint8)
+    return dict(inputs=[draw(1) for _ in range(n)], data_samples=[BaseDataElement(metainfo=dict(name=str(i)), gt_img=draw(scale)) for i in range(n)])

@@ -19,8 +19,9 @@ from vkd.provenance import git_state, hardware, versions
 from vkd.text import synthetic_embeddings
 
 FEATURE = dict(student='backbone[3]', teacher='backbone[3]')
+SCORES = dict(student='decode_head.conv_seg', teacher='decode_head.conv_seg')
 #: options of methods whose defaults are not enough; any other is built with its defaults, and with FEATURE for a tap that has none
-OPTIONS = dict(FeatureKD=FEATURE, FitNet=FEATURE, MGD=FEATURE)
+OPTIONS = dict(FeatureKD=FEATURE, FitNet=FEATURE, MGD=FEATURE, OutputKD=SCORES, WaveletKD=SCORES)
 STEP_GOAL, COUNT_GOAL, PEER_GOAL, TRANSKD_GOAL, TRANSKD_MEMORY_GOAL = 1.05, 4.0, 1.10, 1.15, 1.25
 ROOT = Path(__file__).parent.parent
 PEERS, PEERS_SHAPE = 'configs/ctcl/ctcl_lite0_mit-b0_crops_camvid-160x160.py', (4, 3, 160, 160)
