@@ -41,7 +41,7 @@ def method(name):
     """A config of a registered method: its defaults, and the deepest stage for taps that have none; ``name`` may end in ``:variant``."""
     name, _, variant = name.partition(':')
     needed = {k: 'backbone[3]' for k, p in inspect.signature(METHODS.get(name)).parameters.items() if k in ('student', 'teacher') and p.default is p.empty}
-    return dict(type=name, **needed, **OPTIONS.get(name, {}), **(dict(variant=variant) if variant else {}))
+    return dict(type=name, **{**needed, **OPTIONS.get(name, {})}, **(dict(variant=variant) if variant else {}))
 
 
 #: every registered method, each of its variants

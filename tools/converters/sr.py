@@ -1,0 +1,31 @@
+"""Official weights of IMDN, IMDN_AS, RFDN, EDSR or RCAN to those of vkd's networks, or back."""
+import torch
+
+from vkd.checkpoint import load_weights
+from vkd.cli import command, parser
+from vkd.convert_sr import NAMES, official_to_vkd, vkd_to_official
+from vkd.files import write_whole
+
+
+def arguments():
+    p = parser(__doc__)
+    p.add_argument('source', help='checkpoint to convert')
+    p.add_argument('target', help='file to write')
+    p.add_argument('--network', choices=list(NAMES), help='whose weights they are; recognised by their names by default')
+    p.add_argument('--back', action='store_true', help='from vkd names, of a network, a restorer or a run, to the official ones')
+    return p
+
+
+def main(args):
+    state = load_weights(args.source)
+    if args.back:
+        state = {k: v for k, v in state.items() if not k.startswith(('methods.', 'teacher.'))}
+        converted = vkd_to_official(state, args.network)
+    else:
+        converted = dict(state_dict=official_to_vkd(state, args.network))
+    write_whole(args.target, lambda file: torch.save(converted, file))
+    print(f'{len(state)} tensors became {len(converted.get("state_dict", converted))}: {args.target}')
+
+
+if __name__ == '__main__':
+    command(main, arguments())
