@@ -190,11 +190,22 @@ def test_random_degradation_is_fixed_by_a_seed():
     assert np.array_equal(*drawn) and not np.array_equal(drawn[0], RandomDegradation()(dict(source))['img'])
 
 
-def test_several_sets_in_one_loader(tmp_path):
-    cfgs = [dict(pairs(tmp_path / name), pipeline=[dict(s if isinstance(s, dict) else dict(type=s), type='vkd.' + (s['type'] if isinstance(s, dict) else s)) for s in LOAD]) for name in ('Set5', 'Mine')]
-    with DefaultScope.overwrite_default_scope('mmseg'):
-        data = DATASETS.build(dict(type='ConcatDataset', datasets=cfgs))
-    assert [item['data_samples'].set for item in data] == ['Set5'] * 3 + ['Mine'] * 3
+def test_several_sets_as_one(tmp_path):
+    cfg = pairs(tmp_path / 'root/Set5')
+    pairs(tmp_path / 'root/b/Mine')
+    own = load(dict(cfg, data_root=str(tmp_path / 'root'), data_prefix=dict(gt='HR', img='LR'), filename_tmpl=dict(img='{}x{scale}'), sets=dict(Set5='Set5', Other='b/Mine')), *LOAD)
+    assert [(item['data_samples'].set, item['data_samples'].name) for item in own] == [(s, n) for s in ('Set5', 'Other') for n in '012']
+    with pytest.raises(UserError, match="Nowhere/HR' does not exist"):
+        load(dict(cfg, data_root=str(tmp_path / 'root'), sets=dict(Set5='Set5', Other='Nowhere')), *LOAD)
+
+
+def test_what_is_reduced_can_be_cached_too(tmp_path):
+    cfg = dict(pairs(tmp_path / 'Mine'), data_prefix=dict(gt='HR'))
+    plain, kept = (load(cfg, LOAD[0], 'ModCrop', dict(type='MATLABLikeResize', cache=cache), 'PackInputs') for cache in (None, str(tmp_path / 'cache')))
+    for _ in range(2):
+        assert all(torch.equal(a['inputs'], b['inputs']) for a, b in zip(plain, kept))
+    other = load(dict(cfg, scale=3), LOAD[0], 'ModCrop', dict(type='MATLABLikeResize', cache=str(tmp_path / 'cache')), 'PackInputs')
+    assert other[0]['inputs'].shape == (3, 13, 20) and len(list((tmp_path / 'cache').iterdir())) == 4
 
 
 def test_pictures_are_drawn_alike_and_apart():

@@ -154,3 +154,23 @@ def test_models_that_do_not_fit(tmp_path):
     (tmp_path / 'seg.py').write_text(f"default_scope = 'mmseg'\nmodel = {segmentor()!r}\n")
     with pytest.raises(UserError, match='is of EncoderDecoder, which gives no images'):
         load_restorer(load_config(tmp_path / 'seg.py'), checkpoint)
+
+
+def test_export_with_a_graph_of_any_size(tmp_path):
+    from test_restoration_kd import config, distiller
+
+    from vkd.export import export
+    cfg = config(distiller('OutputKD'), tmp_path / 'run')
+    torch.save(dict(state_dict=build(distiller('OutputKD'), seed=3).state_dict()), tmp_path / 'iter_4.pth')
+    content = export(cfg, tmp_path / 'iter_4.pth', tmp_path / 'out', onnx=True)
+    assert content['onnx']['size'] == content['onnx']['batch'] == 'any' and content['onnx']['output'] == 'restored' and content['onnx']['difference'] < 1e-5
+    assert content['input'] == dict(task_name='sisr', scale=2, value_range=(0, 1), inner_range=(0, 1), channel_order='rgb') and content['parameters'] < 6000
+    import onnxruntime
+    session = onnxruntime.InferenceSession(tmp_path / 'out/run_student.onnx', providers=['CPUExecutionProvider'])
+    model = load_restorer(load_config(tmp_path / 'out/run_student.py'), tmp_path / 'out/run_student.pth')
+    plain = load_restorer(cfg, tmp_path / 'iter_4.pth')
+    for size in ((17, 23), (40, 16)):
+        x = torch.rand(1, 3, *size)
+        with torch.no_grad():
+            assert torch.equal(model(x), plain(x))
+            np.testing.assert_allclose(session.run(None, dict(image=x.numpy()))[0], model(x), atol=1e-5)

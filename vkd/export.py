@@ -20,6 +20,7 @@ from .distiller import build_model, forward_features, resolve_config, split_role
 from .errors import UserError, nearest
 from .files import read_json, sha256, write_json, write_text, write_whole
 from .models.heads.clip_semantic import ClipEmbedding, ClipSemanticHead, set_text
+from .models.restorers import Restorer
 from .profile import input_size, quiet, scope
 from .provenance import git_state, versions
 from .registry import DATASETS, MODELS, TRANSFORMS
@@ -40,7 +41,7 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student', text=No
         text_input: its ONNX graph takes ``text`` (float32 ``[K, D]``, unit rows, any K) as a second input, in place of having the rows inside.
 
     The ``.pth`` loads strictly in plain mmseg with the ``.py``. The graph maps ``image`` (float32 ``[B, C, H, W]``, normalised as the json says)
-    to ``logits``: of a segmentor ``[B, K, H, W]`` at the size of the image, else what the network gives. It was compared with torch in
+    to ``logits``: of a segmentor ``[B, K, H, W]`` at the size of the image, else what the network gives; of a restorer to ``restored``, RGB in 0 to 1 like its image. It was compared with torch in
     onnxruntime, at other batch sizes and image sizes too where it claims to take them; the json says which it takes.
 
     Raises:
@@ -70,7 +71,7 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student', text=No
     graph, facts = to_onnx(model, shape or _size(cfg), text=text_input) if onnx else (None, None)
     write_whole(out / f'{name}.pth', lambda file: torch.save(dict(state_dict=model.state_dict(), meta=meta), file))
     left_out = [f'# {key} is left out: its dataset is part of vkd.\n' for key in ('test_dataloader',) if cfg.get(key) and key not in config]
-    write_text(out / f'{name}.py', f'# The {role} of {stem}, for plain mmseg; {name}.json says where it came from.\n{"".join(left_out)}{config.pretty_text}')
+    write_text(out / f'{name}.py', f'# The {role} of {stem}, for {"tools/restore.py" if isinstance(model, Restorer) else "plain mmseg"}; {name}.json says where it came from.\n{"".join(left_out)}{config.pretty_text}')
     if onnx:
         write_whole(out / f'{name}.onnx', lambda file: file.write(graph))
     for suffix in ('.pth', '.py', *(['.onnx'] if onnx else [])):
@@ -79,7 +80,8 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student', text=No
     content = dict(format=1, name=name, role=role, date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
                    config=str(cfg.filename), fingerprint=fingerprint(cfg), checkpoint=str(checkpoint), checkpoint_sha256=sha256(source), files=files,
                    model=type(model).__name__, parameters=sum(p.numel() for p in model.parameters()), matched=found['matched'], tensors=found['total'],
-                   classes=meta['dataset_meta'].get('classes'), input=_normalisation(config.model.get('data_preprocessor') or {}), onnx=facts,
+                   classes=meta['dataset_meta'].get('classes'),
+                   input=model.metainfo if isinstance(model, Restorer) else _normalisation(config.model.get('data_preprocessor') or {}), onnx=facts,
                    needs_vkd='custom_imports' in config, metrics=metrics, git=git_state(), versions=versions())
     write_json(out / f'{name}.json', content)
     return content
@@ -107,7 +109,7 @@ def plain_config(cfg, role='student'):
         raise UserError(f'Config {cfg.filename!r} has a plain model without roles; leave out --role {role}.')
     out = dict(default_scope=cfg.get('default_scope') or 'mmseg', model=_without_fetching(_unscoped(model, 'mmseg.')))
     data = cfg.get('test_dataloader') or cfg.get('val_dataloader')
-    if data:
+    if data and not str(model.get('type')).endswith('Restorer'):  # mm has no pipeline for images to images
         pipeline = [_mm_transform(cfg, step, i) for i, step in enumerate(data.dataset.get('pipeline') or [])]
         out['test_pipeline'] = [step for step in pipeline if not issubclass(_class(cfg, TRANSFORMS, step['type']), LoadAnnotations)]
         if not _class(cfg, DATASETS, data.dataset.type).__module__.startswith('vkd'):
@@ -216,7 +218,7 @@ class Logits(nn.Module):
 
     def __init__(self, model):
         super().__init__()
-        self.model = model
+        self.model, self.output = model, 'restored' if isinstance(model, Restorer) else 'logits'
 
     def forward(self, image, text=None):
         if text is not None:
@@ -272,7 +274,7 @@ def to_onnx(model, size, channels=3, text=False):
             continue
         if worst <= TOLERANCE:
             return graph, dict(exporter='dynamo' if dynamo else 'trace', opset=onnx.load_model_from_string(graph).opset_import[0].version, batch='any',
-                               size='any' if any_size else [h, w], input='image', **(dict(text='float32 [K, D], rows of length 1, any K') if text else {}), output='logits',
+                               size='any' if any_size else [h, w], input='image', **(dict(text='float32 [K, D], rows of length 1, any K') if text else {}), output=network.output,
                                output_size='of the image' if isinstance(model, BaseSegmentor) else 'of the network', difference=worst, tolerance=TOLERANCE)
         reasons.append(f'its output differs by {worst:.2g}')
     raise UserError(f'{type(model).__name__} cannot be exported to ONNX at {h}x{w} ({reasons[-1]}); try another --shape, or export without --onnx.')
@@ -285,12 +287,12 @@ def _trace(network, example, axes, dynamo):
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter('ignore')
-            names = dict(input_names=list(example), output_names=['logits'])
+            names = dict(input_names=list(example), output_names=[network.output])
             if dynamo:
                 program = torch.onnx.export(network, tuple(example.values()), dynamo=True, dynamic_shapes=tuple(axes.values()), verbose=False, **names)
                 return program.model_proto.SerializeToString()
             file = io.BytesIO()
-            torch.onnx.export(network, tuple(example.values()), file, dynamo=False, dynamic_axes=dict(axes, logits={**axes['image'], **({1: 'classes'} if 'text' in axes else {})}), opset_version=17, **names)
+            torch.onnx.export(network, tuple(example.values()), file, dynamo=False, dynamic_axes={**axes, network.output: {**axes['image'], **({1: 'classes'} if 'text' in axes else {})}}, opset_version=17, **names)
             return file.getvalue()
     finally:
         logging.disable(level)

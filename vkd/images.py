@@ -92,19 +92,19 @@ def write_image(path, image):
     write_whole(path, lambda out: out.write(data))
 
 
-def cached(path, folder):
-    """``to_rgb(read_image(path))`` as a read-only memory map of a ``.npy`` in ``folder``, made at the first call; a changed file gets a new one.
+def cached(path, folder, make=None, kind='rgb'):
+    """What ``make()`` gives of the image file ``path`` (by default ``to_rgb(read_image(path))``) as a read-only memory map of a ``.npy`` in ``folder``, made at the first call; a changed file gets a new one.
 
-    A crop of it reads the pages of the crop only, so a patch costs no decoding.
+    A crop of it reads the pages of the crop only, so a patch costs no decoding. ``kind`` tells results of different ``make`` apart.
     """
     path = Path(path)
     try:
-        facts = path.resolve(), path.stat().st_mtime_ns, path.stat().st_size
+        facts = kind, path.resolve(), path.stat().st_mtime_ns, path.stat().st_size
     except FileNotFoundError as error:
         raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.') from error
     target = Path(folder, f'{path.stem}-{hashlib.sha256(repr(tuple(map(str, facts))).encode()).hexdigest()[:16]}.npy')
     if not target.is_file():
-        image = to_rgb(read_image(path), path)
+        image = to_rgb(read_image(path), path) if make is None else make()
         write_whole(target, lambda file: np.save(file, image))
     try:
         return np.load(target, mmap_mode='r', allow_pickle=False)

@@ -71,6 +71,8 @@ def input_size(cfg):
         if step.get('crop_size'):
             size = step['crop_size']
             return tuple(size) if isinstance(size, (tuple, list)) else (size, size)
+        if step.get('gt_patch_size'):  # of restoration: the truth's, and the image is smaller by the scale
+            return (step['gt_patch_size'] // cfg.train_dataloader.dataset.get('scale', 1),) * 2
         if isinstance(step.get('scale'), (tuple, list)):
             return tuple(step['scale'][::-1])  # mmcv's scale is (width, height)
     raise UserError('The config names no input size; give crop_size or scale in the training pipeline, or size in data_preprocessor.')

@@ -21,13 +21,14 @@ from .root import data_root
 
 @DATASETS.register_module()
 class BasicImageDataset(BaseDataset):
-    """Pairs of images in two folders, or the truths alone (their degraded versions are then made by the pipeline, ``MATLABLikeResize``).
+    """Pairs of images in two folders, or the truths alone (their degraded versions are then made by the pipeline, ``MATLABLikeResize``); one set or several.
 
     Args:
         data_root: a folder, below ``VKD_DATA_ROOT`` where that is set and the path starts with ``data``.
-        data_prefix: ``dict(gt='HR', img='LR_bicubic/X4')``, folders in it; without ``img``, truths alone; without ``gt``, images to be restored.
-        filename_tmpl: ``dict(img='{}x4')``: how the stem of an image follows from that of its truth; suffixes may differ.
+        data_prefix: ``dict(gt='HR', img='LR_bicubic/X{scale}')``, folders in it; without ``img``, truths alone; without ``gt``, images to be restored.
+        filename_tmpl: ``dict(img='{}x{scale}')``: how the stem of an image follows from that of its truth; suffixes may differ.
         scale: of the pairs. name: of the set, by which metrics group; the last part of ``data_root`` by default.
+        sets: ``{name: folder in data_root}``, each laid out by ``data_prefix``: several sets as one, in order.
 
     Raises:
         UserError: for a missing or empty folder, or a truth without its image.
@@ -35,30 +36,32 @@ class BasicImageDataset(BaseDataset):
 
     METAINFO = dict(dataset_type='basic_image', task_name='sisr')
 
-    def __init__(self, data_root='data/sr', data_prefix=dict(gt='HR'), filename_tmpl=None, scale=4, name=None, **kwargs):
-        self.filename_tmpl, self.scale, self.name = dict(filename_tmpl or {}), scale, name
-        prefix = {k: v for k, v in data_prefix.items() if v is not None}
-        if not set(prefix) <= {'img', 'gt'} or not prefix:
+    def __init__(self, data_root='data/sr', data_prefix=dict(gt='HR'), filename_tmpl=None, scale=4, name=None, sets=None, **kwargs):
+        self.prefix = {k: v for k, v in data_prefix.items() if v is not None}
+        if not set(self.prefix) <= {'img', 'gt'} or not self.prefix:
             raise UserError(f'BasicImageDataset: data_prefix names {sorted(data_prefix)}; give gt, img, or both.')
-        super().__init__(data_root=data_root, data_prefix=prefix, **kwargs)
+        self.filename_tmpl, self.scale, self.sets = (filename_tmpl or {}).get('img', '{}'), scale, dict(sets or {name or Path(data_root).name: ''})
+        super().__init__(data_root=data_root, data_prefix={}, **kwargs)
 
     def _join_prefix(self):
-        self.name = self.name or Path(self.data_root).name
         self.data_root = data_root(self.data_root)
-        super()._join_prefix()
 
     def load_data_list(self):
-        facts = dict(set=self.name, scale=self.scale)
-        if 'gt' not in self.data_prefix:
-            return [dict(facts, img_path=str(p), name=p.stem) for p in list_images(self.data_prefix['img'])]
-        truths = list_images(self.data_prefix['gt'])
-        if 'img' not in self.data_prefix:
+        return [item for name, folder in self.sets.items() for item in self._one_set(name, Path(self.data_root, folder))]
+
+    def _one_set(self, name, root):
+        facts = dict(set=name, scale=self.scale)
+        folders = {key: Path(root, prefix.format(scale=self.scale)) for key, prefix in self.prefix.items()}
+        if 'gt' not in folders:
+            return [dict(facts, img_path=str(p), name=p.stem) for p in list_images(folders['img'])]
+        truths = list_images(folders['gt'])
+        if 'img' not in folders:
             return [dict(facts, gt_path=str(p), name=p.stem) for p in truths]
-        images, out = {p.stem: p for p in list_images(self.data_prefix['img'])}, []
+        images, out = {p.stem: p for p in list_images(folders['img'])}, []
         for truth in truths:
-            stem = self.filename_tmpl.get('img', '{}').format(truth.stem)
+            stem = self.filename_tmpl.format(truth.stem, scale=self.scale)
             if stem not in images:
-                raise UserError(f'Image {str(truth)!r} has no degraded version {stem!r} in {self.data_prefix["img"]!r}; add it, remove the image, or mend filename_tmpl.')
+                raise UserError(f'Image {str(truth)!r} has no degraded version {stem!r} in {str(folders["img"])!r}; add it, remove the image, or mend filename_tmpl.')
             out.append(dict(facts, gt_path=str(truth), img_path=str(images[stem]), name=truth.stem))
         return out
 
@@ -102,17 +105,25 @@ class ModCrop(BaseTransform):
 class MATLABLikeResize(BaseTransform):
     """``key``: ``source`` reduced by the scale as MATLAB's ``imresize`` does (see ``vkd.physics.resize``). Crop the source by ``ModCrop`` first.
 
+    Args:
+        cache: folder of memory-mapped results, made at first need, for sources that are whole files; None works them out each time.
+
     Raises UserError where the scale does not divide the source.
     """
 
-    def __init__(self, key='img', source='gt'):
-        self.key, self.source = key, source
+    def __init__(self, key='img', source='gt', cache=None):
+        self.key, self.source, self.cache = key, source, cache
 
     def transform(self, results):
         image, scale = results[self.source], results['scale']
         if image.shape[0] % scale or image.shape[1] % scale:
             raise UserError(f'{where(results, self.source)} is {image.shape[0]}x{image.shape[1]}, which {scale} does not divide; put ModCrop before MATLABLikeResize.')
-        results[self.key] = imresize(image, 1 / scale) if scale != 1 else image
+        if scale == 1:
+            results[self.key] = image
+        elif self.cache:
+            results[self.key] = cached(results[f'{self.source}_path'], self.cache, lambda: imresize(image, 1 / scale), f'matlab-x{scale}')
+        else:
+            results[self.key] = imresize(image, 1 / scale)
         return results
 
 

@@ -48,8 +48,8 @@ class RestorationMetric(BaseMetric):
     """PSNR (dB) and SSIM of ``pred_img`` (0 to 1) against ``gt_img`` (0 to 255), both RGB ``[3, H, W]``: of each image, then the mean over the images of each test set.
 
     The defaults are the protocol of published super-resolution tables: the prediction is rounded to 8 bits, both are converted to Y without rounding, ``crop_border`` pixels are shaved off each
-    side, and values are averaged over images. A set is named by the samples' ``set``: the scores are ``Set5/PSNR`` and so on, and, of the first set (or ``main``), ``PSNR`` and ``SSIM`` alone.
-    Several sets in one loader: mmengine's ``ConcatDataset``.
+    side, and values are averaged over images. A set is named by the samples' ``set`` (``BasicImageDataset(sets=…)`` has several): the scores are ``Set5/PSNR`` and so on, and, of the first set (or
+    ``main``), ``PSNR`` and ``SSIM`` alone.
 
     Every image must come once over all processes (``DefaultSampler(shuffle=False, round_up=False)``); padding is refused because it would count an image twice. After ``evaluate``, ``report`` holds
     the scores unrounded, by set (``sets``) and by image (``per_image``: ``{name: [PSNR, SSIM]}``).
