@@ -1,0 +1,4 @@
+# the network of models/edsr-baseline.py, as a teacher
+from mmengine import Config
+teacher = Config.fromfile('{{ fileDirname }}/../models/edsr-baseline.py').student
+del Config

@@ -1,0 +1,4 @@
+# the network of models/edsr-narrow.py, as a teacher
+from mmengine import Config
+teacher = Config.fromfile('{{ fileDirname }}/../models/edsr-narrow.py').student
+del Config

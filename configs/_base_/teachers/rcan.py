@@ -1,0 +1,4 @@
+# the network of models/rcan.py, as a teacher
+from mmengine import Config
+teacher = Config.fromfile('{{ fileDirname }}/../models/rcan.py').student
+del Config

@@ -1,0 +1,1 @@
+_base_ = ['../_base_/models/imdn-narrow.py', '../_base_/datasets/demo-x2.py', '../_base_/protocols/sr_demo.py', '../_base_/runtime.py']
