@@ -237,3 +237,25 @@ def test_bad_input(call, text, tmp_path):
     with pytest.raises(UserError, match=text) as error:
         call(tmp_path / 'Mine')
     assert '\n' not in str(error.value)
+
+
+def test_preparing_a_folder(tmp_path, capsys):
+    import importlib.util
+
+    from tiny import ROOT
+    spec = importlib.util.spec_from_file_location('prepare_sr', ROOT / 'tools/prepare_sr.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    for i, size in enumerate(((40, 60), (37, 51))):
+        write_image(tmp_path / f'HR/{i}.png', picture(*size, seed=i))
+
+    def run(*words):
+        tool.main(tool.arguments().parse_args([str(tmp_path / 'HR'), '--out', str(tmp_path / 'LR'), *words]))
+        return capsys.readouterr().out.strip().splitlines()[-1]
+    assert '4 images made of 2' in run('--scale', '2', '3') and '2 images made of 2' in run() and '0 images made of 2' in run()
+    assert sorted(p.relative_to(tmp_path / 'LR').as_posix() for p in (tmp_path / 'LR').rglob('*.png')) == [f'X{s}/{i}x{s}.png' for s in (2, 3, 4) for i in (0, 1)]
+    assert np.array_equal(read_image(tmp_path / 'LR/X3/1x3.png'), imresize(picture(37, 51, seed=1)[:36], 1 / 3))
+    pair = load(dict(type='vkd.BasicImageDataset', data_root=str(tmp_path), data_prefix=dict(gt='HR', img='LR/X{scale}'), filename_tmpl=dict(img='{}x{scale}'), scale=3), *LOAD)
+    assert pair[1]['inputs'].shape == (3, 12, 17)
+    with pytest.raises(UserError, match='--scale 1 makes nothing smaller'):
+        run('--scale', '1')

@@ -198,3 +198,20 @@ def test_bad_input(call, text):
         call()
     assert '\n' not in str(error.value)
 
+
+def test_schedule_of_the_source():
+    """The config's learning rates after 200,000, 400,000, 600,000 and 800,000 iterations; its numbers over 100,000, so that it takes no time."""
+    from mmengine.registry import PARAM_SCHEDULERS
+    from tiny import ROOT
+
+    from vkd.config import load_config
+    cfg = load_config(ROOT / 'configs/alone/alone_imdn_1000k_div2k-x2.py')
+    assert cfg.train_cfg.max_iters == 1000000 and len(cfg.param_scheduler) == 1 and cfg.train_dataloader.batch_size == 16
+    optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))], **{k: v for k, v in cfg.optim_wrapper.optimizer.items() if k != 'type'})
+    own = dict(cfg.param_scheduler[0])
+    schedule = PARAM_SCHEDULERS.build(dict(own, milestones=[m // 100000 for m in own['milestones']], end=own['end'] // 100000, optimizer=optimizer))
+    found = [optimizer.param_groups[0]['lr']]
+    for _ in range(9):
+        optimizer.step(), schedule.step()
+        found.append(optimizer.param_groups[0]['lr'])
+    assert found == [2e-4] * 2 + [1e-4] * 2 + [5e-5] * 2 + [2.5e-5] * 2 + [1.25e-5] * 2
