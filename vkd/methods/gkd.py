@@ -139,12 +139,12 @@ class GKD(nn.Module):
             if tap and tuple(shapes[tap][1:]) != (wanted,):
                 raise UserError(f'GKD: tap {tap!r} of the {role} gives {tuple(shapes[tap])}, but its patch tokens have {wanted} channels; tap a class token [B, C] of the same width.')
 
-        def head():
-            return QuerySoftDistillation(*channels, self.scale, self.fused)
+        def head(fused=self.fused):
+            return QuerySoftDistillation(*channels, self.scale, fused)
         if self.feat_weight:
             self.qsd_feat = head()
         if self.cls_weight or self.feat_includes_cls:
-            self.qsd_cls = head()
+            self.qsd_cls = head(fused=False)  # of one token the plain softmax is 1 exactly, and its query's gradient 0 exactly
         if self.mask_weight:
             self.qsd_mask = head()
             shape = student_shapes[self.embed]

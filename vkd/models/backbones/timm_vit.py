@@ -66,6 +66,7 @@ class TimmViT(BaseModule):
         pyramid: resize four maps bilinearly to strides p/4, p/2, p and 2p.
         tokens: run the final norm although no map needs it, so that ``cls`` and ``patches`` can be tapped. Without it, a norm that nothing needs is left untrained.
         frozen: no gradients, always in eval mode, and its output carries no graph.
+        options: more for timm's constructor, such as ``dict(init_values=1.0)``, a LayerScale that starts as the identity.
         resample: 'bicubic', or 'timm' (see ``resize_positions`` and ``resize_kernel``); teacher and student should have the same.
         init_cfg: ``dict(type='Pretrained', checkpoint=path)``: a local file of an official release, of timm, or of a run of vkd. Keys are converted by timm, a distillation token is
             dropped, and patch and position embeddings are resampled; the share of matched tensors is logged.
@@ -75,17 +76,17 @@ class TimmViT(BaseModule):
     """
 
     def __init__(self, arch, img_size=224, patch_size=None, out_indices=None, out_norm=False, pyramid=False, tokens=False, frozen=False, resample='bicubic', drop_path_rate=0.0, with_cp=False,
-                 init_cfg=None):
+                 options=None, init_cfg=None):
         super().__init__(init_cfg)
         if not timm.is_model(arch):
             raise UserError(f'TimmViT: arch {arch!r} is no model of timm; {nearest(arch, timm.list_models("*vit*") + timm.list_models("deit*") + timm.list_models("eva02*"))}.')
         if resample not in ('bicubic', 'timm'):
             raise UserError(f"TimmViT: resample {resample!r} is unknown; choose 'bicubic' or 'timm'.")
-        self.arch, self.patch = arch, {} if patch_size is None else dict(patch_size=patch_size)
+        self.arch, self.options = arch, {**(options or {}), **({} if patch_size is None else dict(patch_size=patch_size))}
         try:
-            self.vit = self._create(img_size, **self.patch, drop_path_rate=drop_path_rate)
-        except TypeError as error:
-            raise UserError(f'TimmViT: {arch!r} is no plain vision transformer ({error}); choose one such as deit_small_patch16_224.') from error
+            self.vit = self._create(img_size=img_size, drop_path_rate=drop_path_rate)
+        except (TypeError, AssertionError) as error:  # timm's words for options that a network lacks
+            raise UserError(f'TimmViT: {arch!r} is no plain vision transformer with a class token ({error}); choose one such as deit_small_patch16_224.') from error
         if getattr(self.vit, 'cls_token', None) is None or not hasattr(self.vit, 'blocks') or getattr(self.vit, 'rope_mixed', False):
             raise UserError(f'TimmViT: {arch!r} has no class token, or no plain blocks; choose a model such as deit_small_patch16_224.')
         self.out_indices = None if out_indices is None else tuple(out_indices)
@@ -102,8 +103,8 @@ class TimmViT(BaseModule):
         elif not self.tokens and not out_norm:
             self.vit.norm.requires_grad_(False)
 
-    def _create(self, img_size, **more):
-        return timm.create_model(self.arch, pretrained=False, num_classes=0, global_pool='token', dynamic_img_size=True, img_size=img_size, **more)
+    def _create(self, **more):
+        return timm.create_model(self.arch, pretrained=False, **{**dict(num_classes=0, global_pool='token', dynamic_img_size=True), **self.options, **more})
 
     # -- weights ---------------------------------------------------------------------------------------------------------
     def init_weights(self):
@@ -151,10 +152,10 @@ class TimmViT(BaseModule):
             grid = own_grid if tokens - spent == own_grid[0] * own_grid[1] else (side, side)
             if grid[0] * grid[1] != tokens - spent:
                 return {}
-        # timm's conversion resamples too; against a model of the checkpoint's own sizes it converts names alone
+        # timm's conversion resamples too; against a model of the checkpoint's own sizes it converts names alone (meta: no memory)
         sizes = dict(patch_size=kernel.shape[-1], **({} if grid is None else dict(img_size=tuple(n * kernel.shape[-1] for n in grid))))
         with torch.device('meta'):
-            twin = self._create(**{'img_size': 224, **self.patch, **sizes})
+            twin = self._create(**{'img_size': 224, **sizes})
         state = sys.modules[type(self.vit).__module__].checkpoint_filter_fn(dict(state), twin)
         if 'norm.weight' not in state and 'fc_norm.weight' in state:
             state = {k.replace('fc_norm.', 'norm.'): v for k, v in state.items()}
