@@ -5,6 +5,7 @@ from .loading import LoadImage, LoadLabel
 from .nyuv2 import NYUv2Dataset
 from .root import data_root
 from .shift import RandomShift
+from .unlabeled import ImageNetAugment, RepeatedAugmentation, UnlabeledImageDataset
 from .voc import VOCDataset
 
-__all__ = ['ACDCDataset', 'CamVidDataset', 'CityscapesDataset', 'DemoDataset', 'DrawScene', 'LoadImage', 'LoadLabel', 'NYUv2Dataset', 'RandomShift', 'VOCDataset', 'data_root']
+__all__ = ['ACDCDataset', 'CamVidDataset', 'CityscapesDataset', 'DemoDataset', 'DrawScene', 'ImageNetAugment', 'LoadImage', 'LoadLabel', 'NYUv2Dataset', 'RandomShift', 'RepeatedAugmentation', 'UnlabeledImageDataset', 'VOCDataset', 'data_root']
