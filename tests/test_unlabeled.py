@@ -1,6 +1,7 @@
 """Images without labels, what is refused among them, and repeated augmentation over processes and resumes."""
 import builtins
 import itertools
+import multiprocessing
 from pathlib import Path
 
 import cv2
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from tiny import config, in_two_processes
+from tiny import config
 
 from vkd import UserError
 from vkd.datasets import ImageNetAugment, RepeatedAugmentation, UnlabeledImageDataset
@@ -143,15 +144,25 @@ def test_resumed():
     assert taken(sampler, 30) == whole[20:]
 
 
-def of_this_process():
-    return taken(RepeatedAugmentation(range(9), seed=4), 12), taken(RepeatedAugmentation(range(9)), 12)
+def _member(rank, path, out):
+    torch.distributed.init_process_group('gloo', init_method=f'file://{path}', rank=rank, world_size=2)
+    out.put((rank, (taken(RepeatedAugmentation(range(9), seed=4), 12), taken(RepeatedAugmentation(range(9)), 12))))
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
 
 
 def test_two_real_processes(tmp_path):
-    found = in_two_processes(of_this_process, tmp_path)
+    context = multiprocessing.get_context('fork')  # no library is loaded again
+    out = context.Queue()
+    processes = [context.Process(target=_member, args=(rank, tmp_path / 'meet', out)) for rank in range(2)]
+    for process in processes:
+        process.start()
+    found = dict(out.get(timeout=60) for _ in processes)
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
     for kind in (0, 1):  # a given seed, and one that they agree on
-        turns = list(zip(found[0][kind], found[1][kind]))
-        flat = [x for turn in turns for x in turn]
+        flat = [x for turn in zip(found[0][kind], found[1][kind]) for x in turn]
         assert flat[0] == flat[1] == flat[2] and flat[3] == flat[4] == flat[5] and len(set(flat[:10])) == 4
 
 
