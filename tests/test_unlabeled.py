@@ -98,6 +98,9 @@ def test_augmentation_stays_on_the_scale_of_images():
     torch.manual_seed(0)
     erased = [ImageNetAugment(32, re_prob=1.).transform(dict(img=image.copy()))['img'] for _ in range(2)]
     assert not np.array_equal(*erased) and all(np.isfinite(e).all() for e in erased)
+    hardest = ImageNetAugment(32, auto_augment='rand-m10-n8-inc1')  # every policy at its end, again and again
+    for _ in range(30):
+        hardest.transform(dict(img=image.copy()))
 
 
 # -- repeated augmentation -------------------------------------------------------------------------------------------------

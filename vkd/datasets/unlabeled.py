@@ -97,6 +97,9 @@ class ImageNetAugment(BaseTransform):
     def __init__(self, size=224, scale=(0.08, 1.0), auto_augment='rand-m9-mstd0.5-inc1', re_prob=0.25):
         self.mean, self.std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
         self.augment = create_transform(size, is_training=True, scale=tuple(scale), color_jitter=None, auto_augment=auto_augment, interpolation='bicubic', re_prob=re_prob, re_mode='pixel', mean=self.mean, std=self.std)
+        for op in (op for step in self.augment.transforms for op in getattr(step, 'ops', [])):
+            if 'Posterize' in op.name:
+                op.magnitude_max = 9.99  # at 10 no bit of the image is kept, which Pillow refuses from version 13
 
     def transform(self, results):
         # timm draws from torch's stream too, which a resumed run restores only after its first batch was read; numpy's is there in time
