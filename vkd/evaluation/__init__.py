@@ -1,3 +1,4 @@
+from .multi_domain import MultiDomainIoUMetric
 from .segmentation import SegMetric
 
-__all__ = ['SegMetric']
+__all__ = ['MultiDomainIoUMetric', 'SegMetric']
