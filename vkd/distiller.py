@@ -129,10 +129,11 @@ class Role:
         self.view = Renormalize(preprocessor, **view) if isinstance(view, dict) else view
         if not isinstance(model, nn.Module):
             initialise(self.module, name, options)
+            self.report = getattr(self.module, 'report', None)  # of a network that loads its own release
         if self.checkpoint:
             self.report = load_into(self.module, self.checkpoint, name, options.get('strict', True), options.get('prefix'), options.get('unsafe_pickle', False))
             _tell_loaded(name, self.report)
-        elif not self.trainable and not self.ema and not isinstance(model, nn.Module):
+        elif not self.report and not self.trainable and not self.ema and not isinstance(model, nn.Module):
             print_log(f'{name}: no checkpoint was given, so an untrained teacher teaches', logger='current', level=30)
         if not self.trainable:
             self.module.requires_grad_(False).eval()
