@@ -3,15 +3,18 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
-from tiny import config, segmentor
+from tiny import ROOT, config, segmentor
 
 from vkd import UserError
+from vkd.config import load_config
 from vkd.datasets import DemoDataset, MultiDomainDataset, StreetDataset
 from vkd.datasets.street import RAW_IDS, to_train_ids, write_train_ids
 from vkd.evaluation import MultiDomainIoUMetric, SegMetric
+from vkd.registry import DATASETS, METRICS
 from vkd.run import results, run
 
 CLASSES = ('a', 'b')
@@ -196,3 +199,57 @@ def test_bad_street_data(tmp_path, monkeypatch):
     (tmp_path / 'gtav/labels/1.png').write_bytes(b'nothing')
     with pytest.raises(UserError, match='1.png.*cannot be read'):
         write_train_ids('gtav', progress=False)
+
+
+# -- the shipped data configs, on folders as they are distributed ------------------------------------------------------------
+def cityscapes(root, split):
+    image(root / f'leftImg8bit/{split}/aachen/aachen_000000_000019_leftImg8bit.png', (128, 256))
+    label(root / f'gtFine/{split}/aachen/aachen_000000_000019_gtFine_labelTrainIds.png', [0, 5, 255], (128, 256))
+
+
+def tiles(root, split):
+    image(root / f'img_dir/{split}/2_10_0_0_512_512.png', (64, 64))
+    label(root / f'ann_dir/{split}/2_10_0_0_512_512.png', [0, 1, 2, 6], (64, 64))
+
+
+def all_folders(root):
+    for split in ('train', 'val'):
+        cityscapes(root / 'cityscapes', split)
+        for name in ('potsdam_rgb', 'potsdam_irrg', 'vaihingen'):
+            tiles(root / name, split)
+    for condition in ('night', 'snow', 'fog', 'rain'):
+        image(root / f'acdc/rgb_anon/{condition}/val/GOPR0356/GOPR0356_frame_000321_rgb_anon.png', (108, 192))
+        label(root / f'acdc/gt/{condition}/val/GOPR0356/GOPR0356_frame_000321_gt_labelTrainIds.png', [0, 3], (108, 192))
+    for name, split in (('gtav', 'train'), ('synthia', 'train'), ('urbansyn', 'train'), ('bdd100k', 'val'), ('mapillary', 'val')):
+        real(name, root / name, split)
+        if name in RAW_IDS:
+            write_train_ids(name, split=split, progress=False)
+
+
+@pytest.mark.parametrize('name, domains, classes, images', [('gtav-dg', ['cityscapes', 'bdd100k', 'mapillary'], 19, 1), ('gtav-synthia-urbansyn-dg', ['cityscapes', 'bdd100k', 'mapillary'], 19, 3),
+                                                            ('cityscapes-dg', ['night', 'snow', 'fog', 'rain', 'cityscapes'], 19, 1), ('potsdam-dg', ['potsdam_irrg', 'vaihingen_irrg'], 6, 1)])
+def test_shipped_protocols(name, domains, classes, images, tmp_path, monkeypatch):
+    monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path / 'data'))
+    monkeypatch.chdir(tmp_path)  # where mmseg's own data sets look for data/
+    all_folders(tmp_path / 'data')
+    cfg = load_config(ROOT / f'configs/_base_/datasets/{name}.py')
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        train, test = (DATASETS.build(cfg[f'{part}_dataloader'].dataset) for part in ('train', 'test'))
+        metric_of = METRICS.build(cfg.test_evaluator)
+    assert len(train) == images and test.metainfo['domains'] == domains and len(test.metainfo['classes']) == classes and len(test) == len(domains)
+    sizes = set()
+    for i in range(len(train)):
+        item = train[i]
+        assert max(item['inputs'].shape[1:]) <= 512 and item['data_samples'].gt_sem_seg.shape == item['inputs'].shape[1:]
+        assert set(item['data_samples'].gt_sem_seg.data.unique().tolist()) <= {*range(classes), 255}
+    for i, domain in enumerate(domains):
+        sample_ = test[i]['data_samples']
+        truth = sample_.gt_sem_seg.data
+        assert sample_.domain == domain and tuple(truth.shape[-2:]) == tuple(sample_.ori_shape) and set(truth.unique().tolist()) <= {*range(classes), 255}
+        sizes.add(tuple(test[i]['inputs'].shape[1:]))
+        metric_of.dataset_meta = test.metainfo
+        metric_of.process({}, [dict(sample_.to_dict(), pred_sem_seg=dict(data=truth.clamp(max=classes - 1)))])
+    scores = metric_of.evaluate(len(domains))
+    assert scores['mIoU'] == 100 and len(sizes) >= (1 if classes == 6 else 2)
+    left_out = [d for d, r in metric_of.report['domains'].items() if not r['in_mean']]
+    assert left_out == (['cityscapes'] if name == 'cityscapes-dg' else [])
