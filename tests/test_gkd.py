@@ -31,7 +31,7 @@ def identity(module, norm):
         nn.init.eye_(linear.weight)
         nn.init.zeros_(linear.bias)
     if not norm:
-        module.norm_query = module.norm_value = nn.Identity()
+        module.standardize_query = module.standardize_value = nn.Identity()
     return module
 
 
@@ -60,7 +60,7 @@ def test_parameters_of_a_head(s, t, count):
 def test_invariances():
     torch.manual_seed(0)
     head, s, t = QuerySoftDistillation(384, 768), torch.randn(2, 16, 384), torch.randn(2, 16, 768)
-    share = query_soft_attention(head.query(head.norm_query(s)), t, torch.eye(16).expand(2, -1, -1))
+    share = query_soft_attention(head.query(head.standardize_query(s)), t, torch.eye(16).expand(2, -1, -1))
     torch.testing.assert_close(share.sum(-1), torch.ones(2, 16))
     out, order = head(s, t), torch.randperm(16)
     torch.testing.assert_close(head(s[:, order], t[:, order]), out[:, order])
@@ -68,18 +68,18 @@ def test_invariances():
     with torch.no_grad():
         head.query.weight.zero_()
         head.query.bias.zero_()
-    mean = head.value(head.norm_value(s)).mean(1, keepdim=True)
+    mean = head.value(head.standardize_value(s)).mean(1, keepdim=True)
     torch.testing.assert_close(head(s, t), mean.expand(-1, 16, -1), atol=1e-5, rtol=1e-4)
 
 
 def test_one_token_is_its_value_and_its_query_has_zero_gradient():
     head, s, t = QuerySoftDistillation(12, 8), torch.randn(3, 1, 12), torch.randn(3, 1, 8, requires_grad=True)
     out = head(s, t)
-    torch.testing.assert_close(out, head.value(head.norm_value(s)))
+    torch.testing.assert_close(out, head.value(head.standardize_value(s)))
     token_loss(out, t).backward()
     assert t.grad is None
-    assert all(p.grad is not None and p.grad.abs().max() == 0 for p in [*head.query.parameters(), *head.norm_query.parameters()])
-    assert all(p.grad.abs().max() > 0 for p in [*head.value.parameters(), *head.norm_value.parameters()])
+    assert all(p.grad is not None and p.grad.abs().max() == 0 for p in [*head.query.parameters(), *head.standardize_query.parameters()])
+    assert all(p.grad.abs().max() > 0 for p in [*head.value.parameters(), *head.standardize_value.parameters()])
 
 
 def test_the_fused_attention_is_the_plain_one_and_gradients_are_right():

@@ -40,12 +40,12 @@ class QuerySoftDistillation(nn.Module):
 
     def __init__(self, student_channels, teacher_channels, scale=1.0, fused=False):
         super().__init__()
-        self.norm_query, self.query = nn.LayerNorm(student_channels), nn.Linear(student_channels, teacher_channels)
-        self.norm_value, self.value = nn.LayerNorm(student_channels), nn.Linear(student_channels, teacher_channels)
+        self.standardize_query, self.query = nn.LayerNorm(student_channels), nn.Linear(student_channels, teacher_channels)
+        self.standardize_value, self.value = nn.LayerNorm(student_channels), nn.Linear(student_channels, teacher_channels)
         self.scale, self.fused = scale, fused
 
     def forward(self, student, teacher):
-        return query_soft_attention(self.query(self.norm_query(student)), teacher.detach(), self.value(self.norm_value(student)), self.scale, self.fused)
+        return query_soft_attention(self.query(self.standardize_query(student)), teacher.detach(), self.value(self.standardize_value(student)), self.scale, self.fused)
 
 
 # -- the terms -------------------------------------------------------------------------------------------------------------

@@ -181,7 +181,7 @@ class TimmViT(BaseModule):
         if mask is not None:
             x = replace_masked(x, mask, x.new_zeros(x.shape[-1]) if mask_token is None else mask_token)
         grid = x.shape[1:3]
-        prefix = [t.expand(len(x), -1, -1) for t in (vit.cls_token, getattr(vit, 'reg_token', None)) if t is not None]
+        prefix = [t.expand(x.shape[0], -1, -1) for t in (vit.cls_token, getattr(vit, 'reg_token', None)) if t is not None]
         x = x.flatten(1, 2)
         if vit.pos_embed is None:
             x = torch.cat([*prefix, x], 1)
@@ -223,7 +223,7 @@ class TimmViT(BaseModule):
             if self.tokens:
                 self._final(last)
             outs = [self.vit.norm(y) if self.out_norm else y for y in outs]
-            maps = [y[:, self.vit.num_prefix_tokens:].transpose(1, 2).reshape(len(x), -1, *grid) for y in outs]
+            maps = [y[:, self.vit.num_prefix_tokens:].transpose(1, 2).reshape(y.shape[0], -1, *grid) for y in outs]
             if self.pyramid:
                 maps = [y if scale == 1 else F.interpolate(y, scale_factor=scale, mode='bilinear', align_corners=False) for y, scale in zip(maps, PYRAMID)]
         return tuple(maps)
