@@ -253,3 +253,27 @@ def test_shipped_protocols(name, domains, classes, images, tmp_path, monkeypatch
     assert scores['mIoU'] == 100 and len(sizes) >= (1 if classes == 6 else 2)
     left_out = [d for d, r in metric_of.report['domains'].items() if not r['in_mean']]
     assert left_out == (['cityscapes'] if name == 'cityscapes-dg' else [])
+
+
+def test_shipped_lists_without_labels(tmp_path, monkeypatch):
+    monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path / 'data'))
+    all_folders(tmp_path / 'data')
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        for name, file in (('gtav', '00001.png'), ('cityscapes', 'aachen_000000_000019_leftImg8bit.png')):
+            cfg = load_config(ROOT / f'configs/_base_/datasets/{name}-unlabeled.py').train_dataloader.dataset
+            data = DATASETS.build(cfg)
+            assert [data.get_data_info(i)['img_path'].rsplit('/', 1)[-1] for i in range(len(data))] == [file] and data[0]['inputs'].shape == (3, 512, 512) and 'gt_sem_seg' not in data[0]['data_samples']
+        cfg.data_root = 'data/cityscapes/leftImg8bit'  # all splits: what is tested would be trained on
+        with pytest.raises(UserError, match='target domain'):
+            DATASETS.build(cfg)
+
+
+def test_day_and_dusk(camvid):
+    """The real CamVid: what is trained on, and what is tested."""
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        cfg = load_config(ROOT / 'configs/_base_/datasets/camvid-domains-240x320.py')
+        train, test = (DATASETS.build(cfg[f'{part}_dataloader'].dataset) for part in ('train', 'test'))
+        free = DATASETS.build(load_config(ROOT / 'configs/_base_/datasets/camvid-day-unlabeled.py').train_dataloader.dataset)
+    assert [len(d) for d in (train, free, *test.datasets)] == [305, 305, 171, 62] and test.domains == ['day', 'dusk']
+    assert {test[i]['data_samples'].domain for i in (0, 170)} == {'day'} and test[171]['data_samples'].domain == 'dusk'
+    assert not any('0001TP' in free.get_data_info(i)['img_path'] for i in range(len(free)))
