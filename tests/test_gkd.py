@@ -16,11 +16,14 @@ from torch import nn
 
 from vkd import UserError
 from vkd.checkpoint import load_weights
+from vkd.config import experiment_fingerprint
 from vkd.engine import build_runner
 from vkd.export import export
+from vkd.leaderboard import read_runs
 from vkd.methods.gkd import GKD, QuerySoftDistillation, feature_loss, query_soft_attention, random_patch_mask, token_loss
 from vkd.models.backbones import TimmViT
 from vkd.models.backbones.timm_vit import replace_masked, resize_kernel, resize_positions
+from vkd.suite import _run_cells, read_suite, run_cell, status
 
 V_S, V_T = torch.tensor([[[1., 0], [0, 2]]]), torch.tensor([[[1., 1], [0, 1]]])
 
@@ -537,3 +540,82 @@ def test_a_step_is_as_one_without_hooks():
     optimizer.step()
     for a, b in zip(student.parameters(), model.student.parameters()):
         torch.testing.assert_close(a, b)
+
+
+# -- the chain -------------------------------------------------------------------------------------------------------------
+CHAIN = '''
+title = 'Chain'
+stages = {{'1a': dict(config='{folder}/gkd_small_big_1a_images.py', seed=0{more}),
+          '1b': dict(config='{folder}/gkd_small_big_1b_images.py', after={{'model.student.init_cfg.checkpoint': '1a'}})}}
+runs = [dict(method='alone', student='small', config='{folder}/alone_small_quick_scenes.py', seeds=[0, 1]),
+        dict(method='alone', label='GKD', student='small', config='{folder}/alone_small-gkd_quick_scenes.py', after={{'model.student.backbone.init_cfg.checkpoint': '1b'}}, seeds=[0, 1])]
+'''
+
+
+@pytest.fixture
+def chain(tmp_path):
+    free = dict(val_dataloader=None, val_evaluator=None, val_cfg=None, test_dataloader=None, test_evaluator=None, test_cfg=None)
+    for name in ('1a', '1b'):
+        cfg = config(stage1(student=vit(16, depth=4, init_cfg=dict(type='Pretrained', checkpoint='of a stage') if name == '1b' else None)), tmp_path / f'gkd_small_big_{name}_images', iters=2, interval=2)
+        Config({**cfg.to_dict(), **free}).dump(tmp_path / f'gkd_small_big_{name}_images.py')
+    config(dict(type='vkd.Distiller', student=decoder(classes=9), methods=[]), tmp_path / 'alone_small_quick_scenes', iters=2, interval=2)
+    config(dict(type='vkd.Distiller', student=decoder('of a stage', classes=9, frozen=True), methods=[]), tmp_path / 'alone_small-gkd_quick_scenes', iters=2, interval=2)
+
+    def write(more='', name='chain'):
+        path = tmp_path / f'{name}.py'
+        path.write_text(CHAIN.format(folder=tmp_path, more=more))
+        return path
+    return write
+
+
+class Here:
+    """Runs the cells of a suite one after the other, in this process."""
+
+    jobs, patience, where = 1, 0, 'here'
+
+    def __init__(self, folder):
+        self.folder, self.started = folder, []
+
+    def start(self, cell):
+        self.started.append(cell.name)
+        run_cell(cell, self.folder, log=False)
+        return 0
+
+    def finished(self, code):
+        return code
+
+
+def test_a_suite_runs_the_chain_once(chain, tmp_path):
+    folder = tmp_path / 'work'
+    _, cells = read_suite(chain(), folder)
+    names = [c.name for c in cells]
+    stages = ['stage_1a_1a_images_seed0', 'stage_1b_1b_images_seed0', 'stage_1b_1b_images_seed1']
+    assert [n for n in names if n.startswith('stage')] == stages and len(names) == 7 and cells[names.index('gkd_small_quick_scenes_seed1')].after == ('stage_1b_1b_images_seed1',)
+    wanted = [c for c in cells if 'seed1' in c.name and 'alone' not in c.name or '1a' in c.name]
+    engine = Here(folder)
+    assert _run_cells(wanted, folder, engine, 0, lambda line: None) == [] and engine.started == ['stage_1a_1a_images_seed0', 'stage_1b_1b_images_seed1', 'gkd_small_quick_scenes_seed1']
+    assert all(status(folder, c) == 'done' for c in wanted)
+    last, first = (load_weights(str(folder / n / 'iter_2.pth')) for n in ('gkd_small_quick_scenes_seed1', 'stage_1b_1b_images_seed1'))
+    assert all(torch.equal(v, last[k.replace('student.', 'student.backbone.', 1)]) for k, v in first.items() if k.startswith('student.'))
+    again = Here(folder)
+    assert _run_cells(wanted, folder, again, 0, lambda line: None) == [] and again.started == []
+    assert {r['run'] for r in read_runs(folder)[0]} == {'gkd_small_quick_scenes_seed1'}  # a stage has no score to show
+
+
+def test_what_a_changed_stage_makes_stale(chain, tmp_path):
+    def prints(path, work):
+        return {c.name: c.info['fingerprint'] for c in read_suite(path, work)[1]}
+    a, b = prints(chain(), tmp_path / 'w'), prints(chain(), tmp_path / 'v')
+    c = prints(chain(", options={'model.methods.0.mask_weight': 2.}", 'other'), tmp_path / 'w')
+    assert a == b and {n for n in a if a[n] != c[n]} == {n for n in a if n.startswith(('stage', 'gkd'))}
+    cells = [c for c in read_suite(chain(), tmp_path / 'w')[1] if c.name.startswith('gkd')]
+    assert len({experiment_fingerprint(c.load()) for c in cells}) == 1 and len({c.info['fingerprint'] for c in cells}) == 2
+
+
+@pytest.mark.parametrize('text, told', [("'1b'}, seeds", "stage '1c'"), ("seed=0", "1b after 1a after 1b")])
+def test_wrong_chains(chain, tmp_path, text, told):
+    path = chain(", after={'model.student.init_cfg.checkpoint': '1b'}" if 'after 1a' in told else '')
+    if 'stage' in told:
+        path.write_text(path.read_text().replace(text, text.replace('1b', '1c')))
+    with pytest.raises(UserError, match=told):
+        read_suite(path, tmp_path / 'w')

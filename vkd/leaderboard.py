@@ -66,6 +66,8 @@ def read_runs(folder):
         if missing:
             notes.append(f'{name} was left out: its run.json lacks {sorted(missing)[0]!r}; run it again.')
             continue
+        if facts['role'] == 'stage':  # it has no task, hence no score
+            continue
         run = dict(facts, run=name, folder=own, state=state.get('state', 'missing'), seconds=state.get('seconds'), lines=state.get('lines') or [], test=metrics.get('test') or {}, val=metrics.get('val') or {})
         same = (*(facts[k] for k in KEY), facts['role'], facts['seed'], facts.get('experiment') or facts.get('fingerprint'))
         if same in seen:
