@@ -455,18 +455,19 @@ def test_stage_2_killed_and_resumed_ends_in_the_same_weights(tmp_path):
         return config(model, tmp_path / folder, iters=4, interval=2, optim_wrapper=dict(constructor='vkd.TrainedOnly', type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)))
     whole = build_runner(cfg('whole'))
     whole.train()
-    cut = build_runner(cfg('cut'))
+    pristine = cfg('cut')
+    cut = build_runner(copy.deepcopy(pristine))
     cut.register_hook(Power(3))
     with pytest.raises(InterruptedError):
         cut.train()
-    again = build_runner(cfg('cut'), tmp_path / 'cut', resume=True)
+    again = build_runner(copy.deepcopy(pristine), tmp_path / 'cut', resume=True)
     again.train()
     a, b = whole.model.state_dict(), again.model.state_dict()
     assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
     first = load_weights(str(tmp_path / 'stage1.pth'))
     assert all(torch.equal(v, first[f'student.{k}']) for k, v in again.model.student.backbone.state_dict().items())
     # exported, it stands in a plain mmseg config that asks for no stage before it
-    found = export(cfg('cut'), tmp_path / 'cut/iter_4.pth', tmp_path / 'out')
+    found = export(pristine, tmp_path / 'cut/iter_4.pth', tmp_path / 'out')
     plain = Config.fromfile(tmp_path / f'out/{found["name"]}.py')
     assert found['needs_vkd'] and 'stage1.pth' not in plain.pretty_text
     alone, x = build(plain.model, seed=7), torch.randn(1, 3, 32, 64)

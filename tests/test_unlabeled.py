@@ -1,5 +1,6 @@
 """Images without labels, what is refused among them, and repeated augmentation over processes and resumes."""
 import builtins
+import copy
 import itertools
 import multiprocessing
 from pathlib import Path
@@ -187,12 +188,13 @@ def test_a_run_opens_no_label_and_resumes_to_equal_weights(tmp_path, monkeypatch
     monkeypatch.setattr(builtins, 'open', real)
     assert not any('labels' in f for f in opened)
     from test_contracts import Power
-    cut = build_runner(stage_1b(data, tmp_path / 'cut'))
+    pristine = stage_1b(data, tmp_path / 'cut')
+    cut = build_runner(copy.deepcopy(pristine))
     cut.register_hook(Power(5))
     with pytest.raises(InterruptedError):
         cut.train()
     torch.rand(11)
-    again = build_runner(stage_1b(data, tmp_path / 'cut'), tmp_path / 'cut', resume=True)
+    again = build_runner(pristine, tmp_path / 'cut', resume=True)
     again.train()
     a, b = whole.model.state_dict(), again.model.state_dict()
     assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
