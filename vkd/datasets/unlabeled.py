@@ -51,7 +51,8 @@ class UnlabeledImageDataset(BaseDataset):
         images = self._listed() if self.list_file else [(root, p) for root in self.roots for p in Path(root).rglob('*') if p.suffix.lower() in self.extensions and p.is_file()]
         images = sorted({p: root for root, p in images if self.prefixes is None or p.name.startswith(self.prefixes)}.items())
         if not images:
-            raise UserError(f'UnlabeledImageDataset: {self.list_file or ", ".join(self.roots)!r} holds no image ({", ".join(self.extensions)}' + (f'; names that begin with {", ".join(self.prefixes)}' if self.prefixes else '') + '); mend data_root, extensions or prefixes.')
+            kept = f'; names that begin with {", ".join(self.prefixes)}' if self.prefixes else ''
+            raise UserError(f'UnlabeledImageDataset: {self.list_file or ", ".join(self.roots)!r} holds no image ({", ".join(self.extensions)}{kept}); mend data_root, extensions or prefixes.')
         targets = self._target_images()
         for path, root in images:
             folders = {part.lower() for part in path.relative_to(root).parts[:-1]} | {Path(root).name.lower()}
