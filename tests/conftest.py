@@ -30,3 +30,12 @@ def camvid(monkeypatch):
         pytest.skip('real data: set VKD_DATA_ROOT to a folder with camvid/')
     monkeypatch.setenv('VKD_DATA_ROOT', _DATA)
     return 'data/camvid'
+
+
+@pytest.fixture
+def zegclip():
+    """The text embeddings that ZegCLIP publishes, where VKD_DATA_ROOT has them."""
+    folder = Path(_DATA or '', 'text_embeddings/zegclip')
+    if not _DATA or not folder.is_dir():
+        pytest.skip('real data: set VKD_DATA_ROOT to a folder with text_embeddings/zegclip/')
+    return folder

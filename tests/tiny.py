@@ -1,6 +1,8 @@
 """Networks, batches and configs that train in a blink, shared by the tests."""
 import inspect
+import json
 import multiprocessing
+import tempfile
 from pathlib import Path
 
 import torch
@@ -29,15 +31,37 @@ def resnet(width=8, classes=CLASSES, groups=2):
                 decode_head=dict(segmentor(width, classes)['decode_head'], in_channels=[width, 2 * width, 4 * width, 8 * width], norm_cfg=norm))
 
 
+#: what a method needs beyond its defaults on these networks; InfoNCE depends on how many images all processes hold, which is tested apart
+OPTIONS = dict(ChimeraSeg=dict(student='backbone[3]', teacher='backbone[3]', mode='cosine'))
+
+
 def method(name):
     """A config of a registered method: its defaults, and the deepest stage for taps that have none; ``name`` may end in ``:variant``."""
     name, _, variant = name.partition(':')
     needed = {k: 'backbone[3]' for k, p in inspect.signature(METHODS.get(name)).parameters.items() if k in ('student', 'teacher') and p.default is p.empty}
-    return dict(type=name, **needed, **(dict(variant=variant) if variant else {}))
+    return dict(type=name, **needed, **OPTIONS.get(name, {}), **(dict(variant=variant) if variant else {}))
 
 
 #: every registered method, each of its variants
 METHOD_CASES = [f'{n}:{v}' if v else n for n in sorted(METHODS.module_dict) for v in getattr(METHODS.get(n), 'variants', [''])]
+
+
+def tiny_clip(kind='vit'):
+    """The open_clip name of a CLIP of few weights, 16 wide: a ViT of 3 blocks on 32x32 in patches of 8, or a ResNet ('resnet')."""
+    import open_clip
+    name = f'vkd-tiny-{kind}'
+    if name not in open_clip.list_models():
+        vision = dict(image_size=32, layers=3, width=32, head_width=16, patch_size=8) if kind == 'vit' else dict(image_size=32, layers=[1, 1, 1, 3], width=8, patch_size=None)
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, f'{name}.json').write_text(json.dumps(dict(embed_dim=16, quick_gelu=True, vision_cfg=vision, text_cfg=dict(context_length=77, vocab_size=49408, width=16, heads=2, layers=1))))
+            open_clip.add_model_config(Path(folder))
+    return name
+
+
+def clip_segmentor(text=None, unseen=(7, 8), width=8, kind='vit', norm='BN', **head):
+    """``segmentor`` with a ``ClipSemanticHead`` of a tiny random CLIP."""
+    plain = segmentor(width, norm=norm)
+    return dict(plain, decode_head=dict(type='vkd.ClipSemanticHead', inner=plain['decode_head'], num_classes=CLASSES, clip=dict(name=tiny_clip(kind), random=True), text_embeddings=text, unseen=unseen, **head))
 
 
 def distiller(*methods, student=None, teacher=None, **more):

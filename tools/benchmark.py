@@ -14,13 +14,16 @@ from vkd.config import load_config, plain
 from vkd.distiller import forward_features
 from vkd.evaluation.segmentation import confusion_counts
 from vkd.files import write_json
+from vkd.models.heads.clip_semantic import ClipSemanticHead, set_text
 from vkd.provenance import git_state, hardware, versions
+from vkd.text import synthetic_embeddings
 
 FEATURE = dict(student='backbone[3]', teacher='backbone[3]')
 #: options of methods whose defaults are not enough; any other is built with its defaults, and with FEATURE for a tap that has none
 OPTIONS = dict(FeatureKD=FEATURE, FitNet=FEATURE, MGD=FEATURE)
 STEP_GOAL, COUNT_GOAL, PEER_GOAL, TRANSKD_GOAL, TRANSKD_MEMORY_GOAL = 1.05, 4.0, 1.10, 1.15, 1.25
 ROOT = Path(__file__).parent.parent
+PEERS, PEERS_SHAPE = 'configs/ctcl/ctcl_lite0_mit-b0_crops_camvid-160x160.py', (4, 3, 160, 160)
 
 
 def segformer(width, depth, classes):
@@ -35,15 +38,6 @@ def segformer(width, depth, classes):
 def default_config(classes=19):
     return Config(dict(default_scope='mmseg', optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4)),
                        model=dict(type='vkd.Distiller', student=segformer(16, 1, classes), teacher=segformer(32, 2, classes), methods=[])))
-
-
-def peers_config(classes=19):
-    """A small CNN of stride 8 and a small SegFormer that learn beside each other."""
-    net = segformer(16, 1, classes)
-    cnn = dict(net, backbone=dict(type='mmseg.ResNetV1c', depth=18, stem_channels=16, base_channels=16, strides=(1, 2, 1, 1), dilations=(1, 1, 2, 4), norm_cfg=dict(type='BN')),
-               decode_head=dict(net['decode_head'], in_channels=[16, 32, 64, 128]))
-    return Config(dict(default_scope='mmseg', optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4)),
-                       model=dict(type='vkd.Distiller', student=cnn, teachers=dict(vit=dict(model=segformer(24, 2, classes), trainable=True)), methods=[])))
 
 
 def cases(cfg):
@@ -174,7 +168,48 @@ def benchmark_peers(cfg, shape, rounds, device):
     for case in calls:
         low, ratio, high = (float(x) for x in np.quantile(np.array(took[case]['times']) / both, (0.25, 0.5, 0.75)))
         rows.append(dict(case=case, seconds=took[case]['seconds'], ratio=ratio, low=low, high=high, memory=memory[case] / memory['both, no method'], memory_mib=memory[case] / 2 ** 20))
-    return dict(rows=rows)
+    return dict(config=PEERS, shape=list(shape), rows=rows)
+
+
+def benchmark_clip(shape, rounds, device):
+    """What CLIP costs a SegFormer-B0 (random weights, ViT-B/16): inference with the head of k frozen blocks to the body with its own classifier, and the training step with the class
+    token's teacher to the step without it plus the teacher's forward alone."""
+    name, classes, unseen = 'ViT-B-16-quickgelu', 20, [18, 19]
+    body = load_config(ROOT / 'configs/_base_/models/mit-b0.py').student.to_dict()
+    body['decode_head'].update(num_classes=classes)
+    rows = dict(embeddings=synthetic_embeddings([f'class {i}' for i in range(classes)], 512))
+    tower = dict(model=dict(type='vkd.ClipImageTower', name=name, random=True), view=dict(mean=[122.7709, 116.7460, 104.0937], std=[68.5005, 66.6322, 70.3232], size=(224, 224)))
+
+    def semantic(k):
+        return dict(body, decode_head=dict(type='vkd.ClipSemanticHead', inner=body['decode_head'], num_classes=classes, unseen=unseen, clip=dict(name=name, random=True), num_blocks=k, max_tokens=1024))
+
+    def made(student, **more):
+        cfg = Config(dict(default_scope='mmseg', optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4)), model=dict(type='vkd.Distiller', student=student, methods=[], **more)))
+        model = profile.build(cfg, device)
+        if isinstance(model.student.decode_head, ClipSemanticHead):
+            set_text(model.student, **rows, unseen=[f'class {i}' for i in unseen])
+        return model, profile.optim(cfg, model)
+    models = {'body': made(body), **{f'k={k}': made(semantic(k)) for k in (0, 1, 2)}}
+    batch = profile.synthetic_batch(shape, classes - len(unseen))
+    plain = models['body'][0]
+    with torch.no_grad():
+        image = plain.data_preprocessor(batch, True)['inputs']
+
+    @torch.no_grad()
+    def infer(model):
+        model.student.eval()(image)
+    took = profile.interleaved({n: (lambda m=m: infer(m)) for n, (m, _) in models.items()}, rounds, device=device)
+    inference = [dict(case=n, seconds=t['seconds'], ratio=t['ratio'], low=t['low'], high=t['high']) for n, t in took.items()]
+    taught, wrapper = made(semantic(0), teacher=tower, methods=[dict(type='ChimeraSeg')])
+    role = taught._roles[0]
+
+    @torch.no_grad()
+    def teach():
+        role.module(role.input(image))
+    alone, own = models['k=0']
+    took = profile.interleaved({'without': lambda: alone.train().train_step(batch, own), 'teacher': teach, 'with': lambda: taught.train_step(batch, wrapper)}, rounds, device=device)
+    low, ratio, high = (float(x) for x in np.quantile(np.array(took['with']['times']) / (np.array(took['without']['times']) + np.array(took['teacher']['times'])), (0.25, 0.5, 0.75)))
+    return dict(shape=list(shape), inference=inference, step=dict(without=took['without']['seconds'], teacher=took['teacher']['seconds'], taught=took['with']['seconds'], ratio=ratio, low=low, high=high))
 
 
 def benchmark_counting(rounds, device, shape=(1024, 2048), classes=19):
@@ -211,9 +246,16 @@ def show(content):
                    ['variant', 'step', 'to alone + encoder', '(25 to 75 %)', f'goal {TRANSKD_GOAL}', 'peak memory', 'to alone + weights', f'goal {TRANSKD_MEMORY_GOAL}'],
                    [[r['variant'], f'{1000 * r["seconds"]:.0f} ms', f'{r["ratio"]:.2f}', f'{r["low"]:.2f} to {r["high"]:.2f}', goal(r['ratio'], TRANSKD_GOAL), f'{r["memory_mib"]:.0f} MiB',
                      f'{r["memory"]:.2f}', goal(r['memory'], TRANSKD_MEMORY_GOAL)] for r in content['transkd']['rows']])
-    show_table(out, 'Peers', ['case', 'step', 'to the sum of both alone', '(25 to 75 %)', f'goal {PEER_GOAL}', 'peak memory', 'to no method'],
+    show_table(out, f'Peers, EfficientNet-Lite0 and MiT-B0, batch {"x".join(map(str, content["peers"]["shape"]))}', ['case', 'step', 'to the sum of both alone', '(25 to 75 %)', f'goal {PEER_GOAL}', 'peak memory', 'to no method'],
                [[r['case'], f'{1000 * r["seconds"]:.1f} ms', f'{r["ratio"]:.2f}', f'{r["low"]:.2f} to {r["high"]:.2f}', goal(r['ratio'], PEER_GOAL) if 'CTCL' in r['case'] else None,
                  f'{r["memory_mib"]:.0f} MiB', f'{r["memory"]:.2f}'] for r in content['peers']['rows']])
+    clip = content['clip']
+    if clip:
+        show_table(out, f'CLIP semantic head on SegFormer-B0, ViT-B/16 without weights, batch {"x".join(map(str, clip["shape"]))}, inference', ['case', 'a batch', 'to the body', '(25 to 75 %)'],
+                   [[r['case'], f'{1000 * r["seconds"]:.0f} ms', f'{r["ratio"]:.2f}', f'{r["low"]:.2f} to {r["high"]:.2f}'] for r in clip['inference']])
+        step = clip['step']
+        out.print(f'A training step with the class token\'s teacher takes {step["ratio"]:.2f} ({step["low"]:.2f} to {step["high"]:.2f}) of the step without it and the teacher\'s forward together '
+                  f'({1000 * step["without"]:.0f} and {1000 * step["teacher"]:.0f} ms).')
     for name, reason in steps['failed'].items():
         out.print(f'{name} could not be run: {reason}', markup=False, soft_wrap=True)
     out.print(f'A whole forward of the teacher takes {1000 * steps["teacher_seconds"]:.1f} ms.')
@@ -236,7 +278,8 @@ def main(args):
     cfg = load_config(args.config) if args.config else default_config()
     content = dict(format=1, config=args.config, shape=args.shape, rounds=args.rounds, device=args.device, steps=benchmark_steps(cfg, tuple(args.shape), args.rounds, args.device),
                    transkd=None if args.config else benchmark_transkd((2, 3, 128, 256), max(3, args.rounds // 3), args.device),
-                   peers=benchmark_peers(peers_config(), tuple(args.shape), args.rounds, args.device), counting=benchmark_counting(args.rounds, args.device), hardware=hardware(), versions=versions(), git=git_state())
+                   clip=None if args.config else benchmark_clip((2, 3, 128, 128), max(3, args.rounds // 2), args.device),
+                   peers=benchmark_peers(load_config(ROOT / PEERS), PEERS_SHAPE, args.rounds, args.device), counting=benchmark_counting(args.rounds, args.device), hardware=hardware(), versions=versions(), git=git_state())
     if args.json:
         write_json(args.json, plain(content))
     show(content)

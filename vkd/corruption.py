@@ -10,8 +10,7 @@ from .checkpoint import resolve_checkpoint
 from .config import fingerprint
 from .datasets.corruptions import CORRUPTIONS
 from .errors import UserError, nearest
-from .export import sha256
-from .files import read_json, write_json, write_text
+from .files import read_json, sha256, write_json, write_text
 from .run import FORMAT, evaluate
 
 SEVERITIES = (1, 2, 3, 4, 5)

@@ -1,6 +1,5 @@
 """The student alone: weights and a config for plain mmseg, an ONNX graph, and a page that says where they came from."""
 import copy
-import hashlib
 import io
 import logging
 import warnings
@@ -19,15 +18,18 @@ from .checkpoint import load_into, resolve_checkpoint
 from .config import fingerprint, plain
 from .distiller import build_model, forward_features, resolve_config, split_role
 from .errors import UserError, nearest
-from .files import read_json, write_json, write_text, write_whole
+from .files import read_json, sha256, write_json, write_text, write_whole
+from .models.heads.clip_semantic import ClipEmbedding, ClipSemanticHead, set_text
 from .profile import input_size, quiet, scope
 from .provenance import git_state, versions
 from .registry import DATASETS, MODELS, TRANSFORMS
+from .run import synthetic_text
+from .text import load_text_embeddings
 
 TOLERANCE = 1e-4
 
 
-def export(cfg, checkpoint, out, onnx=False, shape=None, role='student'):
+def export(cfg, checkpoint, out, onnx=False, shape=None, role='student', text=None, text_input=False):
     """Writes ``<name>_<role>.pth``, ``.py``, ``.json`` and, if asked, ``.onnx`` into the folder ``out``; returns the content of the json.
 
     Args:
@@ -35,6 +37,8 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student'):
         checkpoint: a checkpoint that the run of ``cfg`` wrote.
         shape: ``(H, W)`` at which the ONNX graph is traced; the training size by default.
         role: 'student', or a peer that learnt beside it.
+        text: a file of text embeddings: the classes that a network with a ``ClipSemanticHead`` gets in place of its own.
+        text_input: its ONNX graph takes ``text`` (float32 ``[K, D]``, unit rows, any K) as a second input, in place of having the rows inside.
 
     The ``.pth`` loads strictly in plain mmseg with the ``.py``. The graph maps ``image`` (float32 ``[B, C, H, W]``, normalised as the json says)
     to ``logits``: of a segmentor ``[B, K, H, W]`` at the size of the image, else what the network gives. It was compared with torch in
@@ -52,12 +56,19 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student'):
         raise UserError(f'Checkpoint {str(checkpoint)!r} holds {len(found["unexpected"])} tensors that the {role} ({type(model).__name__}) of {cfg.filename!r} lacks, '
                         f'for example {found["unexpected"][0]!r}; give the config that wrote it.')
     model.eval()
+    meta = dict(dataset_meta=_dataset_meta(cfg), vkd=versions()['vkd'], fingerprint=fingerprint(cfg))
+    if text:
+        named = load_text_embeddings(text)
+        set_text(model, named)
+        config.model.decode_head.num_classes, config.model.decode_head.unseen = len(named.classes), ()
+        meta['dataset_meta'] = dict(classes=list(named.classes))
+        for key in ('test_dataloader', 'test_cfg', 'test_evaluator'):  # its labels are of other classes
+            config.pop(key, None)
     stem = Path(cfg.filename or 'model').stem
     name = f'{Path(cfg.filename).resolve().parent.name if stem == "config" else stem}_{role}'  # a run folder's own config.py
-    meta = dict(dataset_meta=_dataset_meta(cfg), vkd=versions()['vkd'], fingerprint=fingerprint(cfg))
     out, files = Path(out), {}
     # the graph is the part that may fail: it is made before anything is written
-    graph, facts = to_onnx(model, shape or _size(cfg)) if onnx else (None, None)
+    graph, facts = to_onnx(model, shape or _size(cfg), text=text_input) if onnx else (None, None)
     write_whole(out / f'{name}.pth', lambda file: torch.save(dict(state_dict=model.state_dict(), meta=meta), file))
     left_out = [f'# {key} is left out: its dataset is part of vkd.\n' for key in ('test_dataloader',) if cfg.get(key) and key not in config]
     write_text(out / f'{name}.py', f'# The {role} of {stem}, for plain mmseg; {name}.json says where it came from.\n{"".join(left_out)}{config.pretty_text}')
@@ -70,15 +81,9 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student'):
                    config=str(cfg.filename), fingerprint=fingerprint(cfg), checkpoint=str(checkpoint), checkpoint_sha256=sha256(source), files=files,
                    model=type(model).__name__, parameters=sum(p.numel() for p in model.parameters()), matched=found['matched'], tensors=found['total'],
                    classes=meta['dataset_meta'].get('classes'), input=_normalisation(config.model.get('data_preprocessor') or {}), onnx=facts,
-                   needs_vkd='custom_imports' in config, metrics=metrics, git=git_state(), versions=versions())
+                   needs_vkd='custom_imports' in config, synthetic_text=named.synthetic if text else synthetic_text(cfg.model), metrics=metrics, git=git_state(), versions=versions())
     write_json(out / f'{name}.json', content)
     return content
-
-
-def sha256(path):
-    """Hex digest of a file."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha256(file.read()).hexdigest()
 
 
 # -- the config ------------------------------------------------------------------------------------------------------------
@@ -147,7 +152,10 @@ def _unscoped(value, prefix):
 
 
 def _without_fetching(value):
+    """Parts of a model without the files that they started from: a part that knows which those are says so by ``without_files``."""
     if isinstance(value, dict):
+        own = MODELS.get(value['type']) if str(value.get('type')).startswith('vkd.') else None
+        value = own.without_files(value) if hasattr(own, 'without_files') else value
         kept = {k: _without_fetching(v) for k, v in value.items() if not (k == 'init_cfg' and isinstance(v, dict) and v.get('type') == 'Pretrained')}
         return {k: (False if isinstance(v, bool) else None) if k == 'pretrained' else v for k, v in kept.items()}
     return type(value)(_without_fetching(v) for v in value) if isinstance(value, (list, tuple)) else value
@@ -202,51 +210,71 @@ def _size(cfg):
 
 # -- the graph -------------------------------------------------------------------------------------------------------------
 class Logits(nn.Module):
-    """``image [B, C, H, W]`` -> the network's output; a segmentor's logits are resized to the image, as mmseg does before its argmax."""
+    """``image [B, C, H, W]`` -> the network's output; a segmentor's logits are resized to the image, as mmseg does before its argmax.
+
+    ``text [K, D]``, where given, stands in for the rows of its ``ClipSemanticHead``.
+    """
 
     def __init__(self, model):
         super().__init__()
         self.model = model
 
-    def forward(self, image):
+    def forward(self, image, text=None):
+        if text is not None:
+            return self._with(text, image)
         logits = forward_features(self.model, image)
         if not isinstance(self.model, BaseSegmentor):
             return logits
         return F.interpolate(logits, size=image.shape[-2:], mode='bilinear', align_corners=self.model.align_corners)
 
+    def _with(self, text, image):
+        rows = self.model.decode_head.conv_seg._buffers
+        own, rows['text'] = rows['text'], text
+        try:
+            return self(image)
+        finally:
+            rows['text'] = own
 
-def to_onnx(model, size, channels=3):
+
+def to_onnx(model, size, channels=3, text=False):
     """``(bytes of an ONNX file, facts)`` of ``model`` traced at ``size = (H, W)``; facts: exporter, opset, batch and size ('any' or numbers), difference.
 
     torch has two exporters and neither does all networks: the tracing one is quick but may bake sizes in without a word, the other
     is slow and knows more. So each graph is run against torch at every kind of input that it claims to take, and the first that agrees is kept.
+    ``text``: the rows of a ``ClipSemanticHead`` are an input, of any number of classes.
     """
     try:
         import onnx
         import onnxruntime
     except ImportError as error:
         raise UserError(f"Export to ONNX needs {error.name}; run pip install -e '.[test]'.") from error
+    if text and not isinstance(getattr(model, 'decode_head', None), ClipSemanticHead):
+        raise UserError(f'{type(model).__name__} has no ClipSemanticHead, so its graph cannot take text; leave out --text-input.')
     network, (h, w) = Logits(model).eval(), size
     device = next(model.parameters()).device
     random = torch.Generator().manual_seed(0)
-    example = torch.randn(2, channels, h, w, generator=random).to(device)
-    # padding or pooling that is worked out from the size of the map: no graph of it is right at two sizes
-    rigid = any(type(m).__name__.endswith('Same') or isinstance(m, nn.AdaptiveAvgPool2d) and m.output_size not in (1, (1, 1)) for m in model.modules())
+
+    def example(b, h, w, k=3):
+        rows = dict(text=F.normalize(torch.randn(k, model.decode_head.embed.out_channels, generator=random), dim=1).to(device)) if text else {}
+        return dict(image=torch.randn(b, channels, h, w, generator=random).to(device), **rows)
+    first = example(2, h, w)
+    # padding, pooling or a limit of tokens that is worked out from the size of the map: no graph of it is right at all sizes
+    rigid = any(isinstance(m, ClipEmbedding) or type(m).__name__.endswith('Same') or isinstance(m, nn.AdaptiveAvgPool2d) and m.output_size not in (1, (1, 1)) for m in model.modules())
     reasons = []
     for any_size, dynamo in [(True, False), (True, True)] * (not rigid) + [(False, False), (False, True)]:
-        axes = {0: 'batch', **({2: 'height', 3: 'width'} if any_size else {})}
+        axes = dict(image={0: 'batch', **({2: 'height', 3: 'width'} if any_size else {})}, **(dict(text={0: 'classes'}) if text else {}))
         try:
-            graph = _trace(network, example, axes, dynamo)
+            graph = _trace(network, first, axes, dynamo)
             session = onnxruntime.InferenceSession(graph, providers=['CPUExecutionProvider'])
-            worst = max(_difference(network, session, torch.randn(b, channels, *s, generator=random).to(device))
-                        for b, s in [(2, (h, w)), (1, (h, w)), (3, (h, w))] + [(1, (h + 32, w + 64)), (2, (h + 24, w + 8))] * any_size)
+            worst = max(_difference(network, session, example(b, *s, k))
+                        for b, s, k in [(2, (h, w), 3), (1, (h, w), 1), (3, (h, w), 5)] + [(1, (h + 32, w + 64), 3), (2, (h + 24, w + 8), 4)] * any_size)
         except Exception as error:  # the exporters and the runtime each raise their own kinds
             reasons.append(f'{type(error).__name__}: {" ".join(str(error).split())[:160]}')
             continue
         if worst <= TOLERANCE:
             return graph, dict(exporter='dynamo' if dynamo else 'trace', opset=onnx.load_model_from_string(graph).opset_import[0].version, batch='any',
-                               size='any' if any_size else [h, w], input='image', output='logits', output_size='of the image' if isinstance(model, BaseSegmentor) else 'of the network',
-                               difference=worst, tolerance=TOLERANCE)
+                               size='any' if any_size else [h, w], input='image', **(dict(text='float32 [K, D], rows of length 1, any K') if text else {}), output='logits',
+                               output_size='of the image' if isinstance(model, BaseSegmentor) else 'of the network', difference=worst, tolerance=TOLERANCE)
         reasons.append(f'its output differs by {worst:.2g}')
     raise UserError(f'{type(model).__name__} cannot be exported to ONNX at {h}x{w} ({reasons[-1]}); try another --shape, or export without --onnx.')
 
@@ -258,20 +286,20 @@ def _trace(network, example, axes, dynamo):
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter('ignore')
-            names = dict(input_names=['image'], output_names=['logits'])
+            names = dict(input_names=list(example), output_names=['logits'])
             if dynamo:
-                program = torch.onnx.export(network, (example,), dynamo=True, dynamic_shapes=(axes,), verbose=False, **names)
+                program = torch.onnx.export(network, tuple(example.values()), dynamo=True, dynamic_shapes=tuple(axes.values()), verbose=False, **names)
                 return program.model_proto.SerializeToString()
             file = io.BytesIO()
-            torch.onnx.export(network, (example,), file, dynamo=False, dynamic_axes=dict(image=axes, logits=axes), opset_version=17, **names)
+            torch.onnx.export(network, tuple(example.values()), file, dynamo=False, dynamic_axes=dict(axes, logits={**axes['image'], **({1: 'classes'} if 'text' in axes else {})}), opset_version=17, **names)
             return file.getvalue()
     finally:
         logging.disable(level)
 
 
 @torch.no_grad()
-def _difference(network, session, image):
+def _difference(network, session, example):
     """Largest difference of the two runtimes, over the largest logit where that is above 1."""
-    ours = network(image).cpu().numpy()
-    theirs = session.run(None, {'image': image.cpu().numpy()})[0]
+    ours = network(*example.values()).cpu().numpy()
+    theirs = session.run(None, {k: v.cpu().numpy() for k, v in example.items()})[0]
     return float(np.abs(ours - theirs).max() / max(1, np.abs(ours).max()))

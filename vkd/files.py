@@ -1,4 +1,5 @@
 """Files that are whole or absent, and names that stay inside their folder."""
+import hashlib
 import json
 import os
 import re
@@ -33,6 +34,12 @@ def read_json(path, default=None):
     """The content of a json file; ``default`` where there is none."""
     path = Path(path)
     return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else default
+
+
+def sha256(path):
+    """Hex digest of a file."""
+    with open(path, 'rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha256(file.read()).hexdigest()
 
 
 def safe_name(text):

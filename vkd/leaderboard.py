@@ -1,7 +1,6 @@
 """Run folders -> tables (md, csv, json) and one self-contained page, with intervals over seeds and gains that name their baseline."""
 import base64
 import io
-import json
 import math
 import os
 import re
@@ -15,11 +14,14 @@ from jinja2 import Environment, PackageLoader
 from PIL import Image
 from scipy import stats
 
+from .curves import logged
 from .errors import UserError
 from .files import read_json, write_json, write_text
 from .run import FORMAT
 
 KEY = ['data', 'protocol', 'student', 'teacher', 'method']
+#: columns that stand in a table only where one of its runs has them: head and key in metrics.json
+ZERO_SHOT = {'S': 'mIoU_seen', 'U': 'mIoU_unseen', 'hIoU': 'hIoU'}
 
 
 # -- statistics ------------------------------------------------------------------------------------------------------------
@@ -122,17 +124,12 @@ def read_curve(run):
     folder, label, network = run['folder'], run.get('label'), run.get('network', 'student')
     score, own = f'{label}/mIoU' if label else 'mIoU', '' if network == 'student' else f'{network}.'
     out = dict(loss={}, mIoU={})
-    for log in sorted(Path(folder).glob('*/vis_data/scalars.json')):
-        for line in log.read_text(encoding='utf-8').splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:  # cut off by a kill
-                continue
-            task = [v for k, v in record.items() if re.match(rf'{re.escape(own)}(decode|aux)\w*\.loss', k) and isinstance(v, (int, float))]
-            record = {**record, **({'loss': sum(task)} if task else {}), **({'mIoU': record[score]} if score in record else {})}
-            for key in out:
-                if isinstance(record.get(key), (int, float)) and math.isfinite(record[key]):
-                    out[key][int(record.get('step', record.get('iter', 0)))] = float(record[key])
+    for step, record in logged(folder):
+        task = [v for k, v in record.items() if re.match(rf'{re.escape(own)}(decode|aux)\w*\.loss', k)]
+        record = {**record, **({'loss': sum(task)} if task else {}), **({'mIoU': record[score]} if score in record else {})}
+        for key in out:
+            if key in record:
+                out[key][step] = record[key]
     return out
 
 
@@ -155,11 +152,11 @@ def table(runs, profile=None, metric='mIoU'):
         done = [r for r in members if r['state'] == 'done' and isinstance(r['test'].get(metric), (int, float))]
         values = [r['test'][metric] for r in done]
         row = dict(zip(KEY, key), role=role, variant=experiment[:6] if experiment and names[(*key, role)] > 1 else None, seeds=[r['seed'] for r in done], values=values, runs=[_run_facts(r) for r in members],
-                   mean=None, interval=None, gain=None, gain_interval=None, withheld=None, images=done[0]['test'].get('images') if done else None,
+                   mean=None, interval=None, gain=None, gain_interval=None, withheld=None, **dict.fromkeys(ZERO_SHOT.values()), synthetic_text=any(r.get('synthetic_text') for r in members), images=done[0]['test'].get('images') if done else None,
                    failed=[r['run'] for r in members if r['state'] == 'failed'], unfinished=[r['run'] for r in members if r['state'] not in ('done', 'failed')])
         if values:
             row['mean'], row['interval'] = mean_interval(values)
-            for extra in ('mAcc', 'aAcc'):
+            for extra in ('mAcc', 'aAcc', *ZERO_SHOT.values()):
                 found = [r['test'][extra] for r in done if isinstance(r['test'].get(extra), (int, float))]
                 row[extra] = float(np.mean(found)) if found else None
         if role == 'student' and method != 'alone':
@@ -216,8 +213,13 @@ def verdict(row):
 
 
 def named(row):
-    """The method of a row, with what tells it from another row of that name."""
-    return row['method'] + (f' [{row["variant"]}]' if row['variant'] else '')
+    """The method of a row, with what tells it from another row of that name, and whether its text embeddings were made up."""
+    return row['method'] + (f' [{row["variant"]}]' if row['variant'] else '') + (' (synthetic text)' if row['synthetic_text'] else '')
+
+
+def zero_shot_columns(rows, metric='mIoU'):
+    """``{head: key}`` of the zero-shot scores that any of ``rows`` has; the main metric has its own column."""
+    return {head: key for head, key in ZERO_SHOT.items() if key != metric and any(r[key] is not None for r in rows)}
 
 
 def number(value, digits=2, sign=False):
@@ -240,9 +242,10 @@ def _with_interval(mean, half, sign=False):
 
 def frame(rows, metric='mIoU'):
     """The table as a pandas DataFrame of plain values."""
+    extra = zero_shot_columns(rows, metric)
     return pd.DataFrame([{
         'data': r['data'], 'protocol': r['protocol'], 'role': r['role'], 'student': r['student'], 'teacher': r['teacher'], 'method': named(r), 'seeds': len(r['seeds']),
-        metric: r['mean'], f'{metric}_interval95': r['interval'], 'gain': r['gain'], 'gain_interval95': r['gain_interval'], 'gain_note': verdict(r), 'mAcc': r.get('mAcc'), 'aAcc': r.get('aAcc'),
+        metric: r['mean'], f'{metric}_interval95': r['interval'], 'gain': r['gain'], 'gain_interval95': r['gain_interval'], 'gain_note': verdict(r), 'mAcc': r.get('mAcc'), 'aAcc': r.get('aAcc'), **{key: r[key] for key in extra.values()},
         'params': r['params'], 'flops': r['flops'], 'latency_ms': r['latency_ms'], 'step_ratio': r['step'], 'failed': len(r['failed']), 'unfinished': len(r['unfinished'])} for r in rows])
 
 
@@ -255,13 +258,15 @@ def markdown(title, sections, notes, metric='mIoU'):
     """The tables of ``sections`` as a markdown page."""
     lines = [f'# {_cell(title)}', '']
     for section in sections:
+        extra = zero_shot_columns(section['rows'], metric)
         lines += [f'## {_cell(section["data"])}, protocol {_cell(section["protocol"])}', '', section['caption'], '',
-                  f'| student | teacher | method | seeds | {metric} (95 %) | gain over alone (95 %) | parameters | FLOPs | latency | step ÷ alone |', '|---|---|---|---|---|---|---|---|---|---|']
+                  f'| student | teacher | method | seeds | {metric} (95 %) | {"".join(f"{head} | " for head in extra)}gain over alone (95 %) | parameters | FLOPs | latency | step ÷ alone |',
+                  '|---' * (10 + len(extra)) + '|']
         for r in section['rows']:
             gain = _with_interval(r['gain'], r['gain_interval'], True) + f' ({verdict(r)})' if r['gain'] is not None else verdict(r) or '–'
             status = ''.join([f'; {len(r["failed"])} failed' if r['failed'] else '', f'; {len(r["unfinished"])} unfinished' if r['unfinished'] else ''])
             lines.append('| ' + ' | '.join(_cell(x) for x in (
-                r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', _with_interval(r['mean'], r['interval']), gain, human(r['params']), human(r['flops']),
+                r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', _with_interval(r['mean'], r['interval']), *(number(r[key]) for key in extra.values()), gain, human(r['params']), human(r['flops']),
                 '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms', number(r['step']))) + ' |')
         lines.append('')
         classes = next((r['classes'] for r in section['rows'] if r['classes']), [])
@@ -441,7 +446,7 @@ def build(folder, out=None, title=None, metric=None):
     environment = Environment(loader=PackageLoader('vkd', 'templates'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=number, human=human)
     page = environment.get_template('leaderboard.html').render(
-        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
+        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, zero_shot_columns=zero_shot_columns, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
     write_text(paths['html'], page)
     return paths
 

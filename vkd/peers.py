@@ -57,6 +57,10 @@ def masked_mean(values, mask):
 
 def kl_map(learner, source, tau=1.0):
     """``KL(softmax(source / tau) || softmax(learner / tau))`` at each place: ``[B, K, H, W]`` twice -> ``[B, H, W]``; the source's gradient is not followed."""
-    p = F.log_softmax(source.detach().float() / tau, dim=1)
-    q = F.log_softmax(learner.float() / tau, dim=1)
-    return (p.exp() * (p - q)).sum(1)
+    return kl_of_logs(F.log_softmax(learner.float() / tau, dim=1), F.log_softmax(source.detach().float() / tau, dim=1))
+
+
+def kl_of_logs(learner, source):
+    """``kl_map`` of log-probabilities, for who has them already."""
+    source = source.detach()
+    return (source.exp() * (source - learner)).sum(1)

@@ -14,11 +14,14 @@ from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_main_process
 
 from .checkpoint import load_into
-from .config import experiment_fingerprint, fingerprint, plain
+from .config import experiment_fingerprint, fingerprint, load_config, plain
+from .distiller import resolve_config
 from .engine import build_runner, last_checkpoint, processes, rank
 from .errors import UserError
 from .files import read_json, write_json, write_text, write_whole
+from .models.heads.clip_semantic import set_text
 from .provenance import git_state, hardware, versions
+from .text import load_text_embeddings
 
 FORMAT = 1  # of run.json, state.json and metrics.json; docs/suite.md describes them
 
@@ -76,6 +79,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
             format=FORMAT, suite=info.pop('suite', None), run=info.pop('run', folder.name), **info, seed=(cfg.get('randomness') or {}).get('seed'),
             config=str(cfg.filename), fingerprint=identity, experiment=experiment_fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters'), batch_size=cfg.train_dataloader.get('batch_size'), processes=processes(),
             roles=['student', *(cfg.model.get('teachers') or {}), *(['teacher'] if cfg.model.get('teacher') else [])], command=command or rerun_command(cfg.filename, folder, {}), teacher_checkpoint=(cfg.model.get('teacher') or {}).get('checkpoint'),
+            **(dict(synthetic_text=True) if synthetic_text(cfg.model) else {}),
             vkd=versions()['vkd'], git=git_state(), versions=versions(), hardware=hardware()))
         start = datetime.now(timezone.utc)
         state = dict(format=FORMAT, state='running', pid=os.getpid(), host=socket.gethostname(), started=start.isoformat(timespec='seconds'), ended=None, seconds=None, lines=[])
@@ -99,6 +103,24 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
             raise
         end(state='done')
         return metrics
+
+
+def synthetic_text(content):
+    """Whether a model config names, as ``text_embeddings`` at any depth or in a ``cfg`` file that it names, a file of synthetic rows.
+
+    A file that cannot be read counts as none: building the model says what is wrong with it.
+    """
+    if isinstance(content, (list, tuple)):
+        return any(map(synthetic_text, content))
+    if not isinstance(content, dict):
+        return False
+    path, file = content.get('text_embeddings'), content.get('cfg')
+    try:
+        if isinstance(path, str) and load_text_embeddings(path).synthetic or isinstance(file, str) and synthetic_text(load_config(resolve_config(file)).get('model')):
+            return True
+    except UserError:
+        return False
+    return any(map(synthetic_text, content.values()))
 
 
 def trained(folder):
@@ -206,10 +228,12 @@ def of_run(model, checkpoint):
     return out
 
 
-def evaluate(cfg, checkpoint, folder, launcher='none'):
+def evaluate(cfg, checkpoint, folder, launcher='none', text=None):
     """Scores of ``checkpoint`` (a Distiller's, or the plain student's) on the test set of ``cfg``. Peers are evaluated too; frozen teachers and methods are not built.
 
-    None but on the first process.
+    ``text``: a file of text embeddings, of the test set's classes in their order, for a ``ClipSemanticHead`` in place of those that it was trained with.
+
+    None but on the first process. Raises UserError for text of other classes than the test set has.
     """
     peers = {}
     if cfg.model.get('methods') is not None:
@@ -224,6 +248,9 @@ def evaluate(cfg, checkpoint, folder, launcher='none'):
     network = getattr(runner.model, 'module', runner.model)
     if not peers:  # of these the roles load their own
         load_into(getattr(network, 'student', network), checkpoint, 'student')
+    if text:
+        meta = runner.test_loop.dataloader.dataset.metainfo
+        set_text(getattr(network, 'student', network), load_text_embeddings(text, classes=meta['classes']), [meta['classes'][i] for i in meta.get('unseen', ())])
     runner._has_loaded = True
     found = runner.test()
     return (_report(runner.test_loop) or plain(dict(found))) if is_main_process() else None

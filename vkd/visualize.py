@@ -1,4 +1,7 @@
 """Pictures of what a method does between networks."""
+import colorsys
+from pathlib import Path
+
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
@@ -8,9 +11,11 @@ from .config import plain
 from .distiller import forward_features, student_input
 from .errors import UserError, nearest
 from .methods.ctcl import CTCL, cost_map, region_costs, teaches
+from .models.heads.clip_semantic import set_text
 from .peers import on_one_grid
 from .profile import build, build_loader
 from .run import of_run
+from .text import load_text_embeddings
 
 #: Okabe and Ito's blue and vermilion, which colour-blind readers tell apart; grey where nobody teaches, dark where there is no label
 TAUGHT, NOBODY, IGNORED = ((0, 114, 178), (213, 94, 0)), (128, 128, 128), (40, 40, 40)
@@ -61,9 +66,7 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
     palette[:len(dataset.metainfo['palette'])] = dataset.metainfo['palette']
     rows = []
     for index in images:
-        if not 0 <= index < len(dataset):
-            raise UserError(f'Image {index} was asked for, but the {split} set has {len(dataset)}; choose one of 0 to {len(dataset) - 1}.')
-        inputs = model.data_preprocessor(pseudo_collate([dataset[index]]), False)
+        inputs = model.data_preprocessor(pseudo_collate([dataset[_in_range(index, dataset, split)]]), False)
         logits, height, width = {}, *inputs['data_samples'][0].img_shape
         for name in pair:
             role = next((r for r in model._roles if r.name == name), None)
@@ -75,9 +78,7 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
         grid = method.grid or tuple(max(1, s // 32) for s in (height, width))
         pixels, regions = who_teaches(logits, label, grid, method.margin, method.reliability, method.ignore_index)
         size = label.shape[-1], label.shape[-2]
-        image = student_input(inputs['inputs'])[0, :, :height, :width]
-        prep = model.data_preprocessor
-        image = (image * prep.std + prep.mean).clamp(0, 255).byte().permute(1, 2, 0).numpy() if getattr(prep, '_enable_normalize', False) else image.byte().permute(1, 2, 0).numpy()
+        image = _pixels(model, inputs)
         answers = [palette[x[0].argmax(0).numpy()] for x in on_one_grid(logits, label)[0].values()]
         colours = np.array([*TAUGHT, IGNORED, NOBODY], np.uint8)  # -2 and -1 count from the end
         shown = [np.asarray(Image.fromarray(image).resize(size)), palette[label[0].numpy()], *answers, colours[regions], colours[pixels]]
@@ -86,6 +87,89 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
         rows.append((shown, shares))
     _sheet(rows, pair).save(out)
     return plain(dict(pair=pair, images=list(images)))
+
+
+def text_picture(cfg, checkpoint, texts, images, out, split='test'):
+    """Writes a PNG of what a network with a ``ClipSemanticHead`` names, image by image: the image, its truth, its answer among the classes it was trained for, and its answer among each of ``texts``.
+
+    Args:
+        cfg: Config of a run. checkpoint: of it. texts: files of text embeddings, of any classes. images: indices in the split.
+
+    Returns the share of the pixels that each class of each text gets over these images: ``{file: {class: share}}``.
+
+    Raises:
+        UserError: for a network without such a head, text of another width, or an index beyond the split.
+    """
+    cfg.model = dict(of_run(cfg.model, checkpoint), teacher=None, teachers=None, methods=[])
+    model = build(cfg).eval()
+    dataset = build_loader(cfg, f'{split}_dataloader').dataset
+    own_names, own_palette = dataset.metainfo['classes'], np.zeros((256, 3), np.uint8)
+    own_palette[:len(own_names)] = dataset.metainfo['palette']
+    named = {str(path): load_text_embeddings(path) for path in texts}
+    inputs = [model.data_preprocessor(pseudo_collate([dataset[_in_range(i, dataset, split)]]), False) for i in images]
+    answers = [[_answer(model.student, x) for x in inputs]]
+    for text in named.values():
+        set_text(model.student, text)
+        answers.append([_answer(model.student, x) for x in inputs])
+    palettes = [own_palette, *(distinct_colours(len(t.classes)) for t in named.values())]
+    columns = []
+    for i, x in enumerate(inputs):
+        label = x['data_samples'][0].gt_sem_seg.data[0].numpy()
+        size = label.shape[::-1]
+        shown = [_pixels(model, x), own_palette[label], *(palette[found[i]] for palette, found in zip(palettes, answers))]
+        columns.append([np.asarray(Image.fromarray(p).resize(size, Image.NEAREST if k else Image.BILINEAR)) for k, p in enumerate(shown)])
+    shares = {path: {c: float(np.mean([(found == k).mean() for found in answers[n + 1]])) for k, c in enumerate(text.classes)} for n, (path, text) in enumerate(named.items())}
+    legends = [[(own_palette[k], c, None) for k, c in enumerate(own_names)]] + [[(palette[k], c, shares[path][c]) for k, c in enumerate(text.classes)] for palette, (path, text) in zip(palettes[1:], named.items())]
+    _text_sheet(columns, ['image', 'truth', 'classes of the run', *(f'classes of {Path(p).stem}' for p in named)], legends).save(out)
+    return shares
+
+
+def _in_range(index, dataset, split):
+    if not 0 <= index < len(dataset):
+        raise UserError(f'Image {index} was asked for, but the {split} set has {len(dataset)}; choose one of 0 to {len(dataset) - 1}.')
+    return index
+
+
+@torch.no_grad()
+def _answer(network, inputs):
+    """Class ids ``[H, W]`` of one image, at the label's size."""
+    return network(inputs['inputs'], inputs['data_samples'], mode='predict')[0].pred_sem_seg.data[0].cpu().numpy()
+
+
+def _pixels(model, inputs):
+    """The image ``[H, W, 3]``, uint8 RGB, as it was before normalisation and without padding."""
+    height, width = inputs['data_samples'][0].img_shape
+    image, prep = student_input(inputs['inputs'])[0, :, :height, :width], model.data_preprocessor
+    if getattr(prep, '_enable_normalize', False):
+        image = image * prep.std + prep.mean
+    return image.clamp(0, 255).byte().permute(1, 2, 0).numpy()
+
+
+def distinct_colours(count):
+    """``[256, 3]`` uint8: that many hues, each third lighter and each third darker, black beyond."""
+    out = np.zeros((256, 3), np.uint8)
+    for k in range(count):
+        out[k] = [round(255 * v) for v in colorsys.hls_to_rgb(k / count, (0.45, 0.65, 0.3)[k % 3], 0.75)]
+    return out
+
+
+def _text_sheet(columns, titles, legends, width=300, gap=8, line=18):
+    """One column an image, one row a kind of picture, and beside it the legend of that row."""
+    font = ImageFont.load_default(13)
+    height = round(width * columns[0][0].shape[0] / columns[0][0].shape[1])
+    wide = 330
+    sheet = Image.new('RGB', (gap + len(columns) * (width + gap) + wide, len(titles) * (height + line + gap) + gap), 'white')
+    draw = ImageDraw.Draw(sheet)
+    for row, title in enumerate(titles):
+        top = gap + row * (height + line + gap)
+        draw.text((gap, top), title, 'black', font)
+        for i, pictures in enumerate(columns):
+            sheet.paste(Image.fromarray(pictures[row]).resize((width, height), Image.NEAREST if row else Image.BILINEAR), (gap + i * (width + gap), top + line))
+        for k, (colour, name, share) in enumerate(legends[max(row - 2, 0)] if row else []):
+            left, y = gap + len(columns) * (width + gap) + (k // 12) * (wide // 2), top + line + (k % 12) * line
+            draw.rectangle((left, y + 2, left + 12, y + 14), tuple(int(v) for v in colour))
+            draw.text((left + 18, y), name[:16] + ('' if share is None else f' {100 * share:.0f} %'), 'black', font)
+    return sheet
 
 
 def _sheet(rows, pair, width=240, gap=8, line=18):

@@ -10,5 +10,7 @@ from .shift import RandomShift
 from .street import StreetDataset
 from .unlabeled import ImageNetAugment, RepeatedAugmentation, UnlabeledImageDataset
 from .voc import VOCDataset
+from .zero_shot import COCOStuffDataset, MaskUnseenLabels, PascalContext59Dataset, VOC20Dataset, ZeroShotCamVidDataset
 
-__all__ = ['ACDCDataset', 'CamVidDataset', 'CityscapesDataset', 'Corrupt', 'DemoDataset', 'DrawScene', 'ImageNetAugment', 'LoadImage', 'LoadLabel', 'MultiDomainDataset', 'NYUv2Dataset', 'RandomShift', 'RepeatedAugmentation', 'StreetDataset', 'UnlabeledImageDataset', 'VOCDataset', 'data_root']
+__all__ = ['ACDCDataset', 'COCOStuffDataset', 'CamVidDataset', 'CityscapesDataset', 'Corrupt', 'DemoDataset', 'DrawScene', 'ImageNetAugment', 'LoadImage', 'LoadLabel', 'MaskUnseenLabels', 'MultiDomainDataset',
+           'NYUv2Dataset', 'PascalContext59Dataset', 'RandomShift', 'RepeatedAugmentation', 'StreetDataset', 'UnlabeledImageDataset', 'VOC20Dataset', 'VOCDataset', 'ZeroShotCamVidDataset', 'data_root']

@@ -20,3 +20,15 @@ def list_pairs(dataset, images, label_of, docs='docs/data.md'):
         out.append(dict(img_path=str(image), seg_map_path=str(label), label_map=dataset.label_map, reduce_zero_label=dataset.reduce_zero_label, seg_fields=[],
                         num_classes=len(dataset.metainfo['classes'])))
     return out
+
+
+def read_list(dataset, file, folder):
+    """Paths of the ``.jpg`` images in ``folder`` whose names the text ``file`` lists. Raises UserError for a missing list, or a listed image that is missing."""
+    name = type(dataset).__name__
+    if not file.is_file():
+        raise UserError(f'{name}: the list {str(file)!r} does not exist; lay the data out as docs/data.md says.')
+    images = [Path(folder, f'{stem}.jpg') for stem in file.read_text().split()]
+    missing = next((p for p in images if not p.is_file()), None)
+    if missing:
+        raise UserError(f'{name}: {str(file)!r} lists {missing.stem!r}, but {str(missing)!r} does not exist; add it or remove the line.')
+    return images

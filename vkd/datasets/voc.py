@@ -5,7 +5,7 @@ from mmseg.datasets import BaseSegDataset, PascalVOCDataset
 
 from ..errors import UserError
 from ..registry import DATASETS
-from .listing import list_pairs
+from .listing import list_pairs, read_list
 from .root import data_root
 
 #: lists of each split, with the folder of their labels
@@ -42,11 +42,6 @@ class VOCDataset(BaseSegDataset):
         out = []
         for name, labels in SPLITS[self.split]:
             file = Path(self.data_root, f'ImageSets/Segmentation/{name}.txt')
-            if not file.is_file():
-                raise UserError(f'VOCDataset: the list {str(file)!r} does not exist; lay the data out as docs/data.md says.')
-            images = [Path(self.data_prefix['img_path'], f'{stem}.jpg') for stem in file.read_text().split()]
-            missing = next((p for p in images if not p.is_file()), None)
-            if missing:
-                raise UserError(f'VOCDataset: {str(file)!r} lists {missing.stem!r}, but {str(missing)!r} does not exist; add it or remove the line.')
+            images = read_list(self, file, self.data_prefix['img_path'])
             out += list_pairs(self, images, lambda image, labels=labels: Path(self.data_root, labels, f'{image.stem}.png'))
         return out

@@ -110,12 +110,15 @@ class SegMetric(BaseMetric):
         if seen != size:
             raise UserError(f'SegMetric saw {seen} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), so that each comes once.')
         counts = dict(zip(self.fields, counts.cpu()))
-        classes = self.dataset_meta['classes']
-        own = {label: dict(report(c, classes, seen), role=self.peers.get(label, label)) for label, c in counts.items() if label}
+        own = {label: dict(self.describe(c, seen), role=self.peers.get(label, label)) for label, c in counts.items() if label}
         first = next((label for label, role in self.peers.items() if role == 'student'), next(iter(counts)))
-        self.report = dict(report(counts[first], classes, seen), **(dict(peers=own) if own else {}))
+        self.report = dict(self.describe(counts[first], seen), **(dict(peers=own) if own else {}))
         scores = {'/'.join([label, key] if label else [key]): v for label, c in counts.items() for key, v in self.compute_metrics(c).items()}
         return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in scores.items()}
+
+    def describe(self, counts, images):
+        """What metrics.json holds of one network's confusion counts."""
+        return report(counts, self.dataset_meta['classes'], images)
 
     def compute_metrics(self, counts):
         scores = seg_scores(counts)

@@ -12,7 +12,7 @@ from torch import nn
 from torch.func import functional_call
 
 from ..errors import UserError, nearest
-from ..peers import by_role, check_equal_classes, ignored_label, kl_map, labels_of, masked_mean, on_one_grid, pairs
+from ..peers import by_role, check_equal_classes, ignored_label, kl_map, kl_of_logs, labels_of, masked_mean, on_one_grid, pairs
 from ..registry import METHODS
 
 
@@ -31,11 +31,15 @@ def heterogeneous_feature_loss(adapted, target, distance='cos'):
 # -- who is reliable, and where --------------------------------------------------------------------------------------------
 def cost_map(logits, label, ignore_index=255, reliability='gt_ce'):
     """Unreliability ``[B, H, W]`` of logits ``[B, K, H, W]``, without gradient: cross entropy, or entropy. What it holds at ignored places means nothing."""
-    logits = logits.detach().float()
+    return cost_of_logs(F.log_softmax(logits.detach().float(), dim=1), label, ignore_index, reliability)
+
+
+def cost_of_logs(log_p, label, ignore_index=255, reliability='gt_ce'):
+    """``cost_map`` of log-probabilities, for who has them already."""
+    log_p = log_p.detach()
     if reliability == 'entropy':
-        log_p = F.log_softmax(logits, dim=1)
         return -(log_p.exp() * log_p).sum(1)
-    return F.cross_entropy(logits, label, ignore_index=ignore_index, reduction='none')
+    return F.nll_loss(log_p, label, ignore_index=ignore_index, reduction='none')
 
 
 def teaches(learner_cost, source_cost, valid, margin=0.0):
@@ -170,9 +174,10 @@ class CTCL(nn.Module):
         if self.training and len(full) == 1 and any(type(m) is nn.BatchNorm2d for m in self.modules()):
             raise UserError('CTCL: a batch of one image makes poor statistics for the batch norm of its adapters; use batch_size of 2 or more, SyncBN, or hfd_weight=0 and region_weight=0.')
         logits, label = on_one_grid({r: peers[r][self._tap('logits', r)] for r in roles}, full, self.resolution)
-        costs, valid = {}, label != self.ignore_index
-        for r in roles:
-            costs[r] = cost_map(logits[r], label, self.ignore_index, self.reliability)
+        valid = label != self.ignore_index
+        log_p = {r: F.log_softmax(x.float(), dim=1) for r, x in logits.items()}  # once: a softmax at the labels' size is most of what this method costs
+        tempered = log_p if self.tau == 1 else {r: F.log_softmax(x.float() / self.tau, dim=1) for r, x in logits.items()}
+        costs = {r: cost_of_logs(x, label, self.ignore_index, self.reliability) for r, x in log_p.items()}
         answers = {r: x.detach().argmax(1) for r, x in logits.items()}
         out = dict(agreement=masked_mean(torch.stack([answers[r] == answers[roles[0]] for r in roles]).all(0), valid))
         if self.region_weight:
@@ -196,7 +201,7 @@ class CTCL(nn.Module):
             if self.require_correct:
                 mask = mask & (answers[b] == label)
             if self.pixel_weight:
-                add('loss_pixel', a, on * self.pixel_weight * pixel_selective_loss(logits[a], logits[b], mask, self.tau))
+                add('loss_pixel', a, on * self.pixel_weight * self.tau ** 2 * masked_mean(kl_of_logs(tempered[a], tempered[b]), mask))
             add('pixel_density', a, mask.sum() / valid.sum().clamp(min=1))
         return out
 

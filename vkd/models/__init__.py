@@ -1,1 +1,1 @@
-from . import backbones, heads  # noqa: F401  (registers)
+from . import backbones, clip_tower, heads, text_tower  # noqa: F401  (registers)

@@ -1,3 +1,4 @@
+from .clip_semantic import ClipSemanticHead
 from .linear_segformer import LinearSegformerHead
 
-__all__ = ['LinearSegformerHead']
+__all__ = ['ClipSemanticHead', 'LinearSegformerHead']

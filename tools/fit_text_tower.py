@@ -1,0 +1,46 @@
+"""Fit the linear map of the stand-in teacher of a zero-shot config, on its training images and their seen labels."""
+import torch
+from mmengine.dataset import pseudo_collate
+
+from vkd.cli import add_config, command, parser
+from vkd.config import load_config
+from vkd.datasets.zero_shot import zero_shot_split
+from vkd.distiller import build_model, split_role
+from vkd.errors import UserError
+from vkd.checkpoint import load_into
+from vkd.files import write_whole
+from vkd.models.text_tower import LinearTextTower, fit_text_tower
+from vkd.profile import build_loader, scope
+from vkd.text import load_text_embeddings
+
+
+def arguments():
+    p = add_config(parser(__doc__))
+    p.add_argument('--out', help='checkpoint to write; the one that the config names by default')
+    p.add_argument('--strength', type=float, default=1e-2, help='of the ridge')
+    return p
+
+
+@torch.no_grad()
+def main(args):
+    cfg = load_config(args.config, args.cfg_options)
+    model = cfg.model.teacher.model
+    head = cfg.model.student.decode_head
+    with scope(cfg):
+        tower, student = build_model(model).eval(), build_model(split_role(cfg.model.student, 'student')[0])
+        load_into(tower, cfg.model.student.checkpoint, 'teacher')
+    if not isinstance(tower, LinearTextTower):
+        raise UserError(f'The teacher of {args.config!r} is a {type(tower).__name__}, not a LinearTextTower; give a config of the stand-in.')
+    cfg.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=False, round_up=False)
+    cfg.train_dataloader.dataset.pipeline = cfg.test_dataloader.dataset.pipeline
+    batches = [student.data_preprocessor(pseudo_collate([sample]), False) for sample in build_loader(cfg, 'train_dataloader').dataset]
+    labels = [torch.stack([s.gt_sem_seg.data[0].long() for s in b['data_samples']]) for b in batches]
+    unseen = zero_shot_split(head.unseen).unseen if isinstance(head.unseen, str) else head.unseen
+    found = fit_text_tower(tower, [b['inputs'] for b in batches], labels, load_text_embeddings(head.text_embeddings).embeddings, unseen, args.strength)
+    out = args.out or cfg.model.teacher.checkpoint
+    write_whole(out, lambda file: torch.save(dict(state_dict=tower.state_dict()), file))
+    print(f'{out}: mean cosine {found:.3f} to the text of the labels of {len(labels)} images')
+
+
+if __name__ == '__main__':
+    command(main, arguments())

@@ -1,0 +1,299 @@
+"""The CLIP semantic head: any segmentation network's features into CLIP's image-text space, through the frozen end of CLIP's own image encoder.
+
+Chimera-Seg-style, reconstructed: of Chen et al., "Chimera-Seg" (arXiv 2506.22032) the abstract alone was at hand. It names a frozen part of the visual encoder, its fixed projections and
+light trainable parts; which blocks, how many, what is trained and every constant is our decision (docs/chimera_seg.md).
+"""
+import math
+
+import torch
+import torch.nn.functional as F
+from mmengine.logging import print_log
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.losses import accuracy
+from torch import nn
+from torchvision.ops import sigmoid_focal_loss
+
+from ...align import map_to_tokens, tokens_to_map
+from ...datasets.zero_shot import PAD_VALUE, Split, pseudo_labels, zero_shot_split
+from ...errors import UserError
+from ...registry import MODELS
+from ...text import load_text_embeddings
+from ..clip import load_clip
+
+
+# -- the frozen end of CLIP ------------------------------------------------------------------------------------------------
+class FrozenViT(nn.Module):
+    """The last ``num_blocks`` blocks of a CLIP ViT, its last layer norm and its projection: tokens ``[B, L, width]`` -> ``[B, L, D]``.
+
+    Without class token and positions, which CLIP adds at its input alone; so with ``attn_mode='full'`` a permutation of the tokens permutes the result.
+
+    Args:
+        attn_mode: 'full': the blocks as they were trained. 'value': of the last block only ``out_proj(V(ln_1(x)))``, without softmax, residual and MLP, so that each token stays
+            for itself (Zhou et al., "Extract Free Dense Labels from CLIP", ECCV 2022).
+    """
+
+    def __init__(self, visual, num_blocks=1, attn_mode='full'):
+        super().__init__()
+        blocks = visual.transformer.resblocks
+        _check_blocks(num_blocks, len(blocks))
+        if attn_mode == 'value' and not num_blocks:
+            raise UserError("ClipSemanticHead: attn_mode='value' needs a block to take the values of; give num_blocks of 1 or more.")
+        self.blocks, self.ln_post, self.proj, self.attn_mode = nn.ModuleList(blocks[len(blocks) - num_blocks:]), visual.ln_post, nn.Parameter(visual.proj.detach()), attn_mode
+        self.width, self.out_channels = visual.proj.shape
+
+    def forward(self, x):
+        for i, block in enumerate(self.blocks):
+            x = values(block, x) if self.attn_mode == 'value' and i == len(self.blocks) - 1 else block(x)
+        return self.ln_post(x) @ self.proj
+
+
+def values(block, x):
+    """``out_proj(V(ln_1(x)))`` of a CLIP block: what its attention would give if each token saw itself alone."""
+    attn, width = block.attn, x.shape[-1]
+    return attn.out_proj(F.linear(block.ln_1(x), attn.in_proj_weight[2 * width:], attn.in_proj_bias[2 * width:]))
+
+
+class FrozenResNet(nn.Module):
+    """The last ``num_blocks`` (0 to 2) bottlenecks of a CLIP ResNet, and the value and output projections of its attention pool at each place: ``[B, width, h, w]`` -> ``[B, D, h, w]``.
+
+    The first bottleneck of its last stage halves the grid and is never taken.
+    """
+
+    def __init__(self, visual, num_blocks=1):
+        super().__init__()
+        blocks = visual.layer4[1:]
+        _check_blocks(num_blocks, len(blocks))
+        self.blocks, self.v_proj, self.c_proj = nn.Sequential(*blocks[len(blocks) - num_blocks:]), visual.attnpool.v_proj, visual.attnpool.c_proj
+        self.width, self.out_channels = self.v_proj.in_features, self.c_proj.out_features
+
+    def forward(self, x):
+        return self.c_proj(self.v_proj(self.blocks(x).movedim(1, -1))).movedim(-1, 1)
+
+
+def _check_blocks(asked, there):
+    if not 0 <= asked <= there:
+        raise UserError(f'ClipSemanticHead: num_blocks={asked} was asked for, but this CLIP has {there} that can be taken; choose 0 to {there}.')
+
+
+class ClipEmbedding(nn.Module):
+    """Features ``[B, channels, h, w]`` -> unit vectors of CLIP's joint space ``[B, D, h, w]``, float32: a trainable adapter, then the frozen end of CLIP.
+
+    The gradient flows through the frozen part, never into it; it stays in eval mode whatever ``train`` says.
+
+    Args:
+        visual: image tower of an open_clip CLIP; parts of it are kept, not copied.
+        max_tokens: a larger grid is reduced to at most as many places, bilinearly; test_tokens: in eval mode, as many as in training by default.
+
+    Raises:
+        UserError: for a tower that is neither CLIP's ViT nor its ResNet, or blocks that it does not have.
+    """
+
+    def __init__(self, visual, channels, num_blocks=1, attn_mode='full', max_tokens=4096, test_tokens=None):
+        super().__init__()
+        if attn_mode not in ('full', 'value'):
+            raise UserError(f"ClipSemanticHead: attn_mode {attn_mode!r} is unknown; choose 'full' or 'value'.")
+        if hasattr(visual, 'attnpool') and hasattr(visual, 'layer4'):
+            if attn_mode == 'value':
+                raise UserError("ClipSemanticHead: attn_mode='value' is of CLIP's ViTs; a ResNet's pool is taken by its values anyway: leave it out.")
+            self.frozen = FrozenResNet(visual, num_blocks)
+            self.norm, self.tokens = nn.Sequential(nn.BatchNorm2d(self.frozen.width), nn.ReLU()), False
+        elif hasattr(visual, 'transformer') and isinstance(getattr(visual, 'proj', None), torch.Tensor) and getattr(visual, 'attn_pool', None) is None and getattr(visual, 'pool_type', '') == 'tok':
+            self.frozen = FrozenViT(visual, num_blocks, attn_mode)
+            self.norm, self.tokens = nn.LayerNorm(self.frozen.width), True
+        else:
+            raise UserError(f"ClipSemanticHead: an image tower of type {type(visual).__name__} is neither CLIP's ViT with a class token nor its ResNet; choose another CLIP, such as 'ViT-B-16-quickgelu'.")
+        self.adapter = nn.Conv2d(channels, self.frozen.width, 1)
+        self.max_tokens, self.test_tokens, self.out_channels = max_tokens, test_tokens or max_tokens, self.frozen.out_channels
+        self.frozen.requires_grad_(False).eval()
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.frozen.eval()  # the batch norms of a ResNet would go on counting
+        return self
+
+    def forward(self, x):
+        x = self.adapter(at_most(x, self.max_tokens if self.training else self.test_tokens))
+        size = x.shape[-2:]
+        x = tokens_to_map(self.frozen(self.norm(map_to_tokens(x))), size) if self.tokens else self.frozen(self.norm(x))
+        return F.normalize(x.float(), dim=1, eps=1e-6)
+
+
+def at_most(x, places):
+    """``[B, C, h, w]``, bilinearly reduced in its own shape to at most ``places`` places."""
+    h, w = x.shape[-2:]
+    if h * w <= places:
+        return x
+    share = math.sqrt(places / (h * w))
+    return F.interpolate(x, size=(max(1, int(h * share)), max(1, int(w * share))), mode='bilinear', align_corners=False)
+
+
+# -- semantic alignment ----------------------------------------------------------------------------------------------------
+class TextSimilarity(nn.Module):
+    """Unit vectors ``[B, D, h, w]`` -> class scores ``[B, K, h, w]``: the cosine to each row of the buffer ``text [K, D]``, over a temperature. float32 under autocast too.
+
+    ``learn_scale``: the factor ``1 / tau`` is trained, at most 100.
+    """
+
+    def __init__(self, text, tau=0.07, learn_scale=False):
+        super().__init__()
+        self.register_buffer('text', text)
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(tau))) if learn_scale else -math.log(tau)
+
+    def forward(self, x):
+        scale = self.log_scale.clamp(max=math.log(100)).exp() if isinstance(self.log_scale, nn.Parameter) else math.exp(self.log_scale)
+        with torch.autocast(x.device.type, enabled=False):
+            return scale * torch.matmul(self.text, x.float().flatten(2)).unflatten(2, x.shape[-2:])
+
+
+def seen_cross_entropy(logits, target, seen):
+    """Cross entropy over the columns ``seen`` alone of logits ``[B, K, H, W]``; ``target`` counts among those, 255 is ignored. Zero where all of it is.
+
+    Unseen columns as negatives would teach that unseen classes never occur.
+    """
+    return F.cross_entropy(logits[:, seen], target, ignore_index=255, reduction='sum') / (target != 255).sum().clamp(min=1)
+
+
+def nel_loss(logits, target, focal_weight=100., dice_weight=1.):
+    """ZegCLIP's non-mutually-exclusive loss: sigmoid focal and dice of each class by itself, on logits ``[B, K, H, W]``; ``target`` in 0 .. K-1, 255 is ignored.
+
+    Zhou et al., "ZegCLIP" (CVPR 2023): its weights; reductions are ours (focal: mean over valid places and classes; dice: mean over the classes that occur).
+    """
+    valid = (target != 255)[:, None]
+    hot = F.one_hot(target.masked_fill(target == 255, 0), logits.shape[1]).movedim(-1, 1).to(logits.dtype) * valid
+    focal = (sigmoid_focal_loss(logits, hot) * valid).sum() / (valid.sum() * logits.shape[1]).clamp(min=1)
+    p = logits.sigmoid() * valid
+    dice = 1 - (2 * (p * hot).sum((0, 2, 3)) + 1) / (p.pow(2).sum((0, 2, 3)) + hot.sum((0, 2, 3)) + 1)
+    occurs = hot.sum((0, 2, 3)) > 0
+    return focal_weight * focal + dice_weight * (dice * occurs).sum() / occurs.sum().clamp(min=1)
+
+
+# -- the head --------------------------------------------------------------------------------------------------------------
+@MODELS.register_module()
+class ClipSemanticHead(BaseDecodeHead):
+    """A decode head of mmseg whose classifier is text: ``inner`` head's features -> ``embed`` (adapter and frozen end of CLIP) -> cosine to the text embedding of each class.
+
+    Taps: ``decode_head.embed`` gives the unit vectors, ``decode_head.conv_seg`` the class scores.
+
+    Args:
+        inner (dict): any mmseg decode head; its features before the classifier are taken.
+        clip (dict): ``name`` of an open_clip CLIP, and ``checkpoint``, a local file; ``random=True`` for untrained weights (tests, and to show the machinery).
+        text_embeddings: file of ``tools/cache_text_embeddings.py``, in the order of the data set's classes, made with the same CLIP; None: a checkpoint brings the rows.
+        num_classes: K, seen and unseen together.
+        unseen: ids of the classes that have no label in training, or the name of a split (``vkd.datasets.zero_shot.SPLITS``); all others are seen.
+        num_blocks, attn_mode, max_tokens, test_tokens: see ``FrozenViT``, ``FrozenResNet`` and ``ClipEmbedding``.
+        tau, learn_scale: see ``TextSimilarity``.
+        sam_weight, nel_weight: of the cross entropy over seen columns, and of ``nel_loss`` (off).
+        seen_bias: taken from the scores of seen classes in prediction. ZegCLIP takes 0.1 of sigmoid scores; these are cosines over ``tau``.
+        self_training: transductive second phase: ignored places learn the best of the unseen classes as the network itself sees it (``pseudo_labels``), and all columns compete.
+            Padding must not be 255 then, but ``pad_index``.
+
+    Raises:
+        UserError: for an unseen label in training (on a GPU, where looking would wait for the device, an assertion on it), a text file of other classes or of another CLIP, a wrong split.
+    """
+
+    def __init__(self, inner, num_classes, clip, text_embeddings=None, unseen=(), num_blocks=1, attn_mode='full', max_tokens=4096, test_tokens=None, tau=0.07, learn_scale=False, sam_weight=1., nel_weight=0., seen_bias=0.,
+                 self_training=False, pad_index=PAD_VALUE, align_corners=False, ignore_index=255):
+        inner = MODELS.build(dict(inner, num_classes=num_classes))
+        super().__init__(inner.in_channels, inner.channels, num_classes=num_classes, in_index=inner.in_index, input_transform=inner.input_transform, dropout_ratio=0, align_corners=align_corners,
+                         ignore_index=ignore_index, init_cfg=None)
+        inner.conv_seg, inner.dropout = nn.Identity(), None
+        self.inner = inner
+        clip = dict(clip)
+        name = clip.pop('name')
+        self.embed = ClipEmbedding(load_clip(name, **clip).visual, inner.channels, num_blocks, attn_mode, max_tokens, test_tokens)
+        known = load_text_embeddings(text_embeddings, clip=name, width=self.embed.out_channels) if text_embeddings else None
+        if known and len(known.classes) != num_classes:
+            raise UserError(f'Text embeddings {str(text_embeddings)!r} are of {len(known.classes)} classes, the head has {num_classes}; make them from the classes of the data set.')
+        self.classes = known.classes if known else None
+        if known and known.synthetic:
+            print_log(f'The text embeddings {str(text_embeddings)!r} are synthetic: random rows by which no unseen class can be told.', logger='current', level=30)
+        self.conv_seg = TextSimilarity(known.embeddings.clone() if known else torch.zeros(num_classes, self.embed.out_channels), tau, learn_scale)
+        self.sam_weight, self.nel_weight, self.seen_bias, self.self_training, self.pad_index = sam_weight, nel_weight, seen_bias, self_training, pad_index
+        self.set_split(zero_shot_split(unseen).unseen if isinstance(unseen, str) else unseen)
+        if not len(self.seen) or self_training and not len(self.unseen):
+            raise UserError(f'ClipSemanticHead: of {num_classes} classes {len(self.unseen)} are unseen; leave one to learn, and one to be found where self_training is on.')
+        self._named = bool(text_embeddings)  # whether the rows are known to be there
+        self._clip_state = {k: v.clone() for k, v in self.embed.frozen.state_dict().items()}
+
+    def set_split(self, unseen):
+        """Which classes are ``unseen``: ids; all others are seen."""
+        split = Split(map(str, range(self.num_classes)), unseen)
+        table = torch.full((256,), -1)  # what no entry allows is a leak
+        table[self.ignore_index] = 255
+        if self.self_training:
+            table[self.pad_index] = 255
+        table[list(split.seen)] = torch.arange(len(split.seen))
+        for name, value in dict(seen=torch.tensor(split.seen), unseen=torch.tensor(split.unseen, dtype=torch.long), target_of=table).items():
+            self.register_buffer(name, value.to(self.conv_seg.text.device), persistent=False)
+
+    def init_weights(self):
+        super().init_weights()
+        if self._clip_state:  # an init_cfg further up may have drawn all Linear and Conv2d anew
+            self.embed.frozen.load_state_dict(self._clip_state)
+            self._clip_state = None
+
+    @staticmethod
+    def without_files(cfg):
+        """The config of this head for who has its checkpoint: what came from files is in it."""
+        return dict(cfg, text_embeddings=None, clip=dict(name=cfg['clip']['name'], random=True))
+
+    def forward(self, inputs):
+        return self.conv_seg(self.embed(self.inner(inputs)))
+
+    def loss_by_feat(self, seg_logits, batch_data_samples):
+        self._check_named()
+        label = self._stack_batch_gt(batch_data_samples).squeeze(1).long()
+        logits = F.interpolate(seg_logits, size=label.shape[-2:], mode='bilinear', align_corners=self.align_corners)
+        target = self.target(label)
+        out = dict(acc_seg=accuracy(logits[:, self.seen], target, ignore_index=255))
+        if self.nel_weight:
+            out['loss_nel'] = self.nel_weight * nel_loss(logits[:, self.seen], target)
+        if self.self_training:
+            everywhere = pseudo_labels(label, logits, self.unseen, self.ignore_index, self.pad_index)
+            out['loss_sam'] = self.sam_weight * seen_cross_entropy(logits, everywhere, slice(None))
+        else:
+            out['loss_sam'] = self.sam_weight * seen_cross_entropy(logits, target, self.seen)
+        return out
+
+    def _check_named(self):
+        """Raises UserError where neither a file nor a checkpoint has brought text; looked at once, since looking waits for the device."""
+        if not self._named and not bool(self.conv_seg.text.any()):
+            raise UserError('ClipSemanticHead: text_embeddings=None, and no checkpoint has brought the rows of the classes; give a file of tools/cache_text_embeddings.py.')
+        self._named = True
+
+    def target(self, label):
+        """Labels ``[B, H, W]`` -> positions among the seen classes, 255 where ignored (or padded, in self-training). Raises UserError for an unseen class."""
+        target = self.target_of[label]
+        leaked = target == -1
+        told = 'unseen classes, or ids of no class, are among the training labels'
+        if label.device.type == 'cpu':
+            if leaked.any():
+                found = sorted(set(label[leaked].tolist()))
+                raise UserError(f'ClipSemanticHead: {told}: {", ".join(map(str, found[:8]))} of {self.num_classes} classes; put MaskUnseenLabels(unseen={self.unseen.tolist()}) behind the loading of labels.')
+        else:
+            torch._assert_async(~leaked.any(), f'ClipSemanticHead: {told}; put MaskUnseenLabels behind the loading of labels')
+        return target
+
+    def predict_by_feat(self, seg_logits, batch_img_metas):
+        self._check_named()
+        if self.seen_bias:
+            seg_logits = seg_logits.index_add(1, self.seen, torch.full_like(seg_logits[:, :len(self.seen)], -self.seen_bias))
+        return super().predict_by_feat(seg_logits, batch_img_metas)
+
+
+def set_text(segmentor, embeddings, unseen=()):
+    """Gives a segmentor's ``ClipSemanticHead`` other classes: ``embeddings``, a ``TextEmbeddings`` of the same CLIP; nothing is trained again. ``unseen``: names that ``seen_bias`` spares.
+
+    Raises:
+        UserError: for a segmentor without such a head, or embeddings of another width.
+    """
+    head = getattr(segmentor, 'decode_head', None)
+    if not isinstance(head, ClipSemanticHead):
+        raise UserError(f'{type(segmentor).__name__} has no ClipSemanticHead, so text cannot name its classes; give a config of configs/chimeraseg.')
+    rows = embeddings.embeddings
+    if rows.shape[1] != head.embed.out_channels:
+        raise UserError(f'The text embeddings are {rows.shape[1]} wide, this CLIP {head.embed.out_channels}; make them with the CLIP of the head.')
+    head.conv_seg.text = rows.to(head.conv_seg.text)
+    head.classes, head.num_classes, head.out_channels = embeddings.classes, len(rows), len(rows)
+    segmentor.num_classes = segmentor.out_channels = len(rows)
+    head.set_split([i for i, name in enumerate(embeddings.classes) if name in unseen])
