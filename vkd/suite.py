@@ -18,7 +18,7 @@ from .config import fingerprint, load_config
 from .errors import UserError, nearest
 from .files import read_json, safe_name, write_json
 from .registry import METHODS
-from .run import FORMAT, Busy, claim, experiment, last_lines, rerun_command, results, run
+from .run import FORMAT, Busy, claim, experiment, rerun_command, results, run
 
 _ENTRY = {'method', 'student', 'teacher', 'peer', 'data', 'config', 'seeds', 'options', 'label', 'after'}
 _STAGE = {'config', 'options', 'after', 'seed'}
@@ -327,7 +327,7 @@ def _run_cells(cells, folder, engine, poll, out):
         out(f'{len(done)} of {len(cells)} are done already')
     # teachers and stages first, then what waits for none of them
     waiting = sorted((c for c in cells if c.name not in done), key=lambda c: (c.info['role'] == 'student', bool(c.before)))
-    active, failed, finished_by = {}, {}, time.monotonic()
+    active, failed = {}, {}
 
     def fail(cell, lines):
         failed[cell.name] = lines

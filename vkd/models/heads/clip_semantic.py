@@ -195,7 +195,7 @@ class ClipSemanticHead(BaseDecodeHead):
                  self_training=False, pad_index=PAD_VALUE, align_corners=False, ignore_index=255):
         inner = MODELS.build(dict(inner, num_classes=num_classes))
         super().__init__(inner.in_channels, inner.channels, num_classes=num_classes, in_index=inner.in_index, input_transform=inner.input_transform, dropout_ratio=0, align_corners=align_corners,
-                         ignore_index=ignore_index, init_cfg=None)
+                         ignore_index=ignore_index, init_cfg=None, loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True))  # that loss is not used
         inner.conv_seg, inner.dropout = nn.Identity(), None
         self.inner = inner
         clip = dict(clip)
