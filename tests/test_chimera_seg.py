@@ -335,6 +335,19 @@ def clip_distiller(text, student=(), **method):
     return distiller(dict(type='ChimeraSeg', **method), student=clip_segmentor(text, **dict(student)), teacher=tower())
 
 
+def test_the_view_of_clip_by_hand():
+    """From mmseg's statistics to CLIP's: one affine map a channel, then bicubic to CLIP's size."""
+    from mmseg.models.data_preprocessor import SegDataPreProcessor
+
+    from vkd.distiller import Renormalize
+    view = Config.fromfile(ROOT / 'configs/_base_/teachers/clip_vit-b-16.py').teacher.view
+    source = SegDataPreProcessor(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+    x = torch.randn(1, 3, 224, 224)
+    wanted = x * torch.tensor([0.852475, 0.857244, 0.815876]).view(3, 1, 1) + torch.tensor([0.013198, -0.006994, -0.008016]).view(3, 1, 1)
+    torch.testing.assert_close(Renormalize(source, **view)(x), wanted, atol=2e-5, rtol=0)
+    assert Renormalize(source, **view)(torch.randn(1, 3, 512, 512)).shape == (1, 3, 224, 224)
+
+
 def test_it_trains_and_the_tower_is_in_no_checkpoint(text):
     torch.manual_seed(0)
     model = build(clip_distiller(text))
@@ -468,6 +481,7 @@ def test_export_needs_no_file_of_text_or_clip(text, trained, tmp_path):
     np.testing.assert_allclose(got, wanted.numpy(), atol=1e-3)
     path = tmp_path / 'other.safetensors'
     save_text_embeddings(path, rows)
+    assert content['synthetic_text']
     folded = export(Config.fromfile(cfg.filename), checkpoint, tmp_path / 'other', text=str(path))
     assert folded['classes'] == list('abcdefghijklm')
     state = torch.load(tmp_path / 'other' / f'{folded["name"]}.pth', weights_only=True)['state_dict']

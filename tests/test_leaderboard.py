@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from vkd import UserError
-from vkd.files import write_json
+from vkd.files import read_json, write_json
 from vkd.leaderboard import build, curve_svg, gain_interval, mean_interval, read_curve, table, verdict
 
 EVIL = '<script>alert(1)</script>"\'><img src=x onerror=alert(2)>'
@@ -165,3 +165,16 @@ def test_curves_of_a_resumed_run(tmp_path):
     assert curve['loss'] == {1: 1, 2: 0.5, 3: 1 / 3, 4: 0.25, 5: 9.0} and curve['mIoU'] == {5: 40}
     svg = curve_svg([('a', 'red', [{0: 0., 10: 1.}])], 'mIoU', width=100, height=100)
     assert svg['lines'][0]['points'] == '46.0,70.0 92.0,8.0' and curve_svg([('a', 'red', [{5: 1.}])], 'loss') is None
+
+
+def test_domains_and_corruptions_are_columns_of_the_runs_that_have_them(tmp_path):
+    for seed, dusk in ((0, 20.), (1, 30.)):
+        own = write(tmp_path, seed=seed, fingerprint='f')
+        content = read_json(own / 'metrics.json')
+        content['test']['domains'] = {'day <i>': dict(mIoU=60.), 'dusk': dict(mIoU=dusk)}
+        write_json(own / 'metrics.json', content)
+        write_json(own / 'corruptions.json', dict(format=1, fingerprint='f' if seed == 0 else 'other', cells={'clean': {}, 'fog-1': {}, 'fog-3': {}}, summary=dict(corrupted=10., relative=25.)))
+    paths = build(tmp_path)
+    text, page = (open(paths[k], encoding='utf-8').read() for k in ('md', 'html'))
+    assert '| day &lt;i&gt; | dusk | mIoU under fog, severity 1, 3 | % kept under fog, severity 1, 3 | gain' in text and '| 60.00 | 25.00 | 10.00 | 25.00 |' in text
+    assert 'corruptions.json is of another config' in text and '<i>' not in page and 'day &lt;i&gt;' in page

@@ -1,6 +1,7 @@
 """Reading mm configs with errors that say what to mend, and telling two of them apart."""
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
@@ -37,11 +38,19 @@ def plain(value):
 
 
 def experiment_fingerprint(cfg):
-    """``fingerprint`` without seed and teacher checkpoint: equal for the runs that are repetitions of one experiment."""
+    """``fingerprint`` without seed, teacher checkpoint, and the seed in the name of a stage that it begins with: equal for the runs that are repetitions of one experiment."""
     content = cfg.to_dict()
     content.pop('randomness', None)
     content['model'] = {**content['model'], **({'teacher': {k: v for k, v in content['model']['teacher'].items() if k != 'checkpoint'}} if isinstance(content['model'].get('teacher'), dict) else {})}
-    return fingerprint({k: v for k, v in content.items() if k not in _INCIDENTAL})
+    return fingerprint(_without_seed({k: v for k, v in content.items() if k not in _INCIDENTAL}))
+
+
+def _without_seed(value):
+    if isinstance(value, dict):
+        return {k: _without_seed(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_seed(v) for v in value]
+    return re.sub(r'(stage_[^/]*_seed)\d+(?=/iter_)', r'\1', value) if isinstance(value, str) else value
 
 
 def fingerprint(cfg):

@@ -129,10 +129,11 @@ class Role:
         self.view = Renormalize(preprocessor, **view) if isinstance(view, dict) else view
         if not isinstance(model, nn.Module):
             initialise(self.module, name, options)
+            self.report = getattr(self.module, 'report', None)  # of a network that loads its own release
         if self.checkpoint:
             self.report = load_into(self.module, self.checkpoint, name, options.get('strict', True), options.get('prefix'), options.get('unsafe_pickle', False))
             _tell_loaded(name, self.report)
-        elif not self.trainable and not self.ema and not isinstance(model, nn.Module):
+        elif not self.report and not self.trainable and not self.ema and not isinstance(model, nn.Module):
             print_log(f'{name}: no checkpoint was given, so an untrained teacher teaches', logger='current', level=30)
         if not self.trainable:
             self.module.requires_grad_(False).eval()
@@ -326,6 +327,10 @@ class Distiller(BaseModel):
                 else:
                     wire.method.setup(*own.values())
                 wire.method.to(device)
+            if getattr(wire.method, 'second_pass', None):
+                name = wire.roles[0]
+                wire.again = TapReader(networks[name], wire.taps[name], name)
+                wire.again.calls = {t: readers[name].calls[t] for t in wire.again.taps}
         self.tap_shapes = shapes
         return readers
 
@@ -420,7 +425,16 @@ class Distiller(BaseModel):
         """The losses of each method, in order, from ``seen``: ``{role: {tap: tensor}}``."""
         for wire in self.wires:
             own = {name: {t: seen[name][t] for t in taps} for name, taps in wire.taps.items()}
-            yield wire.method(own, batch) if wire.mutual else wire.method(*own.values(), batch)
+            again = [self._second_pass(wire, batch['inputs'])] if getattr(wire.method, 'second_pass', None) else []
+            yield wire.method(own, batch) if wire.mutual else wire.method(*own.values(), batch, *again)
+
+    def _second_pass(self, wire, inputs):
+        """The learner's taps of one more pass, up to the deepest of them, in which the method changes something: ``with method.second_pass(network)``."""
+        name = wire.roles[0]
+        network, role = self.networks[name], next((r for r in self._roles if r.name == name), None)
+        image = role.input(inputs) if role else student_input(inputs)
+        with wire.method.second_pass(network):
+            return wire.again.read(lambda: forward_features(network, image), stop=True)[1]
 
     def predict(self, inputs, data_samples=None):
         """Data samples with the predictions of the student, of each peer, and of the mean of their probabilities."""

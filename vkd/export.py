@@ -24,6 +24,7 @@ from .models.restorers import Restorer
 from .profile import input_size, quiet, scope
 from .provenance import git_state, versions
 from .registry import DATASETS, MODELS, TRANSFORMS
+from .run import synthetic_text
 from .text import load_text_embeddings
 
 TOLERANCE = 1e-4
@@ -80,9 +81,8 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student', text=No
     content = dict(format=1, name=name, role=role, date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
                    config=str(cfg.filename), fingerprint=fingerprint(cfg), checkpoint=str(checkpoint), checkpoint_sha256=sha256(source), files=files,
                    model=type(model).__name__, parameters=sum(p.numel() for p in model.parameters()), matched=found['matched'], tensors=found['total'],
-                   classes=meta['dataset_meta'].get('classes'),
-                   input=model.metainfo if isinstance(model, Restorer) else _normalisation(config.model.get('data_preprocessor') or {}), onnx=facts,
-                   needs_vkd='custom_imports' in config, metrics=metrics, git=git_state(), versions=versions())
+                   classes=meta['dataset_meta'].get('classes'), input=model.metainfo if isinstance(model, Restorer) else _normalisation(config.model.get('data_preprocessor') or {}), onnx=facts,
+                   needs_vkd='custom_imports' in config, synthetic_text=named.synthetic if text else synthetic_text(cfg.model), metrics=metrics, git=git_state(), versions=versions())
     write_json(out / f'{name}.json', content)
     return content
 

@@ -68,12 +68,23 @@ def read_runs(folder):
         if missing:
             notes.append(f'{name} was left out: its run.json lacks {sorted(missing)[0]!r}; run it again.')
             continue
+        if facts['role'] == 'stage':  # it has no task, hence no score
+            continue
         run = dict(facts, run=name, folder=own, state=state.get('state', 'missing'), seconds=state.get('seconds'), lines=state.get('lines') or [], test=metrics.get('test') or {}, val=metrics.get('val') or {})
         same = (*(facts[k] for k in KEY), facts['role'], facts['seed'], facts.get('experiment') or facts.get('fingerprint'))
         if same in seen:
             notes.append(f'{name} was left out: it repeats {seen[same]}, with the same seed and config.')
             continue
         seen[same] = name
+        try:
+            corrupted = _part(own / 'corruptions.json')
+        except ValueError as error:
+            notes.append(f'Corruptions of {name} were left out: {error}.')
+            corrupted = {}
+        if corrupted and corrupted.get('fingerprint') != facts.get('fingerprint'):
+            notes.append(f'Corruptions of {name} were left out: corruptions.json is of another config; test the checkpoint of this run again.')
+            corrupted = {}
+        run['corruptions'] = corrupted
         runs += by_peer(run)
     # a cell that never started because its teacher failed has a state, but no run.json
     for file in sorted(Path(folder).glob('*/state.json')):
@@ -110,7 +121,7 @@ def by_peer(run):
         student = network.get(role, label) if role != 'ensemble' else ' + '.join(names)
         others = [n for r, n in network.items() if r != role] if role != 'ensemble' else []  # frozen teachers too
         out.append(dict(run, run=f'{run["run"]}_{label}', label=label, network=role, role='ensemble' if role == 'ensemble' else 'student', student=student, teacher='+'.join(others) or None,
-                        test=own, val=(run['val'].get('peers') or {}).get(label) or {}))
+                        test=own, val=(run['val'].get('peers') or {}).get(label) or {}, corruptions=run.get('corruptions') if role == 'student' else {}))
     return out
 
 
@@ -150,13 +161,13 @@ def table(runs, profile=None, metric='mIoU'):
         done = [r for r in members if r['state'] == 'done' and isinstance(r['test'].get(metric), (int, float))]
         values = [r['test'][metric] for r in done]
         row = dict(zip(KEY, key), role=role, variant=experiment[:6] if experiment and names[(*key, role)] > 1 else None, seeds=[r['seed'] for r in done], values=values, runs=[_run_facts(r) for r in members],
-                   mean=None, interval=None, gain=None, gain_interval=None, withheld=None, **dict.fromkeys(ZERO_SHOT.values()), synthetic_text=any(r.get('synthetic_text') for r in members), images=done[0]['test'].get('images') if done else None,
+                   mean=None, interval=None, gain=None, gain_interval=None, withheld=None, extra={}, synthetic_text=any(r.get('synthetic_text') for r in members), images=done[0]['test'].get('images') if done else None,
                    failed=[r['run'] for r in members if r['state'] == 'failed'], unfinished=[r['run'] for r in members if r['state'] not in ('done', 'failed')])
         if values:
             row['mean'], row['interval'] = mean_interval(values)
-            for extra in ('mAcc', 'aAcc', *ZERO_SHOT.values()):
-                found = [r['test'][extra] for r in done if isinstance(r['test'].get(extra), (int, float))]
-                row[extra] = float(np.mean(found)) if found else None
+            for key, values in _gathered([{k: r['test'].get(k) for k in ('mAcc', 'aAcc')} for r in done]).items():
+                row[key] = float(np.mean(values))
+            row['extra'] = {key: float(np.mean(values)) for key, values in _gathered([extra_scores(r) for r in done]).items()}
         if role == 'student' and method != 'alone':
             alone = [r for r in runs if (r['data'], r['protocol'], r['student'], r['method'], r['role'], r['state']) == (data, protocol, student, 'alone', 'student', 'done')
                      and isinstance(r['test'].get(metric), (int, float))]
@@ -182,6 +193,28 @@ def table(runs, profile=None, metric='mIoU'):
         rows.append(row)
     order = {'teacher': 0, 'alone': 1}
     return sorted(rows, key=lambda r: (r['data'], r['protocol'], r['role'] != 'teacher', r['student'], order.get(r['method'], 2), -(r['gain'] if r['gain'] is not None else -1e9), r['method']))
+
+
+def extra_scores(run):
+    """``{column: score}`` that only some runs have: of seen and unseen classes, of each domain, and under corruptions, where ``corruptions.json`` lies beside the run's other files."""
+    test, corrupted = run['test'], run.get('corruptions') or {}
+    out = {**{key: test.get(key) for key in ZERO_SHOT.values()}, **{f'mIoU.{name}': scores.get('mIoU') for name, scores in (test.get('domains') or {}).items()}}
+    if corrupted.get('summary'):
+        cells = [key.rsplit('-', 1) for key in corrupted['cells'] if key != 'clean']
+        names, severities = sorted({name for name, _ in cells}), sorted({severity for _, severity in cells})
+        under = f'{", ".join(names) if len(names) < 4 else f"{len(names)} corruptions"}, severity {", ".join(severities)}'  # other corruptions are another column
+        out.update({f'mIoU under {under}': corrupted['summary']['corrupted'], f'% kept under {under}': corrupted['summary']['relative']})
+    return out
+
+
+def _gathered(scores):
+    """``{key: [value]}`` of a list of dicts, numbers only."""
+    out = {}
+    for own in scores:
+        for key, value in own.items():
+            if isinstance(value, (int, float)):
+                out.setdefault(key, []).append(value)
+    return out
 
 
 def _run_facts(run):
@@ -215,9 +248,10 @@ def named(row):
     return row['method'] + (f' [{row["variant"]}]' if row['variant'] else '') + (' (synthetic text)' if row['synthetic_text'] else '')
 
 
-def zero_shot_columns(rows, metric='mIoU'):
-    """``{head: key}`` of the zero-shot scores that any of ``rows`` has; the main metric has its own column."""
-    return {head: key for head, key in ZERO_SHOT.items() if key != metric and any(r[key] is not None for r in rows)}
+def extra_columns(rows, metric='mIoU'):
+    """``{head: key}`` of the scores that any of ``rows`` has beside the main metric, which has its own column."""
+    keys, heads = dict.fromkeys(key for r in rows for key in r['extra'] if key != metric), {key: head for head, key in ZERO_SHOT.items()}
+    return {heads.get(key, key.removeprefix('mIoU.')): key for key in keys}
 
 
 def number(value, digits=2, sign=False):
@@ -240,10 +274,10 @@ def _with_interval(mean, half, sign=False):
 
 def frame(rows, metric='mIoU'):
     """The table as a pandas DataFrame of plain values."""
-    extra = zero_shot_columns(rows, metric)
+    extra = extra_columns(rows, metric)
     return pd.DataFrame([{
         'data': r['data'], 'protocol': r['protocol'], 'role': r['role'], 'student': r['student'], 'teacher': r['teacher'], 'method': named(r), 'seeds': len(r['seeds']),
-        metric: r['mean'], f'{metric}_interval95': r['interval'], 'gain': r['gain'], 'gain_interval95': r['gain_interval'], 'gain_note': verdict(r), 'mAcc': r.get('mAcc'), 'aAcc': r.get('aAcc'), **{key: r[key] for key in extra.values()},
+        metric: r['mean'], f'{metric}_interval95': r['interval'], 'gain': r['gain'], 'gain_interval95': r['gain_interval'], 'gain_note': verdict(r), 'mAcc': r.get('mAcc'), 'aAcc': r.get('aAcc'), **{key: r['extra'].get(key) for key in extra.values()},
         'params': r['params'], 'flops': r['flops'], 'latency_ms': r['latency_ms'], 'step_ratio': r['step'], 'failed': len(r['failed']), 'unfinished': len(r['unfinished'])} for r in rows])
 
 
@@ -256,15 +290,15 @@ def markdown(title, sections, notes, metric='mIoU'):
     """The tables of ``sections`` as a markdown page."""
     lines = [f'# {_cell(title)}', '']
     for section in sections:
-        extra = zero_shot_columns(section['rows'], metric)
+        extra = extra_columns(section['rows'], metric)
         lines += [f'## {_cell(section["data"])}, protocol {_cell(section["protocol"])}', '', section['caption'], '',
-                  f'| student | teacher | method | seeds | {metric} (95 %) | {"".join(f"{head} | " for head in extra)}gain over alone (95 %) | parameters | FLOPs | latency | step ÷ alone |',
+                  f'| student | teacher | method | seeds | {metric} (95 %) | {"".join(f"{_cell(head)} | " for head in extra)}gain over alone (95 %) | parameters | FLOPs | latency | step ÷ alone |',
                   '|---' * (10 + len(extra)) + '|']
         for r in section['rows']:
             gain = _with_interval(r['gain'], r['gain_interval'], True) + f' ({verdict(r)})' if r['gain'] is not None else verdict(r) or '–'
             status = ''.join([f'; {len(r["failed"])} failed' if r['failed'] else '', f'; {len(r["unfinished"])} unfinished' if r['unfinished'] else ''])
             lines.append('| ' + ' | '.join(_cell(x) for x in (
-                r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', _with_interval(r['mean'], r['interval']), *(number(r[key]) for key in extra.values()), gain, human(r['params']), human(r['flops']),
+                r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', _with_interval(r['mean'], r['interval']), *(number(r['extra'].get(key)) for key in extra.values()), gain, human(r['params']), human(r['flops']),
                 '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms', number(r['step']))) + ' |')
         lines.append('')
         classes = next((r['classes'] for r in section['rows'] if r['classes']), [])
@@ -442,9 +476,9 @@ def build(folder, out=None, title=None, metric=None):
     write_text(paths['csv'], frame(rows, metric).to_csv(index=False))
     write_json(paths['json'], _plain(dict(format=FORMAT, title=title, metric=metric, command=suite.get('command'), rows=rows, profile=profile, notes=notes)))
     environment = Environment(loader=PackageLoader('vkd', 'templates'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=number, human=human)
+    environment.filters.update(number=number, human=human, column=lambda head: (head, ''))
     page = environment.get_template('leaderboard.html').render(
-        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, zero_shot_columns=zero_shot_columns, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
+        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, extra_columns=extra_columns, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
     write_text(paths['html'], page)
     return paths
 

@@ -14,7 +14,6 @@ from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from .distiller import Distiller, _progress, build_model, forward_features, student_input

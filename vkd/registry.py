@@ -1,4 +1,5 @@
 """Registries of vkd: children of mmengine's, so that ``type='vkd.X'`` works in any mm config."""
+from mmengine.registry import DATA_SAMPLERS as _DATA_SAMPLERS
 from mmengine.registry import DATASETS as _DATASETS
 from mmengine.registry import HOOKS as _HOOKS
 from mmengine.registry import METRICS as _METRICS
@@ -11,6 +12,7 @@ from mmengine.registry import Registry
 METHODS = Registry('method', scope='vkd', locations=['vkd.methods'])
 MODELS = Registry('model', parent=_MODELS, scope='vkd', locations=['vkd.distiller', 'vkd.models'])
 DATASETS = Registry('dataset', parent=_DATASETS, scope='vkd', locations=['vkd.datasets'])
+DATA_SAMPLERS = Registry('data sampler', parent=_DATA_SAMPLERS, scope='vkd', locations=['vkd.datasets'])
 TRANSFORMS = Registry('transform', parent=_TRANSFORMS, scope='vkd', locations=['vkd.datasets'])
 METRICS = Registry('metric', parent=_METRICS, scope='vkd', locations=['vkd.evaluation'])
 HOOKS = Registry('hook', parent=_HOOKS, scope='vkd', locations=['vkd.engine'])

@@ -62,7 +62,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
     folder = Path(folder)
     cfg.work_dir = str(folder)
     if rank(launcher):
-        if not (resume and results(folder, test and cfg.get('test_dataloader'))):
+        if not resume or results(folder, test and cfg.get('test_dataloader')) is None:
             _train_and_test(cfg, folder, resume, launcher, test)
         return None
     identity = identity or fingerprint(cfg)
@@ -70,8 +70,8 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
         claim(folder, identity)
         if not resume and trained(folder):
             raise UserError(f'Run folder {str(folder)!r} holds a run already; continue it with --resume, or choose another --work-dir.')
-        known = resume and results(folder, test and cfg.get('test_dataloader'))
-        if known:  # another process may have ended it since the caller looked
+        known = results(folder, test and cfg.get('test_dataloader')) if resume else None
+        if known is not None:  # another process may have ended it since the caller looked
             return known
         info = {**experiment(cfg), **(info or {})}
         write_text(folder / 'config.py', cfg.pretty_text)
@@ -129,10 +129,10 @@ def trained(folder):
 
 
 def results(folder, test=True):
-    """The scores ``{'val': …, 'test': …}`` of a run that has ended well; None of any other, and of one without test scores where ``test`` asks for them."""
+    """The scores ``{'val': …, 'test': …}`` of a run that has ended well (none of a stage without a task); None of any other, and of one without test scores where ``test`` asks for them."""
     ended = (read_json(Path(folder, 'state.json')) or {}).get('state') == 'done'
-    metrics = {k: v for k, v in (ended and read_json(Path(folder, 'metrics.json')) or {}).items() if k != 'format'}
-    return metrics if metrics and ('test' in metrics or not test) else None
+    metrics = read_json(Path(folder, 'metrics.json')) if ended else None
+    return None if metrics is None or test and 'test' not in metrics else {k: v for k, v in metrics.items() if k != 'format'}
 
 
 def last_lines(error, count=8):

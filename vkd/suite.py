@@ -1,4 +1,5 @@
 """A matrix of runs: what is missing is run, what was interrupted continues, what fails is shown and does not stop the others."""
+import copy
 import itertools
 import multiprocessing
 import os
@@ -17,9 +18,10 @@ from .config import fingerprint, load_config
 from .errors import UserError, nearest
 from .files import read_json, safe_name, write_json
 from .registry import METHODS
-from .run import FORMAT, Busy, claim, experiment, last_lines, rerun_command, results, run
+from .run import FORMAT, Busy, claim, experiment, rerun_command, results, run
 
-_ENTRY = {'method', 'student', 'teacher', 'peer', 'data', 'config', 'seeds', 'options', 'label'}
+_ENTRY = {'method', 'student', 'teacher', 'peer', 'data', 'config', 'seeds', 'options', 'label', 'after'}
+_STAGE = {'config', 'options', 'after', 'seed'}
 
 
 @dataclass
@@ -30,7 +32,13 @@ class Cell:
     options: dict
     info: dict
     needs: str = None  # name of the teacher's cell
+    after: tuple = ()  # names of the cells of the stages that it begins with
     waited: int = field(default=0, compare=False)
+
+    @property
+    def before(self):
+        """Names of the cells that must be done first."""
+        return (*([self.needs] if self.needs else []), *self.after)
 
     def load(self):
         return load_config(self.config, self.options)
@@ -44,7 +52,12 @@ def read_suite(path, work_dir=None):
     ``dict(method, student, teacher, peer, data, config, seeds, options, label)``. Method, student, teacher, peer, data may be lists: all combinations run.
     ``teacher`` is one of ``teachers``, which is trained first; ``peer`` names a network that learns beside the student.
     ``config`` is a path in which ``{method}`` (lower case), ``{student}``, ``{teacher}``, ``{peer}`` and ``{data}`` are replaced. ``options`` are dotted
-    overrides. Raises UserError.
+    overrides.
+
+    ``stages``, ``{name: dict(config, options={}, after={}, seed=None)}``, are runs that others begin with: ``after``, of a run or of a stage, is ``{dotted option: stage}``, and that option
+    becomes the stage's last checkpoint. A stage is run once for each seed of the runs that lead to it, or with its own ``seed`` for all of them; a changed one makes what comes after it stale.
+
+    Raises UserError.
     """
     path = str(path)
     suite = load_config(path)
@@ -84,7 +97,8 @@ def read_suite(path, work_dir=None):
                 teachers[teacher, data] = needs
                 cells.setdefault(needs.name, needs)
             for seed in seeds:
-                cell = _cell(path, name, entry, method, where, seed, needs, folder)
+                after = _after(path, name, suite.get('stages') or {}, entry.get('after') or {}, seed, folder, cells)
+                cell = _cell(path, name, entry, method, where, seed, needs, folder, after)
                 if cell.name in cells:
                     raise UserError(f'Suite {path!r}: {cell.name!r} comes twice; give each run a method, student, teacher, data, seed or label of its own.')
                 cells[cell.name] = cell
@@ -120,11 +134,50 @@ def _teacher(path, suite, entry, teacher, data):
     return Cell(name, config, options, dict(info, suite=suite, run=name, fingerprint=fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters')))
 
 
-def _cell(path, suite, entry, method, where, seed, needs, folder):
+def _after(path, suite, stages, after, seed, folder, cells, trail=()):
+    """``{dotted option: cell}`` of the stages that ``after`` names, added to ``cells`` with those before them."""
+    out = {}
+    for option, stage in after.items():
+        if stage not in stages:
+            raise UserError(f'Suite {path!r}: stage {stage!r} is not among its stages; {nearest(stage, stages)}.')
+        if stage in trail:
+            raise UserError(f'Suite {path!r}: stage {stage!r} comes after itself ({" after ".join((*trail, stage))}); cut the circle.')
+        entry = stages[stage]
+        unknown = set(entry) - _STAGE if isinstance(entry, dict) else {'config'}
+        if unknown or 'config' not in entry:
+            raise UserError(f'Suite {path!r}: stage {stage!r} is {entry!r}; give dict(config=path, options={{}}, after={{option: stage}}, seed=None).')
+        own = seed if entry.get('seed') is None else entry['seed']
+        before = _after(path, suite, stages, entry.get('after') or {}, own, folder, cells, (*trail, stage))
+        config = _config_of(path, entry['config'], {})
+        options = {'randomness.seed': own, **dict(entry.get('options') or {}), **_begin(before, folder)}
+        cfg = load_config(config, options)
+        if not cfg.train_cfg.get('max_iters'):
+            raise UserError(f'Suite {path!r}: stage {stage!r} is not trained by iterations, so the name of its last checkpoint is unknown; give its config an IterBasedTrainLoop.')
+        info = dict(experiment(cfg), role='stage')
+        name = safe_name(f'stage_{stage}_{info["protocol"]}_{info["data"]}_seed{own}')
+        cell = Cell(name, config, options, dict(info, suite=suite, run=name, fingerprint=_of_stages(cfg, before), max_iters=cfg.train_cfg.get('max_iters')), after=tuple(c.name for c in before.values()))
+        out[option] = cells.setdefault(name, cell)
+    return out
+
+
+def _begin(after, folder):
+    """The options that begin a run with the last checkpoints of its stages."""
+    return {option: str(folder / cell.name / f'iter_{cell.info["max_iters"]}.pth') for option, cell in after.items()}
+
+
+def _of_stages(cfg, after):
+    """Fingerprint of a config to which the stages before it count by their own fingerprints, not by where their files lie."""
+    cfg = copy.deepcopy(cfg)
+    cfg.merge_from_dict({option: f'of {cell.info["fingerprint"]}' for option, cell in after.items()})
+    return fingerprint(cfg)
+
+
+def _cell(path, suite, entry, method, where, seed, needs, folder, after):
     config = _config_of(path, entry['config'], dict(where, method=method.lower()))
     options = {'randomness.seed': seed, **dict(entry.get('options') or {})}
     if needs:
         options['model.teacher.checkpoint'] = str(folder / needs.name / f'iter_{needs.info["max_iters"]}.pth')
+    options.update(_begin(after, folder))
     cfg = load_config(config, options)
     if (method == 'alone') != (not cfg.model.get('methods')):
         raise UserError(f'Suite {path!r}: config {config!r} has methods={cfg.model.get("methods")}, which is not method {method!r}; name the config of that method.')
@@ -134,7 +187,7 @@ def _cell(path, suite, entry, method, where, seed, needs, folder):
     name = safe_name('_'.join(str(x) for x in (label.lower(), where['student'], where['teacher'], info['protocol'], info['data'], f'seed{seed}') if x))
     if needs:  # who taught counts, not where its file lies
         cfg.model.teacher.checkpoint = f'of {needs.info["fingerprint"]}'
-    return Cell(name, config, options, dict(info, suite=suite, run=name, fingerprint=fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters')), needs and needs.name)
+    return Cell(name, config, options, dict(info, suite=suite, run=name, fingerprint=_of_stages(cfg, after), max_iters=cfg.train_cfg.get('max_iters')), needs and needs.name, tuple(c.name for c in after.values()))
 
 
 # -- one cell, in a process of its own ---------------------------------------------------------------------------------------
@@ -166,7 +219,7 @@ def _child(cell, folder, threads, gpu):
 def status(folder, cell):
     """``'done'``, ``'failed'``, ``'running'`` or ``'missing'``, from the files alone."""
     state = (read_json(Path(folder, cell.name, 'state.json')) or {}).get('state', 'missing')
-    return 'missing' if state == 'done' and not results(Path(folder, cell.name), test=False) else state
+    return 'missing' if state == 'done' and results(Path(folder, cell.name), test=False) is None else state
 
 
 def iterations(folder):
@@ -272,9 +325,9 @@ def _run_cells(cells, folder, engine, poll, out):
     done = {cell.name for cell in cells if status(folder, cell) == 'done'}
     if done:
         out(f'{len(done)} of {len(cells)} are done already')
-    # teachers first, then what waits for none of them
-    waiting = sorted((c for c in cells if c.name not in done), key=lambda c: (c.info['role'] != 'teacher', c.needs is not None))
-    active, failed, finished_by = {}, {}, time.monotonic()
+    # teachers and stages first, then what waits for none of them
+    waiting = sorted((c for c in cells if c.name not in done), key=lambda c: (c.info['role'] == 'student', bool(c.before)))
+    active, failed = {}, {}
 
     def fail(cell, lines):
         failed[cell.name] = lines
@@ -283,12 +336,13 @@ def _run_cells(cells, folder, engine, poll, out):
     with _progress(cells, folder, out) as tick:
         try:
             while waiting or active:
-                for cell in [c for c in waiting if c.needs in failed]:
+                for cell in [c for c in waiting if failed.keys() & set(c.before)]:
                     waiting.remove(cell)
-                    lines = [f'its teacher {cell.needs} failed: {failed[cell.needs][-1]}']
+                    first = next(name for name in cell.before if name in failed)
+                    lines = [f'its {"teacher" if first == cell.needs else "stage"} {first} failed: {failed[first][-1]}']
                     write_json(folder / cell.name / 'state.json', _failed(lines))
                     fail(cell, lines)
-                ready = [c for c in waiting if (c.needs is None or c.needs in done) and c.waited <= time.monotonic()]
+                ready = [c for c in waiting if done.issuperset(c.before) and c.waited <= time.monotonic()]
                 while ready and len(active) < engine.jobs:
                     cell = ready.pop(0)
                     waiting.remove(cell)
@@ -357,7 +411,7 @@ def _profile(cells, folder, out):
     from .profile import suite_profile
     kinds = {}
     for cell in cells:
-        if status(folder, cell) == 'done':
+        if status(folder, cell) == 'done' and cell.info['role'] != 'stage':
             info = cell.info
             kinds.setdefault('|'.join((info['student'], info['teacher'] or '-', info['method'])), cell)
     known = read_json(folder / 'profile.json') or {}

@@ -1,15 +1,19 @@
 from .camvid import CamVidDataset
 from .cityscapes import ACDCDataset, CityscapesDataset
+from .corruptions import Corrupt
 from .demo import DemoDataset, DrawScene
 from .demo_pictures import DemoPictureDataset, DrawPicture
+from .domains import MultiDomainDataset
 from .loading import LoadImage, LoadLabel
 from .nyuv2 import NYUv2Dataset
 from .restoration import BasicImageDataset, Flip, LoadImageFromFile, MATLABLikeResize, ModCrop, PackInputs, PairedRandomCrop, RandomDegradation, RandomTransposeHW
 from .root import data_root
 from .shift import RandomShift
+from .street import StreetDataset
+from .unlabeled import ImageNetAugment, RepeatedAugmentation, UnlabeledImageDataset
 from .voc import VOCDataset
 from .zero_shot import COCOStuffDataset, MaskUnseenLabels, PascalContext59Dataset, VOC20Dataset, ZeroShotCamVidDataset
 
-__all__ = ['ACDCDataset', 'BasicImageDataset', 'COCOStuffDataset', 'CamVidDataset', 'CityscapesDataset', 'DemoDataset', 'DemoPictureDataset', 'DrawPicture', 'DrawScene', 'Flip', 'LoadImage', 'LoadImageFromFile',
-           'LoadLabel', 'MATLABLikeResize', 'MaskUnseenLabels', 'ModCrop', 'NYUv2Dataset', 'PackInputs', 'PairedRandomCrop', 'PascalContext59Dataset', 'RandomDegradation', 'RandomShift', 'RandomTransposeHW',
-           'VOC20Dataset', 'VOCDataset', 'ZeroShotCamVidDataset', 'data_root']
+__all__ = ['ACDCDataset', 'BasicImageDataset', 'COCOStuffDataset', 'CamVidDataset', 'CityscapesDataset', 'Corrupt', 'DemoDataset', 'DemoPictureDataset', 'DrawPicture', 'DrawScene', 'Flip', 'ImageNetAugment',
+           'LoadImage', 'LoadImageFromFile', 'LoadLabel', 'MATLABLikeResize', 'MaskUnseenLabels', 'ModCrop', 'MultiDomainDataset', 'NYUv2Dataset', 'PackInputs', 'PairedRandomCrop', 'PascalContext59Dataset',
+           'RandomDegradation', 'RandomShift', 'RandomTransposeHW', 'RepeatedAugmentation', 'StreetDataset', 'UnlabeledImageDataset', 'VOC20Dataset', 'VOCDataset', 'ZeroShotCamVidDataset', 'data_root']

@@ -1,5 +1,6 @@
+from .multi_domain import MultiDomainIoUMetric
 from .restoration import RestorationMetric
 from .segmentation import SegMetric
 from .zero_shot import ZeroShotIoUMetric
 
-__all__ = ['RestorationMetric', 'SegMetric', 'ZeroShotIoUMetric']
+__all__ = ['MultiDomainIoUMetric', 'RestorationMetric', 'SegMetric', 'ZeroShotIoUMetric']

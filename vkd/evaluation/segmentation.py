@@ -44,6 +44,16 @@ def seg_scores(counts):
         return dict(aAcc=float(100 * hit.sum() / counts.sum()), mIoU=float(np.nanmean(iou)), mAcc=float(np.nanmean(acc)), IoU=iou, Acc=acc)
 
 
+def over_processes(*tensors):
+    """The sums of ``tensors`` over all processes; themselves where there is one."""
+    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
+        return tensors
+    tensors = [t.cuda() for t in tensors] if dist.get_backend() == 'nccl' else tensors
+    for tensor in tensors:
+        dist.all_reduce(tensor)
+    return tensors
+
+
 def report(counts, classes, images):
     """What metrics.json holds of a test set: scores in percent, lists in the order of ``classes``, None where a class neither occurs nor is predicted."""
     def plain(v):
@@ -95,11 +105,7 @@ class SegMetric(BaseMetric):
         k = len(self.dataset_meta['classes'])
         counts = torch.zeros(len(self.fields), k, k, dtype=torch.int64) if self.counts is None else self.counts
         images = torch.tensor([self.images], device=counts.device)
-        if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-            if dist.get_backend() == 'nccl':
-                counts, images = counts.cuda(), images.cuda()
-            dist.all_reduce(counts)
-            dist.all_reduce(images)
+        counts, images = over_processes(counts, images)
         self.counts, seen, self.images = None, int(images), 0
         if seen != size:
             raise UserError(f'SegMetric saw {seen} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), so that each comes once.')

@@ -120,7 +120,7 @@ class ChimeraSeg(nn.Module):
             self._project = [teacher.project]  # in a list: it is not this module's own
 
     def setup(self, student, teacher):
-        (b, channels, *_), (_, width, *_) = next(iter(student.values())), next(iter(teacher.values()))
+        (_, channels, *_), (_, width, *_) = next(iter(student.values())), next(iter(teacher.values()))
         self.adapter = channel_adapter(channels, width)
         if self.bank_size:
             self.register_buffer('bank', torch.zeros(self.bank_size, width))

@@ -1,3 +1,4 @@
 from .lvt import LiteVisionTransformer
+from .timm_vit import TimmViT
 
-__all__ = ['LiteVisionTransformer']
+__all__ = ['LiteVisionTransformer', 'TimmViT']

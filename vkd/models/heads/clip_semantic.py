@@ -7,6 +7,7 @@ import math
 
 import torch
 import torch.nn.functional as F
+from mmengine.logging import print_log
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.losses import accuracy
 from torch import nn
@@ -194,7 +195,7 @@ class ClipSemanticHead(BaseDecodeHead):
                  self_training=False, pad_index=PAD_VALUE, align_corners=False, ignore_index=255):
         inner = MODELS.build(dict(inner, num_classes=num_classes))
         super().__init__(inner.in_channels, inner.channels, num_classes=num_classes, in_index=inner.in_index, input_transform=inner.input_transform, dropout_ratio=0, align_corners=align_corners,
-                         ignore_index=ignore_index, init_cfg=None)
+                         ignore_index=ignore_index, init_cfg=None, loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True))  # that loss is not used
         inner.conv_seg, inner.dropout = nn.Identity(), None
         self.inner = inner
         clip = dict(clip)
@@ -204,6 +205,8 @@ class ClipSemanticHead(BaseDecodeHead):
         if known and len(known.classes) != num_classes:
             raise UserError(f'Text embeddings {str(text_embeddings)!r} are of {len(known.classes)} classes, the head has {num_classes}; make them from the classes of the data set.')
         self.classes = known.classes if known else None
+        if known and known.synthetic:
+            print_log(f'The text embeddings {str(text_embeddings)!r} are synthetic: random rows by which no unseen class can be told.', logger='current', level=30)
         self.conv_seg = TextSimilarity(known.embeddings.clone() if known else torch.zeros(num_classes, self.embed.out_channels), tau, learn_scale)
         self.sam_weight, self.nel_weight, self.seen_bias, self.self_training, self.pad_index = sam_weight, nel_weight, seen_bias, self_training, pad_index
         self.set_split(zero_shot_split(unseen).unseen if isinstance(unseen, str) else unseen)

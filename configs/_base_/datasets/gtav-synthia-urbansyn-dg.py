@@ -1,0 +1,3 @@
+# three sources at once, by images, and the targets of gtav-dg
+_base_ = './gtav-dg.py'
+train_dataloader = dict(dataset=dict(_delete_=True, type='ConcatDataset', datasets=[dict(type='vkd.StreetDataset', name=name, pipeline=_base_.train_pipeline) for name in ('gtav', 'synthia', 'urbansyn')]))
