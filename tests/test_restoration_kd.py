@@ -170,6 +170,7 @@ def config(model, folder, iters=4):
         param_scheduler=[dict(type='MultiStepLR', milestones=[3], gamma=0.5, by_epoch=False)], train_dataloader=loader('train', 8, 2, type='InfiniteSampler', shuffle=True), val_dataloader=loader('val', 3, 1, **test),
         test_dataloader=loader('test', 3, 1, **test), val_evaluator=dict(type='vkd.RestorationMetric', crop_border=2), test_evaluator=dict(type='vkd.RestorationMetric', crop_border=2)))
     cfg.default_hooks.checkpoint.interval, cfg.default_hooks.logger.interval, cfg.log_level = iters // 2, 1, 'ERROR'
+    folder.parent.mkdir(parents=True, exist_ok=True)
     cfg.dump(path := folder.parent / f'{folder.name}.py')
     return Config.fromfile(path)
 

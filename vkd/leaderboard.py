@@ -199,6 +199,8 @@ def extra_scores(run):
     """``{column: score}`` that only some runs have: of seen and unseen classes, of each domain, and under corruptions, where ``corruptions.json`` lies beside the run's other files."""
     test, corrupted = run['test'], run.get('corruptions') or {}
     out = {**{key: test.get(key) for key in ZERO_SHOT.values()}, **{f'mIoU.{name}': scores.get('mIoU') for name, scores in (test.get('domains') or {}).items()}}
+    for i, (name, own) in enumerate((test.get('sets') or {}).items()):  # of restoration; PSNR of the first is the main metric
+        out.update({f'{name} {key}': own.get(key) for key in ('PSNR', 'SSIM')[i == 0:]})
     if corrupted.get('summary'):
         cells = [key.rsplit('-', 1) for key in corrupted['cells'] if key != 'clean']
         names, severities = sorted({name for name, _ in cells}), sorted({severity for _, severity in cells})
@@ -254,6 +256,11 @@ def extra_columns(rows, metric='mIoU'):
     return {heads.get(key, key.removeprefix('mIoU.')): key for key in keys}
 
 
+def digits(key):
+    """How many digits after the point a score is shown with."""
+    return 4 if key.endswith('SSIM') else 2
+
+
 def number(value, digits=2, sign=False):
     return '–' if value is None else f'{value:{"+" if sign else ""}.{digits}f}'.replace('-', '−')
 
@@ -298,7 +305,7 @@ def markdown(title, sections, notes, metric='mIoU'):
             gain = _with_interval(r['gain'], r['gain_interval'], True) + f' ({verdict(r)})' if r['gain'] is not None else verdict(r) or '–'
             status = ''.join([f'; {len(r["failed"])} failed' if r['failed'] else '', f'; {len(r["unfinished"])} unfinished' if r['unfinished'] else ''])
             lines.append('| ' + ' | '.join(_cell(x) for x in (
-                r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', _with_interval(r['mean'], r['interval']), *(number(r['extra'].get(key)) for key in extra.values()), gain, human(r['params']), human(r['flops']),
+                r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', _with_interval(r['mean'], r['interval']), *(number(r['extra'].get(key), digits(key)) for key in extra.values()), gain, human(r['params']), human(r['flops']),
                 '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms', number(r['step']))) + ' |')
         lines.append('')
         classes = next((r['classes'] for r in section['rows'] if r['classes']), [])
@@ -333,6 +340,15 @@ def _load_pictures(run):
     return {**found, 'pred': found.get(f'pred_{network}', found['pred'])}
 
 
+def nearer(alone, distilled, tolerance=2):
+    """Where the distilled student's image is nearer to the truth than the student's alone by more than ``tolerance`` grey levels (blue), and where it is farther (orange); ``[N, H, W, 3]``."""
+    truth = alone['truth'].astype(float)
+    gain = (np.abs(alone['pred'] - truth) - np.abs(distilled['pred'] - truth)).mean(-1)
+    out = np.full(truth.shape, 128, np.uint8)
+    out[gain > tolerance], out[gain < -tolerance] = (0, 114, 178), (213, 94, 0)
+    return out
+
+
 def gallery(rows, runs, limit=3):
     """Rows of pictures: image, truth, student alone, the method with the best mean, and where those two differ in being right.
 
@@ -349,6 +365,9 @@ def gallery(rows, runs, limit=3):
     a, b = first(alone), first(best)
     if not a or not b or a['image'].shape != b['image'].shape or not np.array_equal(a['truth'], b['truth']):
         return [], []
+    if 'palette' not in a:  # images were restored
+        shown = [('bicubic', a['image']), ('truth', a['truth']), (f'{alone["student"]} alone', a['pred']), (f'{best["student"]} + {best["method"]}', b['pred']), ('difference', nearer(a, b))]
+        return [[dict(src=_png(images[i]), title=title) for title, images in shown] for i in range(min(limit, len(a['image'])))], []
     palette = np.zeros((256, 3), np.uint8)
     palette[:len(a['palette'])] = a['palette']
     out = []
@@ -476,7 +495,7 @@ def build(folder, out=None, title=None, metric=None):
     write_text(paths['csv'], frame(rows, metric).to_csv(index=False))
     write_json(paths['json'], _plain(dict(format=FORMAT, title=title, metric=metric, command=suite.get('command'), rows=rows, profile=profile, notes=notes)))
     environment = Environment(loader=PackageLoader('vkd', 'templates'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=number, human=human, column=lambda head: (head, ''))
+    environment.filters.update(number=number, human=human, digits=digits, column=lambda head: (head, ''))
     page = environment.get_template('leaderboard.html').render(
         title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, extra_columns=extra_columns, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
     write_text(paths['html'], page)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_main_process
 
@@ -20,6 +21,7 @@ from .engine import build_runner, last_checkpoint, processes, rank
 from .errors import UserError
 from .files import read_json, write_json, write_text, write_whole
 from .models.heads.clip_semantic import set_text
+from .physics.resize import imresize
 from .provenance import git_state, hardware, versions
 from .text import load_text_embeddings
 
@@ -173,7 +175,7 @@ def pictures(runner, count=3, width=240):
     dataset, model = runner.test_loop.dataloader.dataset, runner.model
     palette = (getattr(dataset, 'metainfo', None) or {}).get('palette')
     if not palette:
-        return None
+        return restored_pictures(dataset, model, count, width)
     out = dict(image=[], truth=[], pred=[])
     model.eval()
     for i in ((2 * k + 1) * len(dataset) // (2 * count) for k in range(min(count, len(dataset)))):
@@ -190,6 +192,31 @@ def pictures(runner, count=3, width=240):
     if len({x.shape for x in out['image']}) > 1:
         return None
     return {**{k: np.stack(v) for k, v in out.items()}, 'palette': np.array(palette, np.uint8)}
+
+
+@torch.no_grad()
+def restored_pictures(dataset, model, count=3, width=240, side=64):
+    """Of a few test images of restoration, evenly spaced, the square of ``side`` pixels with the most detail, enlarged without smoothing: ``dict(image, truth, pred)``, RGB uint8 ``[N, width, width, 3]``.
+
+    ``image`` is the input enlarged bicubically. None for a data set without truths.
+    """
+    if not len(dataset) or 'gt_img' not in (dataset[0].get('data_samples') or ()):
+        return None
+    out = dict(image=[], truth=[], pred=[])
+    model.eval()
+    for i in dict.fromkeys((2 * k + 1) * len(dataset) // (2 * count) for k in range(min(count, len(dataset)))):
+        batch = pseudo_collate([dataset[i]])
+        sample = model.test_step(batch)[0]
+        truth, pred, seen = (x.float().permute(1, 2, 0).cpu().numpy() for x in (sample.gt_img, 255 * sample.pred_img, batch['inputs'][0]))
+        seen = imresize(seen, size=truth.shape[:2])
+        small = min(side, *truth.shape[:2])
+        detail = np.add(*(np.abs(d) for d in np.gradient(truth.mean(2))))
+        places = [(y, x) for y in range(0, truth.shape[0] - small + 1, max(small // 2, 1)) for x in range(0, truth.shape[1] - small + 1, max(small // 2, 1))]
+        y, x = max(places, key=lambda at: detail[at[0]:at[0] + small, at[1]:at[1] + small].sum())
+        for key, image in dict(image=seen, truth=truth, pred=pred).items():
+            own = np.clip(np.round(image[y:y + small, x:x + small]), 0, 255).astype(np.uint8)
+            out[key].append(cv2.resize(own, (width, width), interpolation=cv2.INTER_NEAREST))
+    return {k: np.stack(v) for k, v in out.items()}
 
 
 @contextmanager
@@ -241,6 +268,8 @@ def evaluate(cfg, checkpoint, folder, launcher='none', text=None):
         named = {**(model.get('teachers') or {}), **({'teacher': model['teacher']} if model.get('teacher') else {})}
         peers = {name: role for name, role in named.items() if role.get('trainable')}
         cfg.model = {k: v for k, v in (model if peers else cfg.model).items() if k not in ('teacher', 'teachers', 'methods', 'task_weight')} | dict(methods=[], teachers=peers)
+        if not peers and cfg.model.student.get('checkpoint'):  # what it started from may be gone, and is not what is evaluated
+            cfg.model.student = {k: v for k, v in cfg.model.student.items() if k != 'prefix'} | dict(checkpoint=str(checkpoint), strict=True)
     for key in ('train_dataloader', 'val_dataloader', 'train_cfg', 'val_cfg', 'optim_wrapper', 'param_scheduler', 'val_evaluator', 'load_from'):
         cfg[key] = None
     cfg.resume = False

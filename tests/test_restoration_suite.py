@@ -1,0 +1,76 @@
+"""Restorers through a run, its scores by set, its pictures, and the leaderboard."""
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from test_restoration_kd import config, distiller
+from tiny import restorer
+
+from vkd.files import read_json
+from vkd.images import write_image
+from vkd.leaderboard import build as build_leaderboard
+from vkd.leaderboard import nearer
+from vkd.physics.resize import imresize
+from vkd.run import evaluate, restored_pictures, run
+
+
+def test_runs_become_a_table_with_pictures(tmp_path):
+    for i, (name, model) in enumerate({'alone_imdn_quick_demo': distiller(), 'outputkd_imdn_edsr_quick_demo': distiller('OutputKD')}.items()):
+        for seed in (0, 1):
+            cfg = config(model, tmp_path / 'cfgs' / name, iters=2)
+            cfg.randomness = dict(seed=seed)
+            metrics = run(cfg, tmp_path / f'suite/{name}_seed{seed}')
+            assert set(metrics['test']) == {'images', 'PSNR', 'SSIM', 'sets'} and metrics['test']['sets']['demo']['images'] == 3
+    assert read_json(tmp_path / 'suite/alone_imdn_quick_demo_seed0/metrics.json')['test']['PSNR'] > 5
+    build_leaderboard(tmp_path / 'suite', metric='PSNR')
+    page, table = (tmp_path / 'suite/leaderboard.html').read_text(), (tmp_path / 'suite/leaderboard.md').read_text()
+    assert '| PSNR (95 %) | demo SSIM | gain over alone' in table and '| imdn | edsr | OutputKD | 2 |' in table
+    own = next(line for line in table.splitlines() if line.startswith('| imdn | – | alone'))
+    assert len(own.split('|')[6].strip().split('.')[1]) == 4  # digits of SSIM
+    assert page.count('<figcaption>bicubic</figcaption>') == 3 and 'nearer to the truth' in page and 'not counted' not in page
+    checkpoint = tmp_path / 'suite/outputkd_imdn_edsr_quick_demo_seed0/iter_2.pth'
+    scores = evaluate(config(distiller('OutputKD'), tmp_path / 'again', iters=2), checkpoint, tmp_path / 'again')
+    assert scores == read_json(checkpoint.parent / 'metrics.json')['test']
+
+
+class Same:
+    """Gives the truth back."""
+
+    def eval(self):
+        pass
+
+    def test_step(self, batch):
+        for sample in batch['data_samples']:
+            sample.set_data(dict(pred_img=sample.gt_img / 255))
+        return batch['data_samples']
+
+
+def test_pictures_show_where_the_detail_is(tmp_path):
+    from vkd.datasets import BasicImageDataset, LoadImageFromFile, MATLABLikeResize, PackInputs
+    flat = np.full((128, 192, 3), 90, np.uint8)
+    flat[70:120, 130:180] = np.random.default_rng(0).integers(0, 255, (50, 50, 3))
+    write_image(tmp_path / 'HR/a.png', flat)
+    data = BasicImageDataset(str(tmp_path), pipeline=[LoadImageFromFile('gt'), MATLABLikeResize(), PackInputs()])
+    found = restored_pictures(data, Same(), count=3, width=128, side=64)
+    assert {k: v.shape for k, v in found.items()} == dict.fromkeys(('image', 'truth', 'pred'), (1, 128, 128, 3))
+    assert np.array_equal(found['truth'], found['pred']) and np.array_equal(found['truth'][0, ::2, ::2], flat[64:128, 128:192])
+    up = imresize(imresize(flat, 1 / 4).astype(np.float32), 4)
+    assert np.abs(found['image'][0, ::2, ::2] - up[64:128, 128:192].clip(0, 255)).max() <= 0.51
+    alone = BasicImageDataset(str(tmp_path), data_prefix=dict(img='HR'), pipeline=[LoadImageFromFile('img'), PackInputs()])
+    assert restored_pictures(alone, Same()) is None
+
+
+def test_nearer():
+    truth = np.full((1, 2, 2, 3), 100, np.uint8)
+    alone, distilled = truth.copy(), truth.copy()
+    alone[0, 0, 0], distilled[0, 1, 1], alone[0, 0, 1] = 120, 90, 101
+    assert nearer(dict(truth=truth, pred=alone), dict(pred=distilled)).tolist() == [[[[0, 114, 178], [128] * 3], [[128] * 3, [213, 94, 0]]]]
+
+
+def test_x4_that_started_from_x2_is_tested_without_it(tmp_path):
+    model = dict(type='vkd.Distiller', student=dict(model=restorer(), checkpoint=str(tmp_path / 'gone.pth'), strict=False), methods=[])
+    cfg = config(model, tmp_path / 'cfgs/x')
+    from tiny import build
+    torch.save(dict(state_dict=build(restorer()).state_dict()), tmp_path / 'official.pth')
+    scores = evaluate(Config.fromfile(cfg.filename), tmp_path / 'official.pth', tmp_path / 'test')
+    assert scores['images'] == 3 and scores['PSNR'] == pytest.approx(scores['sets']['demo']['PSNR'])
