@@ -74,3 +74,15 @@ def test_x4_that_started_from_x2_is_tested_without_it(tmp_path):
     torch.save(dict(state_dict=build(restorer()).state_dict()), tmp_path / 'official.pth')
     scores = evaluate(Config.fromfile(cfg.filename), tmp_path / 'official.pth', tmp_path / 'test')
     assert scores['images'] == 3 and scores['PSNR'] == pytest.approx(scores['sets']['demo']['PSNR'])
+
+
+def test_benchmark(capsys):
+    """Small; the memory of tiles, which needs processes of its own, is left to the tool."""
+    from vkd.benchmarks import restoration
+    from vkd.check import console
+    found = dict(steps=restoration._steps(1, 'cpu', 1, 16, 2), resize=restoration._resize(1, (32, 48), 4), evaluation=restoration._evaluation(1, 'cpu', 1, (64, 64), 4), tiles=dict(rows=[dict(side=9, memory_mib=10.), dict(side=99, memory_mib=12.)], ratio=1.2))
+    assert [r['method'] for r in found['steps']['rows']] == list(restoration.METHODS) and all(r['ratio'] > 0 for r in found['steps']['rows'])
+    assert found['resize']['seconds']['vkd'] > 0 and 0 < found['evaluation']['share'] < 1
+    restoration.show(console(), found)
+    shown = capsys.readouterr().out
+    assert 'OutputKD' in shown and '1.1: missed' in ' '.join(shown.split())
