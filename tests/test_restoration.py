@@ -145,7 +145,7 @@ def test_what_cannot_be_averaged():
 
 
 @pytest.mark.parametrize('scale, wanted', [(2, 33.68), (3, 30.40), (4, 28.43)])
-def test_bicubic_on_set5_as_measured_for_the_specification(sr_data, scale, wanted):
+def test_bicubic_interpolation_on_set5(sr_data, scale, wanted):
     metric = RestorationMetric(crop_border=scale)
     for file in sorted((sr_data / 'test/Set5/HR').glob('*.png')):
         hr = mod_crop(np.array(Image.open(file).convert('RGB')), scale)

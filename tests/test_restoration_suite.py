@@ -3,13 +3,14 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmseg.visualization import SegLocalVisualizer
 from test_restoration_kd import config, distiller
 from tiny import restorer
 
 from vkd.files import read_json
 from vkd.images import write_image
 from vkd.leaderboard import build as build_leaderboard
-from vkd.leaderboard import nearer
+from vkd.leaderboard import nearer, read_curve
 from vkd.physics.resize import imresize
 from vkd.run import evaluate, restored_pictures, run
 
@@ -19,6 +20,7 @@ def test_runs_become_a_table_with_pictures(tmp_path):
         for seed in (0, 1):
             cfg = config(model, tmp_path / 'cfgs' / name, iters=2)
             cfg.randomness = dict(seed=seed)
+            SegLocalVisualizer._instance_dict.clear()  # in one process the first run's would write for all
             metrics = run(cfg, tmp_path / f'suite/{name}_seed{seed}')
             assert set(metrics['test']) == {'images', 'PSNR', 'SSIM', 'sets'} and metrics['test']['sets']['demo']['images'] == 3
     assert read_json(tmp_path / 'suite/alone_imdn_quick_demo_seed0/metrics.json')['test']['PSNR'] > 5
@@ -28,9 +30,15 @@ def test_runs_become_a_table_with_pictures(tmp_path):
     own = next(line for line in table.splitlines() if line.startswith('| imdn | – | alone'))
     assert len(own.split('|')[6].strip().split('.')[1]) == 4  # digits of SSIM
     assert page.count('<figcaption>bicubic</figcaption>') == 3 and 'nearer to the truth' in page and 'not counted' not in page
+    curve = read_curve(dict(folder=tmp_path / 'suite/outputkd_imdn_edsr_quick_demo_seed0'))
+    assert list(curve['loss']) == [1, 2] and list(curve['PSNR']) == [1, 2] and curve['PSNR'][2] == pytest.approx(metrics_of(tmp_path, 'val')['PSNR'], abs=1e-4) and 'PSNR on validation images' in page
     checkpoint = tmp_path / 'suite/outputkd_imdn_edsr_quick_demo_seed0/iter_2.pth'
     scores = evaluate(config(distiller('OutputKD'), tmp_path / 'again', iters=2), checkpoint, tmp_path / 'again')
     assert scores == read_json(checkpoint.parent / 'metrics.json')['test']
+
+
+def metrics_of(folder, key):
+    return read_json(folder / 'suite/outputkd_imdn_edsr_quick_demo_seed0/metrics.json')[key]
 
 
 class Same:

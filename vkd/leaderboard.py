@@ -126,15 +126,15 @@ def by_peer(run):
 
 
 def read_curve(run):
-    """``dict(loss={step: value}, mIoU={step: value})`` of a run; of a step that was run twice, the later counts.
+    """``dict(loss={step: value}, mIoU={step: value}, PSNR={step: value})`` of a run; of a step that was run twice, the later counts.
 
-    ``loss`` is the network's own of the task (``decode.loss_ce`` and the like), which runs with other methods share; all terms where no such is logged.
+    ``loss`` is the network's own of the task (``decode.loss_ce``, ``loss_pixel`` and the like), which runs with other methods share; all terms where no such is logged.
     """
     folder, label, network = run['folder'], run.get('label'), run.get('network', 'student')
     score, own = f'{label}/mIoU' if label else 'mIoU', '' if network == 'student' else f'{network}.'
-    out = dict(loss={}, mIoU={})
+    out = dict(loss={}, mIoU={}, PSNR={})
     for step, record in logged(folder):
-        task = [v for k, v in record.items() if re.match(rf'{re.escape(own)}(decode|aux)\w*\.loss', k)]
+        task = [v for k, v in record.items() if re.match(rf'{re.escape(own)}((decode|aux)\w*\.loss|loss_pixel$)', k)]
         record = {**record, **({'loss': sum(task)} if task else {}), **({'mIoU': record[score]} if score in record else {})}
         for key in out:
             if key in record:
@@ -454,7 +454,7 @@ def sections_of(runs, profile, metric):
         for student in students:
             curves = [(r['method'], COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]) for f in r['runs']])
                       for i, r in enumerate(x for x in own if x['student'] == student and x['role'] == 'student')]
-            for key, what in (('loss', 'training loss of the task, smoothed'), ('mIoU', 'mIoU on validation images')):
+            for key, what in (('loss', 'training loss of the task, smoothed'), ('mIoU', 'mIoU on validation images'), ('PSNR', 'PSNR on validation images, dB')):
                 svg = curve_svg([(label, colour, [c[key] for c in seeds]) for label, colour, seeds in curves], key)
                 if svg:
                     drawn.append(dict(svg, title=f'{student}: {what}', legend=[(label, colour) for label, colour, _ in curves]))

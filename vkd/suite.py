@@ -355,8 +355,9 @@ def _run_cells(cells, folder, engine, poll, out):
                     del active[name]
                     if status(folder, cell) == 'done':
                         done.add(name)
-                        score = (read_json(folder / name / 'metrics.json').get('test') or {}).get('mIoU')
-                        out(f'{len(done)}/{len(cells)} {name}' + (f': mIoU {score:.2f}' if isinstance(score, float) else ''))
+                        scores = read_json(folder / name / 'metrics.json').get('test') or {}
+                        shown = [f'{k} {scores[k]:.2f}' for k in ('mIoU', 'PSNR') if isinstance(scores.get(k), float)]
+                        out(': '.join([f'{len(done)}/{len(cells)} {name}', *shown]))
                     elif code == 75:  # another suite process has it: look again later
                         cell.waited = time.monotonic() + engine.patience
                         waiting.append(cell)
