@@ -26,6 +26,8 @@ def main(args):
         write_json(args.json, scores)
     for name, value in zip(scores.get('classes', []), scores.get('IoU', [])):
         print(f'{name:>16}  {"-" if value is None else f"{value:.2f}"}')
+    if scores.get('synthetic_text'):
+        print('synthetic text: random rows name the classes')
     print(', '.join(f'{k} {v:.2f}' for k, v in scores.items() if isinstance(v, float)))
 
 
