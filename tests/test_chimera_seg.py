@@ -1,26 +1,28 @@
 """The CLIP semantic head and selective global distillation by hand (the toys of the specification), on tiny CLIPs of random weights, and bad input."""
-import json
+import dataclasses
 import math
 
 import numpy as np
-import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from tiny import CLASSES, ROOT, batch, build, clip_segmentor, config, distiller, distributed, in_two_processes, losses, segmentor, tiny_clip, total
+from mmengine.hooks import Hook
+from tiny import CLASSES, ROOT, batch, build, clip_segmentor, config, distiller, in_two_processes, losses, segmentor, tiny_clip, total
 
 from vkd import UserError
+from vkd.datasets import DemoDataset
 from vkd.engine import build_runner
-from vkd.export import export
+from vkd.export import Logits, export, to_onnx
 from vkd.methods.chimera_seg import ChimeraSeg, global_distill_loss, info_nce, keep_count, pool_tokens, select_tokens, valid_places
 from vkd.models.clip import load_clip
 from vkd.models.heads.clip_semantic import ClipEmbedding, FrozenViT, TextSimilarity, at_most, nel_loss, seen_cross_entropy, set_text, values
 from vkd.models.text_tower import LinearTextTower, fit_text_tower, label_vectors, ridge
-from vkd.run import evaluate
+from vkd.profile import label_ids, synthetic_batch
+from vkd.run import evaluate, teacher_checkpoint
 from vkd.text import save_text_embeddings, synthetic_embeddings
 
-NAMES = [f'class {i}' for i in range(CLASSES)]
+NAMES = list(DemoDataset.METAINFO['classes'])
 
 
 @pytest.fixture(scope='module')
@@ -127,6 +129,8 @@ def test_the_frozen_part_stays_as_it_was(kind):
 
 
 def test_at_most():
+    sizes = {(h, w): tuple(at_most(torch.randn(1, 1, h, w), 4096).shape[-2:]) for h, w in ((65, 65), (83, 83), (300, 300), (1, 10000), (10000, 1), (128, 160))}
+    assert sizes == {(65, 65): (64, 64), (83, 83): (64, 64), (300, 300): (64, 64), (1, 10000): (1, 4096), (10000, 1): (4096, 1), (128, 160): (57, 71)}
     assert at_most(torch.randn(1, 2, 40, 60), 600).shape[-2:] == (20, 30) and at_most(torch.randn(1, 2, 8, 8), 64).shape[-2:] == (8, 8)
     head = tiny_embedding(max_tokens=16, test_tokens=64)
     assert head.train()(torch.randn(1, 8, 8, 8)).shape[-2:] == (4, 4) and head.eval()(torch.randn(1, 8, 8, 8)).shape[-2:] == (8, 8)
@@ -388,11 +392,74 @@ def test_the_bank_is_first_in_first_out_and_saved(text):
     assert torch.equal(model.methods[0].bank, before)
 
 
-def test_one_image_falls_back_to_cosine_and_says_so_once(text, capsys):
+def test_one_image_falls_back_to_cosine_and_says_so_once(text, monkeypatch):
+    told = []
+    monkeypatch.setattr('vkd.methods.chimera_seg.print_log', lambda message, **more: told.append(message))
     model = build(clip_distiller(text))
     alone, cosine = (losses(m, seen_batch(1))['loss_sgd'] for m in (model, build(clip_distiller(text, mode='cosine'))))
     losses(model, seen_batch(1))
-    assert alone.item() == pytest.approx(cosine.item(), rel=1e-6) and alone > 0
+    assert alone.item() == pytest.approx(cosine.item(), rel=1e-6) and alone > 0 and len(told) == 1 and 'single candidate' in told[0]
+
+
+def test_the_number_of_tokens_follows_the_run(text, monkeypatch):
+    model = build(clip_distiller(text, last=0.25))
+    found = []
+    for progress in (0., 0.5, 1.):
+        monkeypatch.setattr('vkd.distiller._progress', lambda progress=progress: dict(iter=0, progress=progress))
+        own = losses(model, seen_batch())
+        found.append(own['tokens'].item())
+        assert (own['similarity_selected'] > own['similarity_all']) == (progress > 0)
+    assert found == [128, 80, 32]
+
+
+def test_places_ranked_by_the_teacher_are_those_of_its_patches(text):
+    model = build(clip_distiller(text, select_by='teacher'))
+    image = model._roles[0].input(model.data_preprocessor(seen_batch(), True)['inputs'])
+    visual, method = model.teachers['teacher'].visual, model.methods[0]
+    seen = {}
+    handle = visual.transformer.register_forward_hook(lambda m, a, y: seen.update(tokens=y))
+    cls = F.normalize(visual(image), dim=1)
+    handle.remove()
+    wanted = torch.stack([F.cosine_similarity(visual.ln_post(t[1:]) @ visual.proj, c[None]) for t, c in zip(seen['tokens'], cls)]).view(2, 4, 4)
+    got = method._patches({'visual.transformer': seen['tokens']}, cls, (4, 4)).view(2, 4, 4)
+    torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
+    assert method._patches({'visual.transformer': seen['tokens']}, cls, (8, 16)).shape == (2, 128)
+
+
+@pytest.mark.parametrize('kind', ['vit', 'resnet'])
+def test_it_runs_in_bf16_and_leaves_no_parameter_without_gradient(text, kind):
+    def run(context):
+        model = build(clip_distiller(text, dict(kind=kind, num_blocks=2), bank_size=4))
+        with context:
+            loss = total(model, seen_batch())
+        loss.backward()
+        assert {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None} == set()
+        return loss.item(), model.student.decode_head.embed.adapter.weight.grad
+    (loss, gradient), (half, other) = run(torch.autocast('cpu', enabled=False)), run(torch.autocast('cpu', torch.bfloat16))
+    assert half == pytest.approx(loss, rel=0.05) and F.cosine_similarity(gradient.flatten(), other.flatten(), dim=0) > 0.9
+
+
+class Power(Hook):
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == 5:
+            raise InterruptedError
+
+
+def test_killed_and_resumed_the_head_and_the_bank_are_the_same(text, tmp_path):
+    def cfg(name):
+        own = config(clip_distiller(text, bank_size=3), tmp_path / name)
+        own.train_dataloader.dataset.pipeline.insert(1, dict(type='vkd.MaskUnseenLabels', unseen=[7, 8]))
+        return own
+    whole = build_runner(cfg('whole'))
+    whole.train()
+    cut = build_runner(cfg('cut'))
+    cut.register_hook(Power())
+    with pytest.raises(InterruptedError):
+        cut.train()
+    again = build_runner(cfg('cut'), tmp_path / 'cut', resume=True)
+    again.train()
+    a, b = whole.model.state_dict(), again.model.state_dict()
+    assert a['methods.0.banked'] == 12 and a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def sgd_of_rank(text):
@@ -420,8 +487,20 @@ def test_unknown_options(options, told):
 
 
 def test_ranking_by_a_teacher_that_has_no_patches(text):
-    with pytest.raises(UserError, match='ClipImageTower'):
-        build(distiller(dict(type='ChimeraSeg', student='backbone[3]', teacher='backbone[3]', select_by='teacher')))
+    for teacher, tap in ((segmentor(16), 'backbone[3]'), (dict(type='vkd.ClipImageTower', name=tiny_clip('resnet'), random=True), 'visual')):
+        with pytest.raises(UserError, match="needs a ClipImageTower with a ViT.*choose 'student'"):
+            build(distiller(dict(type='ChimeraSeg', student='backbone[3]', teacher=tap, select_by='teacher'), teacher=teacher))
+
+
+def test_a_loaded_tower_is_reported_and_a_wrong_one_refused(text, tmp_path):
+    torch.manual_seed(1)
+    clip = load_clip(tiny_clip(), random=True)
+    torch.save(clip.state_dict(), tmp_path / 'clip.pt')
+    own = tower()
+    own['model'].update(random=False, checkpoint=str(tmp_path / 'clip.pt'))
+    model = build(distiller(dict(type='ChimeraSeg'), student=clip_segmentor(text), teacher=own))
+    assert model._roles[0].report['share'] == 1 and torch.equal(model.teachers['teacher'].visual.proj, clip.visual.proj)
+    assert teacher_checkpoint(own) == str(tmp_path / 'clip.pt') and teacher_checkpoint(dict(checkpoint='a', model={})) == 'a' and teacher_checkpoint({}) is None
 
 
 # -- other classes, export -------------------------------------------------------------------------------------------------
@@ -451,7 +530,6 @@ def test_other_classes_without_training(text, trained, tmp_path):
         set_text(build(segmentor()), other)
     # through the evaluation: the classes of the test set in their order, or not at all
     path = tmp_path / 'other.safetensors'
-    from vkd.datasets import DemoDataset
     save_text_embeddings(path, synthetic_embeddings(DemoDataset.METAINFO['classes'], 16, seed=9))
     a, b = (evaluate(Config.fromfile(cfg.filename), checkpoint, tmp_path / 'test', text=t) for t in (None, str(path)))
     assert a['images'] == b['images'] == 3 and a['IoU'] != b['IoU']
@@ -498,10 +576,82 @@ def test_a_picture_of_any_classes(text, trained, tmp_path):
     shares = text_picture(Config.fromfile(cfg.filename), checkpoint, [path], [0, 2], tmp_path / 'text.png')
     assert list(shares[str(path)]) == ['lion', '<b>&', 'sofa'] and sum(shares[str(path)].values()) == pytest.approx(1)
     seen = {tuple(c) for c in np.asarray(Image.open(tmp_path / 'text.png')).reshape(-1, 3).tolist()}
-    wanted = [tuple(c) for c in distinct_colours(3)[:3].tolist()]
-    assert len(set(wanted)) == 3 and set(wanted) <= seen
+    colours = [tuple(c) for c in distinct_colours(3)[:3].tolist()]
+    assert len(set(colours)) == 3 and {c for c, share in zip(colours, shares[str(path)].values()) if share} <= seen
     with pytest.raises(UserError, match='has 3'):
         text_picture(Config.fromfile(cfg.filename), checkpoint, [path], [3], tmp_path / 'text.png')
+
+
+def test_any_number_of_classes_may_be_asked_for(text):
+    model = build(clip_segmentor(text)).eval()
+    set_text(model, synthetic_embeddings([f'word {i}' for i in range(300)], 16))
+    assert model(torch.randn(1, 3, 32, 32)).shape[1] == 300
+    from vkd.visualize import distinct_colours
+    assert len(distinct_colours(300)) == 300
+
+
+def test_the_classes_of_text_and_data_are_one_list(text, tmp_path):
+    other = tmp_path / 'other.safetensors'
+    save_text_embeddings(other, synthetic_embeddings(NAMES[::-1], 16))
+    cfg = config(clip_distiller(str(other)), tmp_path / 'run')
+    with pytest.raises(UserError, match=f"class 0 is '{NAMES[8]}' in the text and '{NAMES[0]}' in the data"):
+        build_runner(cfg).train()
+    from vkd.datasets.zero_shot import SPLITS
+    names = list(SPLITS['camvid']['classes'])
+    save_text_embeddings(other, synthetic_embeddings(names[::-1], 16))
+    head = dict(clip_segmentor(str(other))['decode_head'], num_classes=11, unseen='camvid')
+    with pytest.raises(UserError, match="in another order, than the split 'camvid'"):
+        build(dict(clip_segmentor(), decode_head=head))
+
+
+def test_rows_of_a_file_and_of_a_checkpoint_that_differ(text, tmp_path):
+    model = build(clip_segmentor(text))
+    other = tmp_path / 'other.safetensors'
+    save_text_embeddings(other, synthetic_embeddings(NAMES, 16, seed=5))
+    with pytest.raises(UserError, match='other rows of text'):
+        build(clip_segmentor(str(other))).load_state_dict(model.state_dict())
+    bare = build(clip_segmentor())
+    bare.load_state_dict(model.state_dict())
+    frozen = bare.decode_head.embed.frozen.proj.clone()
+    bare.init_weights()  # puts nothing back over what was loaded
+    assert torch.equal(bare.decode_head.embed.frozen.proj, frozen) and torch.equal(bare.decode_head.conv_seg.text, model.decode_head.conv_seg.text)
+
+
+def test_text_of_another_clip(text):
+    model = build(clip_segmentor(text))
+    rows = synthetic_embeddings(['a', 'b'], 16)
+    with pytest.raises(UserError, match="are of CLIP 'ViT-B-32'"):
+        set_text(model, dataclasses.replace(rows, clip='ViT-B-32', synthetic=False))
+    set_text(model, dataclasses.replace(rows, clip=tiny_clip(), synthetic=False))
+    assert not model.decode_head.synthetic
+
+
+def test_seen_bias_is_in_the_graph(text):
+    model = build(clip_segmentor(text, seen_bias=50.)).eval()
+    image = torch.randn(1, 3, 32, 64)
+    meta = [dict(img_shape=(32, 64), ori_shape=(32, 64), pad_shape=(32, 64))]
+    with torch.no_grad():
+        assert torch.equal(Logits(model)(image), model.encode_decode(image, meta)) and (Logits(model)(image).argmax(1) >= 7).float().mean() > 0.9
+    with pytest.raises(UserError, match='seen_bias to 0'):
+        to_onnx(model, (32, 64), text=True)
+
+
+@pytest.mark.parametrize('head', [
+    dict(type='mmseg.FCNHead', in_channels=[8] * 4, in_index=[0, 1, 2, 3], input_transform='resize_concat', channels=16, num_convs=1),
+    dict(type='mmseg.UPerHead', in_channels=[8] * 4, in_index=[0, 1, 2, 3], channels=16, pool_scales=(1, 2)),
+    dict(type='mmseg.LightHamHead', in_channels=[8] * 3, in_index=[1, 2, 3], channels=16, ham_channels=16, ham_kwargs=dict(MD_R=2, train_steps=2, eval_steps=2)),
+    dict(type='mmseg.FPNHead', in_channels=[8] * 4, in_index=[0, 1, 2, 3], feature_strides=[4, 8, 16, 32], channels=16)])
+def test_any_head_of_mmseg_gives_its_features(text, head):
+    plain = clip_segmentor(text)
+    model = build(dict(plain, decode_head=dict(plain['decode_head'], inner=dict(head, norm_cfg=dict(type='BN'), align_corners=False, num_classes=4))))
+    total(model, seen_batch(size=(64, 64))).backward()
+    assert model.decode_head.embed.adapter.in_channels == 16 and all(p.grad is not None for p in model.decode_head.inner.parameters() if p.requires_grad)
+
+
+def test_noise_to_check_a_config_with_has_seen_labels_only(text):
+    model = build(clip_segmentor(text))
+    noise = synthetic_batch((2, 3, 32, 64), label_ids(model))
+    assert set(torch.stack([s.gt_sem_seg.data for s in noise['data_samples']]).unique().tolist()) == set(range(7)) and torch.isfinite(total(model, noise))
 
 
 def test_text_that_does_not_fit(text, tmp_path):
@@ -553,6 +703,3 @@ def test_configs_mask_what_the_head_calls_unseen(path):
     assert cfg.test_evaluator.type == 'vkd.ZeroShotIoUMetric' and not any('Mask' in t.type for t in cfg.test_dataloader.dataset.pipeline)
 
 
-def test_the_open_clip_of_the_lists_exists():
-    assert 'ViT-B-16-quickgelu' in open_clip.list_models() and json.dumps(open_clip.get_model_config('ViT-B-16-quickgelu')['embed_dim']) == '512'
-    assert distributed and total  # used in spawned processes

@@ -34,5 +34,10 @@ def test_seeds_share_a_line_and_a_kill_costs_one_value(tmp_path):
 def test_bad_input(tmp_path):
     with pytest.raises(UserError, match='no log'):
         curves([tmp_path], ['d'])
+    short = curves([run(tmp_path / 'b', [line(1, d=0.5)])], ['d'])
+    with pytest.raises(UserError, match='too few to average 3'):
+        draw_curves(short, tmp_path / 'd.svg', smooth=3)
+    with pytest.raises(UserError, match='no iteration in common'):
+        curves([run(tmp_path / str(i), [line(i, d=0.5)], experiment='x', method='m') for i in (1, 2)], ['d'])
     with pytest.raises(UserError, match='no .densty.*density'):
         curves([run(tmp_path / 'a', [line(1, density=0.5)])], ['densty'])

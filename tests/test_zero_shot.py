@@ -103,7 +103,7 @@ def test_padding_is_never_pseudo_labelled():
 
 def test_the_transductive_pipeline_tells_padding_apart(voc, mmseg_scope):
     """Through pipeline and preprocessor of the config: 200 where it was padded, 255 where a class was masked, nothing of an unseen class anywhere."""
-    cfg = Config.fromfile(ROOT / 'configs/chimeraseg/chimeraseg_segnext-b_clip-b16_st10k_voc20-zs-512x512.py')
+    cfg = Config.fromfile(ROOT / 'configs/chimeraseg/chimeraseg_segnext-b-csh_clip-b16_st10k_voc20-zs-512x512.py')
     steps = [dict(s, scale=(64, 48), ratio_range=(0.5, 0.5)) if s.type == 'RandomResize' else s for s in cfg.train_dataloader.dataset.pipeline]
     data = VOC20Dataset(data_root=voc, split='train', pipeline=steps)
     np.random.seed(0)

@@ -2,15 +2,16 @@
 import torch
 from mmengine.dataset import pseudo_collate
 
+from vkd.checkpoint import load_into
 from vkd.cli import add_config, command, parser
 from vkd.config import load_config
 from vkd.datasets.zero_shot import zero_shot_split
-from vkd.distiller import build_model, split_role
+from vkd.distiller import build_model
 from vkd.errors import UserError
-from vkd.checkpoint import load_into
 from vkd.files import write_whole
-from vkd.models.text_tower import LinearTextTower, fit_text_tower
+from vkd.models.text_tower import fit_text_tower
 from vkd.profile import build_loader, scope
+from vkd.registry import MODELS
 from vkd.text import load_text_embeddings
 
 
@@ -24,16 +25,15 @@ def arguments():
 @torch.no_grad()
 def main(args):
     cfg = load_config(args.config, args.cfg_options)
-    model = cfg.model.teacher.model
-    head = cfg.model.student.decode_head
+    model, head = (cfg.model.get('teacher') or {}).get('model') or {}, cfg.model.student.decode_head
+    if model.get('type') != 'vkd.LinearTextTower':
+        raise UserError(f'The teacher of {args.config!r} is {model.get("type")!r}, not vkd.LinearTextTower; give a config of the stand-in.')
     with scope(cfg):
-        tower, student = build_model(model).eval(), build_model(split_role(cfg.model.student, 'student')[0])
+        tower, preprocessor = build_model(model).eval(), MODELS.build(cfg.model.student.data_preprocessor)
         load_into(tower, cfg.model.student.checkpoint, 'teacher')
-    if not isinstance(tower, LinearTextTower):
-        raise UserError(f'The teacher of {args.config!r} is a {type(tower).__name__}, not a LinearTextTower; give a config of the stand-in.')
     cfg.train_dataloader.sampler = dict(type='DefaultSampler', shuffle=False, round_up=False)
     cfg.train_dataloader.dataset.pipeline = cfg.test_dataloader.dataset.pipeline
-    batches = [student.data_preprocessor(pseudo_collate([sample]), False) for sample in build_loader(cfg, 'train_dataloader').dataset]
+    batches = [preprocessor(pseudo_collate([sample]), False) for sample in build_loader(cfg, 'train_dataloader').dataset]
     labels = [torch.stack([s.gt_sem_seg.data[0].long() for s in b['data_samples']]) for b in batches]
     unseen = zero_shot_split(head.unseen).unseen if isinstance(head.unseen, str) else head.unseen
     found = fit_text_tower(tower, [b['inputs'] for b in batches], labels, load_text_embeddings(head.text_embeddings).embeddings, unseen, args.strength)

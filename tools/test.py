@@ -28,6 +28,8 @@ def main(args):
         print(f'{name:>16}  {"-" if value is None else f"{value:.2f}"}')
     for name, own in scores.get('sets', {}).items():
         print(f'{name:>16}  PSNR {own["PSNR"]:.3f} dB, SSIM {own["SSIM"]:.4f} ({own["images"]} images)')
+    if scores.get('synthetic_text'):
+        print('synthetic text: random rows name the classes')
     print(', '.join(f'{k} {v:.2f}' for k, v in scores.items() if isinstance(v, float)))
 
 

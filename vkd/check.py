@@ -16,6 +16,7 @@ from .checkpoint import load_into
 from .config import fingerprint
 from .distiller import Distiller, forward_features, student_input
 from .errors import UserError
+from .text import check_text
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
@@ -72,8 +73,8 @@ def check(cfg, device=None, debug=False):
         with part('train_dataloader'):
             if not cfg.get('train_dataloader'):
                 raise UserError('The config has no train_dataloader; add one, or check a training config.')
-            classes = getattr(getattr(student, 'decode_head', None), 'num_classes', None)
-            if classes:
+            classes = profile.label_ids(student)
+            if classes is not None:
                 batch = profile.synthetic_batch((cfg.train_dataloader.get('batch_size', 1), 3, *profile.input_size(cfg)), classes)
                 report['warnings'].append('The training data cannot be read, so the steps below are on noise of the configured size.')
     if batch is None or wrapper is None:
@@ -182,6 +183,7 @@ def _fits_data(student, loaders):
         classes = (getattr(loader.dataset, 'metainfo', None) or {}).get('classes')
         if heads and classes and heads != len(classes):
             raise UserError(f'decode_head.num_classes is {heads}, but the data of {key} have {len(classes)} classes; make them agree.')
+        check_text(student, loader.dataset)
 
 
 def _taps(model, batch):

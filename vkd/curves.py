@@ -28,7 +28,7 @@ def curves(folders, keys):
     An iteration counts where all runs of a name have logged it; of one that was run twice, the later value.
 
     Raises:
-        UserError: for a folder without a log, or a key that none of its lines has.
+        UserError: for a folder without a log, a key that none of its lines has, or runs that share no iteration.
     """
     groups = {}
     for folder in map(Path, folders):
@@ -50,6 +50,9 @@ def curves(folders, keys):
         if names[name] > 1:
             name = f'{name}, {student}' if f'{name}, {student}' not in out else f'{name}, {student} ({len(out) + 1})'
         steps = {key: sorted(set.intersection(*(set(r[key]) for r in runs))) for key in keys}
+        empty = next((key for key in keys if not steps[key]), None)
+        if empty:
+            raise UserError(f'The {len(runs)} runs of {name!r} have no iteration in common at which {empty!r} was logged; give runs of one length and logging interval.')
         out[name] = {key: (np.array(steps[key]), np.array([[r[key][s] for s in steps[key]] for r in runs])) for key in keys}
     return out
 
@@ -60,6 +63,8 @@ def draw_curves(found, out, smooth=1, label=None):
     axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     for axis, (name, own) in zip(axes, found.items()):
         for colour, (key, (steps, values)) in zip(matplotlib.colormaps['tab10'].colors * len(own), own.items()):
+            if smooth > len(steps):
+                raise UserError(f'{name}: {len(steps)} values of {key!r} were logged, too few to average {smooth} of them; give a smaller --smooth.')
             if smooth > 1:
                 kernel = np.ones(smooth) / smooth
                 steps, values = steps[smooth - 1:], np.array([np.convolve(v, kernel, 'valid') for v in values])

@@ -107,9 +107,11 @@ class Renormalize:
         self.mean, self.std = (torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (mean, std))
 
     def __call__(self, x):
+        if self.mean.device != x.device:  # once: each copy would wait for the device
+            self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
         if getattr(self.source, '_enable_normalize', False):
             x = x * self.source.std.to(x) + self.source.mean.to(x)
-        x = (x - self.mean.to(x)) / self.std.to(x)
+        x = (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
         return x if self.size is None else F.interpolate(x, size=self.size, mode='bicubic', align_corners=False)
 
 

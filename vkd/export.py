@@ -226,6 +226,8 @@ class Logits(nn.Module):
         logits = forward_features(self.model, image)
         if not isinstance(self.model, BaseSegmentor):
             return logits
+        if isinstance(getattr(self.model, 'decode_head', None), ClipSemanticHead):
+            logits = self.model.decode_head.biased(logits)
         return F.interpolate(logits, size=image.shape[-2:], mode='bilinear', align_corners=self.model.align_corners)
 
     def _with(self, text, image):
@@ -251,6 +253,8 @@ def to_onnx(model, size, channels=3, text=False):
         raise UserError(f"Export to ONNX needs {error.name}; run pip install -e '.[test]'.") from error
     if text and not isinstance(getattr(model, 'decode_head', None), ClipSemanticHead):
         raise UserError(f'{type(model).__name__} has no ClipSemanticHead, so its graph cannot take text; leave out --text-input.')
+    if text and model.decode_head.seen_bias:
+        raise UserError('seen_bias belongs to the classes of the run, and a graph with text as an input has none of its own; set seen_bias to 0, or leave out --text-input.')
     network, (h, w) = Logits(model).eval(), size
     device = next(model.parameters()).device
     random = torch.Generator().manual_seed(0)

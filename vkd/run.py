@@ -80,7 +80,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
         write_json(folder / 'run.json', dict(
             format=FORMAT, suite=info.pop('suite', None), run=info.pop('run', folder.name), **info, seed=(cfg.get('randomness') or {}).get('seed'),
             config=str(cfg.filename), fingerprint=identity, experiment=experiment_fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters'), batch_size=cfg.train_dataloader.get('batch_size'), processes=processes(),
-            roles=['student', *(cfg.model.get('teachers') or {}), *(['teacher'] if cfg.model.get('teacher') else [])], command=command or rerun_command(cfg.filename, folder, {}), teacher_checkpoint=(cfg.model.get('teacher') or {}).get('checkpoint'),
+            roles=['student', *(cfg.model.get('teachers') or {}), *(['teacher'] if cfg.model.get('teacher') else [])], command=command or rerun_command(cfg.filename, folder, {}), teacher_checkpoint=teacher_checkpoint(cfg.model.get('teacher') or {}),
             **(dict(synthetic_text=True) if synthetic_text(cfg.model) else {}),
             vkd=versions()['vkd'], git=git_state(), versions=versions(), hardware=hardware()))
         start = datetime.now(timezone.utc)
@@ -105,6 +105,12 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
             raise
         end(state='done')
         return metrics
+
+
+def teacher_checkpoint(role):
+    """The file that a teacher's config names: its ``checkpoint``, or one that its network loads itself; None where there is none."""
+    network = role.get('model') if isinstance(role.get('model'), dict) else role
+    return role.get('checkpoint') or network.get('checkpoint') or (network.get('init_cfg') or {}).get('checkpoint')
 
 
 def synthetic_text(content):
@@ -282,4 +288,7 @@ def evaluate(cfg, checkpoint, folder, launcher='none', text=None):
         set_text(getattr(network, 'student', network), load_text_embeddings(text, classes=meta['classes']), [meta['classes'][i] for i in meta.get('unseen', ())])
     runner._has_loaded = True
     found = runner.test()
-    return (_report(runner.test_loop) or plain(dict(found))) if is_main_process() else None
+    scores = _report(runner.test_loop) or plain(dict(found))
+    if getattr(getattr(getattr(network, 'student', network), 'decode_head', None), 'synthetic', False):
+        scores['synthetic_text'] = True
+    return scores if is_main_process() else None

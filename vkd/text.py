@@ -253,3 +253,12 @@ def _read(path):
     if not intact:
         raise UserError(f'Text embeddings {path!r} do not match their own hash: the file was changed after it was written; make it again with tools/cache_text_embeddings.py.')
     return emb
+
+
+def check_text(network, dataset):
+    """Raises UserError where a network's classes are named by text of other classes, or in another order, than those of ``dataset``."""
+    named, classes = getattr(getattr(network, 'decode_head', None), 'classes', None), (getattr(dataset, 'metainfo', None) or {}).get('classes')
+    if named and classes and tuple(named) != tuple(classes):
+        i = next((i for i, (a, b) in enumerate(zip(named, classes)) if a != b), min(len(named), len(classes)))
+        told = f'class {i} is {named[i] if i < len(named) else "none"!r} in the text and {classes[i] if i < len(classes) else "none"!r} in the data'
+        raise UserError(f'The text embeddings of the head are of other classes than the data set ({type(dataset).__name__}), or in another order: {told}; make them for its class list.')

@@ -100,6 +100,8 @@ def text_picture(cfg, checkpoint, texts, images, out, split='test'):
     Raises:
         UserError: for a network without such a head, text of another width, or an index beyond the split.
     """
+    if 'student' not in cfg.model:
+        raise UserError(f'Config {cfg.filename!r} has no Distiller; give the config of a run of vkd.')
     cfg.model = dict(of_run(cfg.model, checkpoint), teacher=None, teachers=None, methods=[])
     model = build(cfg).eval()
     dataset = build_loader(cfg, f'{split}_dataloader').dataset
@@ -119,8 +121,12 @@ def text_picture(cfg, checkpoint, texts, images, out, split='test'):
         shown = [_pixels(model, x), own_palette[label], *(palette[found[i]] for palette, found in zip(palettes, answers))]
         columns.append([np.asarray(Image.fromarray(p).resize(size, Image.NEAREST if k else Image.BILINEAR)) for k, p in enumerate(shown)])
     shares = {path: {c: float(np.mean([(found == k).mean() for found in answers[n + 1]])) for k, c in enumerate(text.classes)} for n, (path, text) in enumerate(named.items())}
-    legends = [[(own_palette[k], c, None) for k, c in enumerate(own_names)]] + [[(palette[k], c, shares[path][c]) for k, c in enumerate(text.classes)] for palette, (path, text) in zip(palettes[1:], named.items())]
-    _text_sheet(columns, ['image', 'truth', 'classes of the run', *(f'classes of {Path(p).stem}' for p in named)], legends).save(out)
+    legends = [[(own_palette[k], c, None) for k, c in enumerate(own_names)]]
+    for palette, (path, text) in zip(palettes[1:], named.items()):
+        found = [(palette[k], c, shares[path][c]) for k, c in enumerate(text.classes) if shares[path][c]]
+        legends.append(sorted(found, key=lambda entry: -entry[2]))
+    titles = [f'classes of {Path(p).stem}' + (' (synthetic text)' if t.synthetic else '') for p, t in named.items()]
+    _text_sheet(columns, ['image', 'truth', 'classes of the run', *titles], legends).save(out)
     return shares
 
 
@@ -146,27 +152,28 @@ def _pixels(model, inputs):
 
 
 def distinct_colours(count):
-    """``[256, 3]`` uint8: that many hues, each third lighter and each third darker, black beyond."""
-    out = np.zeros((256, 3), np.uint8)
+    """``[256 or more, 3]`` uint8: that many hues, each third lighter and each third darker, black beyond."""
+    out = np.zeros((max(256, count), 3), np.uint8)
     for k in range(count):
         out[k] = [round(255 * v) for v in colorsys.hls_to_rgb(k / count, (0.45, 0.65, 0.3)[k % 3], 0.75)]
     return out
 
 
 def _text_sheet(columns, titles, legends, width=300, gap=8, line=18):
-    """One column an image, one row a kind of picture, and beside it the legend of that row."""
+    """One column an image, one row a kind of picture, and beside it the legend of that row, as far as it fits: the classes with the largest shares."""
     font = ImageFont.load_default(13)
-    height = round(width * columns[0][0].shape[0] / columns[0][0].shape[1])
-    wide = 330
+    heights = [round(width * pictures[0].shape[0] / pictures[0].shape[1]) for pictures in columns]
+    height, wide = max(heights), 330
+    lines = height // line
     sheet = Image.new('RGB', (gap + len(columns) * (width + gap) + wide, len(titles) * (height + line + gap) + gap), 'white')
     draw = ImageDraw.Draw(sheet)
     for row, title in enumerate(titles):
         top = gap + row * (height + line + gap)
         draw.text((gap, top), title, 'black', font)
         for i, pictures in enumerate(columns):
-            sheet.paste(Image.fromarray(pictures[row]).resize((width, height), Image.NEAREST if row else Image.BILINEAR), (gap + i * (width + gap), top + line))
-        for k, (colour, name, share) in enumerate(legends[max(row - 2, 0)] if row else []):
-            left, y = gap + len(columns) * (width + gap) + (k // 12) * (wide // 2), top + line + (k % 12) * line
+            sheet.paste(Image.fromarray(pictures[row]).resize((width, heights[i]), Image.NEAREST if row else Image.BILINEAR), (gap + i * (width + gap), top + line))
+        for k, (colour, name, share) in enumerate(legends[max(row - 2, 0)][:2 * lines] if row else []):
+            left, y = gap + len(columns) * (width + gap) + (k // lines) * (wide // 2), top + line + (k % lines) * line
             draw.rectangle((left, y + 2, left + 12, y + 14), tuple(int(v) for v in colour))
             draw.text((left + 18, y), name[:16] + ('' if share is None else f' {100 * share:.0f} %'), 'black', font)
     return sheet

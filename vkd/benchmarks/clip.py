@@ -19,7 +19,7 @@ def measure(rounds, device, shape=(2, 3, 128, 128)):
     body = load_config(CONFIGS / '_base_/models/mit-b0.py').student.to_dict()
     body['decode_head'].update(num_classes=classes)
     rows = dict(embeddings=synthetic_embeddings([f'class {i}' for i in range(classes)], 512))
-    tower = dict(model=dict(type='vkd.ClipImageTower', name=name, random=True), view=dict(mean=[122.7709, 116.7460, 104.0937], std=[68.5005, 66.6322, 70.3232], size=(224, 224)))
+    tower = dict(load_config(CONFIGS / '_base_/teachers/clip_vit-b-16.py').teacher.to_dict(), model=dict(type='vkd.ClipImageTower', name=name, random=True))
 
     def semantic(k):
         return dict(body, decode_head=dict(type='vkd.ClipSemanticHead', inner=body['decode_head'], num_classes=classes, unseen=unseen, clip=dict(name=name, random=True), num_blocks=k, max_tokens=1024))

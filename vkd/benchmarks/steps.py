@@ -71,10 +71,10 @@ def measure(rounds, device, cfg=None, shape=(4, 3, 128, 128)):
             if name == 'alone':
                 raise
             failed[name] = f'{type(error).__name__}: {" ".join(str(error).split())}'
-    classes = getattr(getattr(built['alone'].student, 'decode_head', None), 'num_classes', None)
-    if classes is None:
+    ids = profile.label_ids(built['alone'].student)
+    if ids is None:
         raise UserError(f'The student of {cfg.filename!r} is no segmentor, so no batch can be drawn for it; give a config of segmentation.')
-    batch = profile.synthetic_batch(shape, classes)
+    batch = profile.synthetic_batch(shape, ids)
     teacher = next((m._roles[0] for n, m in built.items() if n != 'alone'), None)
     if teacher is None:
         raise UserError(f'No method could be built ({next(iter(failed.values()))}); mend the config.')
@@ -99,7 +99,7 @@ def measure(rounds, device, cfg=None, shape=(4, 3, 128, 128)):
             continue
         calls[name], calls[f'{name} in parts'] = step, split
     took = profile.interleaved(calls, rounds, device=device)
-    memory = {name: profile.peak_memory(one.model.to_dict(), one.optim_wrapper.to_dict(), shape, classes, device) for name, one in configs.items() if name in calls}
+    memory = {name: profile.peak_memory(one.model.to_dict(), one.optim_wrapper.to_dict(), shape, len(ids), device) for name, one in configs.items() if name in calls}
     rows = [dict(method='alone', seconds=took['alone']['seconds'], ratio=1., low=1., high=1., goal=None, parts={}, memory=1., memory_mib=memory['alone'] / 2 ** 20)]
     for name in [n for n in calls if n in METHODS.module_dict]:
         own, parts = took[name], took[f'{name} in parts']['parts']

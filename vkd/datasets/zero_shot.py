@@ -108,7 +108,7 @@ class MaskUnseenLabels(BaseTransform):
 
     Args:
         unseen: ids, or the name of one of ``SPLITS``.
-        pad_value: of the transductive phase, ``PAD_VALUE``: what the transforms and the preprocessor behind this one pad labels with (``dict(type='Pad', pad_val=dict(img=0, seg=200))``, ``seg_pad_val=200``), so
+        pad_value: of the transductive phase, ``PAD_VALUE``: what the preprocessor of the model pads labels with (``seg_pad_val=200``; it notes where, which a ``Pad`` in the pipeline does not), so
             that ``pseudo_labels`` can tell padding from what is masked here. None: padding is ignored like the rest.
 
     Raises:

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 
 from ..errors import UserError
 from ..registry import HOOKS
+from ..text import check_text
 
 
 def random_state():
@@ -130,3 +131,21 @@ class ChannelsLast(Hook):
 
     def before_run(self, runner):
         runner.model.to(memory_format=torch.channels_last)
+
+
+@HOOKS.register_module()
+class TextFitsData(Hook):
+    """Refuses a run whose data have other classes than the text that its head compares with."""
+
+    def _check(self, runner, loop):
+        model = getattr(runner.model, 'module', runner.model)
+        check_text(getattr(model, 'student', model), loop.dataloader.dataset)
+
+    def before_train(self, runner):
+        self._check(runner, runner.train_loop)
+
+    def before_val(self, runner):
+        self._check(runner, runner.val_loop)
+
+    def before_test(self, runner):
+        self._check(runner, runner.test_loop)

@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from ..checkpoint import load_weights, read_checkpoint
 from ..errors import UserError
-from .hooks import PlainState
+from .hooks import PlainState, TextFitsData
 from .peers import check_names
 
 
@@ -83,4 +83,5 @@ def build_runner(cfg, work_dir=None, resume=False, launcher='none'):
     runner = kind.from_cfg(cfg)
     check_names(runner.model, cfg.get('optim_wrapper'), cfg.get('param_scheduler'))
     runner.register_hook(PlainState())
+    runner.register_hook(TextFitsData())
     return runner

@@ -115,8 +115,8 @@ class ChimeraSeg(nn.Module):
 
     def find_taps(self, student, teacher):
         if self.select_by == 'teacher':
-            if not hasattr(teacher, 'project'):
-                raise UserError(f"ChimeraSeg: select_by='teacher' needs a ClipImageTower with a ViT, the teacher is a {type(teacher).__name__}; choose 'student'.")
+            if not (hasattr(teacher, 'visual') and hasattr(teacher.visual, 'ln_post')):
+                raise UserError(f"ChimeraSeg: select_by='teacher' needs a ClipImageTower with a ViT, which has patch tokens; the teacher is a {type(teacher).__name__}: choose 'student'.")
             self._project = [teacher.project]  # in a list: it is not this module's own
 
     def setup(self, student, teacher):
@@ -152,7 +152,7 @@ class ChimeraSeg(nn.Module):
                 self._remember(every)
         every_place = torch.ones_like(a, dtype=torch.bool) if valid is None else valid
         a = a.detach()
-        return dict(loss_sgd=self.loss_weight * loss, tokens=a.new_tensor(float(count)), similarity_selected=(a.gather(1, index) * kept).sum() / kept.sum().clamp(min=1),
+        return dict(loss_sgd=self.loss_weight * loss, tokens=a.new_full((), count), similarity_selected=(a.gather(1, index) * kept).sum() / kept.sum().clamp(min=1),
                     similarity_all=(a * every_place).sum() / every_place.sum().clamp(min=1))
 
     def _patches(self, teacher, cls, size):

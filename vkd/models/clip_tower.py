@@ -1,7 +1,6 @@
 """CLIP's image encoder as a teacher."""
 from torch import nn
 
-from ..errors import UserError
 from ..registry import MODELS
 from .clip import load_clip
 
@@ -18,12 +17,12 @@ class ClipImageTower(nn.Module):
     def __init__(self, name, checkpoint=None, random=False, **more):
         super().__init__()
         self.visual = load_clip(name, checkpoint=checkpoint, random=random, **more).visual
+        count = len(self.visual.state_dict())  # load_clip takes all or nothing
+        self.report = dict(checkpoint=str(checkpoint), matched=count, total=count, share=1., missing=[], unexpected=[]) if checkpoint else None
 
     def forward(self, image):
         return self.visual(image)
 
     def project(self, tokens):
         """Tokens behind the last block ``[B, N, width]`` -> the joint space ``[B, N, D]``; a ViT's alone."""
-        if not hasattr(self.visual, 'ln_post'):
-            raise UserError(f"The image tower {type(self.visual).__name__} has no patch tokens to rank places by; use select_by='student'.")
         return self.visual.ln_post(tokens) @ self.visual.proj

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.losses import accuracy
 from torch import nn
 from torchvision.ops import sigmoid_focal_loss
 
 from ...align import map_to_tokens, tokens_to_map
 from ...datasets.zero_shot import PAD_VALUE, Split, pseudo_labels, zero_shot_split
 from ...errors import UserError
+from ...files import sha256
 from ...registry import MODELS
 from ...text import load_text_embeddings
 from ..clip import load_clip
@@ -123,8 +123,8 @@ def at_most(x, places):
     h, w = x.shape[-2:]
     if h * w <= places:
         return x
-    share = math.sqrt(places / (h * w))
-    return F.interpolate(x, size=(max(1, int(h * share)), max(1, int(w * share))), mode='bilinear', align_corners=False)
+    rows = min(max(1, math.isqrt(h * places // w)), places)  # h * sqrt(places / (h * w)), in whole numbers
+    return F.interpolate(x, size=(rows, max(1, min(rows * w // h, places // rows))), mode='bilinear', align_corners=False)
 
 
 # -- semantic alignment ----------------------------------------------------------------------------------------------------
@@ -140,7 +140,12 @@ class TextSimilarity(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(-math.log(tau))) if learn_scale else -math.log(tau)
 
     def forward(self, x):
-        scale = self.log_scale.clamp(max=math.log(100)).exp() if isinstance(self.log_scale, nn.Parameter) else math.exp(self.log_scale)
+        if isinstance(self.log_scale, nn.Parameter):
+            with torch.no_grad():  # a clamp of the output would have no gradient back
+                self.log_scale.clamp_(max=math.log(100))
+            scale = self.log_scale.exp()
+        else:
+            scale = math.exp(self.log_scale)
         with torch.autocast(x.device.type, enabled=False):
             return scale * torch.matmul(self.text, x.float().flatten(2)).unflatten(2, x.shape[-2:])
 
@@ -150,7 +155,12 @@ def seen_cross_entropy(logits, target, seen):
 
     Unseen columns as negatives would teach that unseen classes never occur.
     """
-    return F.cross_entropy(logits[:, seen], target, ignore_index=255, reduction='sum') / (target != 255).sum().clamp(min=1)
+    return mean_cross_entropy(logits[:, seen], target)
+
+
+def mean_cross_entropy(logits, target):
+    """Mean over the places that are not 255, zero where all are."""
+    return F.cross_entropy(logits, target, ignore_index=255, reduction='sum') / (target != 255).sum().clamp(min=1)
 
 
 def nel_loss(logits, target, focal_weight=100., dice_weight=1.):
@@ -193,38 +203,62 @@ class ClipSemanticHead(BaseDecodeHead):
 
     def __init__(self, inner, num_classes, clip, text_embeddings=None, unseen=(), num_blocks=1, attn_mode='full', max_tokens=4096, test_tokens=None, tau=0.07, learn_scale=False, sam_weight=1., nel_weight=0., seen_bias=0.,
                  self_training=False, pad_index=PAD_VALUE, align_corners=False, ignore_index=255):
+        in_channels = inner['in_channels']  # the built head may have summed them
         inner = MODELS.build(dict(inner, num_classes=num_classes))
-        super().__init__(inner.in_channels, inner.channels, num_classes=num_classes, in_index=inner.in_index, input_transform=inner.input_transform, dropout_ratio=0, align_corners=align_corners,
+        super().__init__(in_channels, inner.channels, num_classes=num_classes, in_index=inner.in_index, input_transform=inner.input_transform, dropout_ratio=0, align_corners=align_corners,
                          ignore_index=ignore_index, init_cfg=None, loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True))  # that loss is not used
         inner.conv_seg, inner.dropout = nn.Identity(), None
         self.inner = inner
         clip = dict(clip)
-        name = clip.pop('name')
+        self.clip_name = name = clip.pop('name')
         self.embed = ClipEmbedding(load_clip(name, **clip).visual, inner.channels, num_blocks, attn_mode, max_tokens, test_tokens)
         known = load_text_embeddings(text_embeddings, clip=name, width=self.embed.out_channels) if text_embeddings else None
         if known and len(known.classes) != num_classes:
             raise UserError(f'Text embeddings {str(text_embeddings)!r} are of {len(known.classes)} classes, the head has {num_classes}; make them from the classes of the data set.')
-        self.classes = known.classes if known else None
-        if known and known.synthetic:
-            print_log(f'The text embeddings {str(text_embeddings)!r} are synthetic: random rows by which no unseen class can be told.', logger='current', level=30)
+        self.classes, self.synthetic = None, False
+        if known:
+            self._note_text(known, text_embeddings)
+            if known.checkpoint_sha256 and clip.get('checkpoint') and sha256(clip['checkpoint']) != known.checkpoint_sha256:
+                raise UserError(f'Text embeddings {str(text_embeddings)!r} were made with other weights of {name} than {str(clip["checkpoint"])!r}; make them again with these.')
+            if isinstance(unseen, str) and known.classes != tuple(zero_shot_split(unseen).classes):
+                raise UserError(f'Text embeddings {str(text_embeddings)!r} are of other classes, or in another order, than the split {unseen!r}; make them with --classes {unseen}.')
         self.conv_seg = TextSimilarity(known.embeddings.clone() if known else torch.zeros(num_classes, self.embed.out_channels), tau, learn_scale)
         self.sam_weight, self.nel_weight, self.seen_bias, self.self_training, self.pad_index = sam_weight, nel_weight, seen_bias, self_training, pad_index
         self.set_split(zero_shot_split(unseen).unseen if isinstance(unseen, str) else unseen)
         if not len(self.seen) or self_training and not len(self.unseen):
             raise UserError(f'ClipSemanticHead: of {num_classes} classes {len(self.unseen)} are unseen; leave one to learn, and one to be found where self_training is on.')
-        self._named = bool(text_embeddings)  # whether the rows are known to be there
+        self._named, self._file_rows = bool(text_embeddings), known and known.embeddings
         self._clip_state = {k: v.clone() for k, v in self.embed.frozen.state_dict().items()}
+        self.register_load_state_dict_post_hook(lambda module, keys: module._after_load())
+
+    def _note_text(self, text, path=''):
+        self.classes, self.synthetic = text.classes, text.synthetic
+        if text.synthetic:
+            print_log(f'The text embeddings {str(path)!r} are synthetic: random rows by which no unseen class can be told.', logger='current', level=30)
+
+    def _after_load(self):
+        """What was loaded counts: nothing is put back over it, and rows of a file that it replaced are told of."""
+        self._clip_state = None
+        if self._file_rows is not None and not torch.equal(self._file_rows, self.conv_seg.text.cpu()):
+            raise UserError('ClipSemanticHead: the checkpoint holds other rows of text than the file that text_embeddings names; name the file of the run (or None, which takes the checkpoint\'s), '
+                            'and give other classes by tools/test.py --text-embeddings.')
 
     def set_split(self, unseen):
         """Which classes are ``unseen``: ids; all others are seen."""
         split = Split(map(str, range(self.num_classes)), unseen)
-        table = torch.full((256,), -1)  # what no entry allows is a leak
+        for name, value in dict(seen=split.seen, unseen=split.unseen).items():
+            self.register_buffer(name, torch.tensor(value, dtype=torch.long, device=self.conv_seg.text.device), persistent=False)
+        self.register_buffer('target_of', self._targets().to(self.conv_seg.text.device), persistent=False)
+
+    def _targets(self):
+        """``[256]``: what each value of a label map means, a position among the seen classes, 255 (ignored) or -1 (a leak)."""
+        table = torch.full((256,), -1)
+        there = self.seen[self.seen < 256].cpu()  # more classes can be asked for than a label map can hold
+        table[there] = torch.arange(len(there))
         table[self.ignore_index] = 255
         if self.self_training:
             table[self.pad_index] = 255
-        table[list(split.seen)] = torch.arange(len(split.seen))
-        for name, value in dict(seen=torch.tensor(split.seen), unseen=torch.tensor(split.unseen, dtype=torch.long), target_of=table).items():
-            self.register_buffer(name, value.to(self.conv_seg.text.device), persistent=False)
+        return table
 
     def init_weights(self):
         super().init_weights()
@@ -243,17 +277,20 @@ class ClipSemanticHead(BaseDecodeHead):
     def loss_by_feat(self, seg_logits, batch_data_samples):
         self._check_named()
         label = self._stack_batch_gt(batch_data_samples).squeeze(1).long()
-        logits = F.interpolate(seg_logits, size=label.shape[-2:], mode='bilinear', align_corners=self.align_corners)
         target = self.target(label)
-        out = dict(acc_seg=accuracy(logits[:, self.seen], target, ignore_index=255))
+        full = self._resized(seg_logits, label) if self.self_training else None
+        logits = self._resized(seg_logits[:, self.seen], label) if full is None else full[:, self.seen]  # once: these are the largest maps of all
+        valid = target != 255
+        out = dict(acc_seg=100 * ((logits.detach().argmax(1) == target) & valid).sum() / valid.sum().clamp(min=1))
         if self.nel_weight:
-            out['loss_nel'] = self.nel_weight * nel_loss(logits[:, self.seen], target)
+            out['loss_nel'] = self.nel_weight * nel_loss(logits, target)
         if self.self_training:
-            everywhere = pseudo_labels(label, logits, self.unseen, self.ignore_index, self.pad_index)
-            out['loss_sam'] = self.sam_weight * seen_cross_entropy(logits, everywhere, slice(None))
-        else:
-            out['loss_sam'] = self.sam_weight * seen_cross_entropy(logits, target, self.seen)
+            logits, target = full, pseudo_labels(label, full, self.unseen, self.ignore_index, self.pad_index)
+        out['loss_sam'] = self.sam_weight * mean_cross_entropy(logits, target)
         return out
+
+    def _resized(self, logits, label):
+        return F.interpolate(logits, size=label.shape[-2:], mode='bilinear', align_corners=self.align_corners)
 
     def _check_named(self):
         """Raises UserError where neither a file nor a checkpoint has brought text; looked at once, since looking waits for the device."""
@@ -276,16 +313,20 @@ class ClipSemanticHead(BaseDecodeHead):
 
     def predict_by_feat(self, seg_logits, batch_img_metas):
         self._check_named()
-        if self.seen_bias:
-            seg_logits = seg_logits.index_add(1, self.seen, torch.full_like(seg_logits[:, :len(self.seen)], -self.seen_bias))
-        return super().predict_by_feat(seg_logits, batch_img_metas)
+        return super().predict_by_feat(self.biased(seg_logits), batch_img_metas)
+
+    def biased(self, logits):
+        """``logits [B, K, h, w]`` less ``seen_bias`` at the seen classes."""
+        if not self.seen_bias:
+            return logits
+        return logits - torch.zeros(logits.shape[1], device=logits.device, dtype=logits.dtype).index_fill(0, self.seen, self.seen_bias)[:, None, None]
 
 
 def set_text(segmentor, embeddings, unseen=()):
     """Gives a segmentor's ``ClipSemanticHead`` other classes: ``embeddings``, a ``TextEmbeddings`` of the same CLIP; nothing is trained again. ``unseen``: names that ``seen_bias`` spares.
 
     Raises:
-        UserError: for a segmentor without such a head, or embeddings of another width.
+        UserError: for a segmentor without such a head, or embeddings of another width or another CLIP.
     """
     head = getattr(segmentor, 'decode_head', None)
     if not isinstance(head, ClipSemanticHead):
@@ -293,7 +334,10 @@ def set_text(segmentor, embeddings, unseen=()):
     rows = embeddings.embeddings
     if rows.shape[1] != head.embed.out_channels:
         raise UserError(f'The text embeddings are {rows.shape[1]} wide, this CLIP {head.embed.out_channels}; make them with the CLIP of the head.')
-    head.conv_seg.text = rows.to(head.conv_seg.text)
-    head.classes, head.num_classes, head.out_channels = embeddings.classes, len(rows), len(rows)
+    if not embeddings.synthetic and embeddings.clip != head.clip_name:
+        raise UserError(f'The text embeddings are of CLIP {embeddings.clip!r}, the head of {head.clip_name!r}: their spaces differ; make them with --clip {head.clip_name}.')
+    head.conv_seg.text, head._file_rows, head._named = rows.to(head.conv_seg.text), None, True
+    head._note_text(embeddings)
+    head.num_classes = head.out_channels = len(rows)
     segmentor.num_classes = segmentor.out_channels = len(rows)
     head.set_split([i for i, name in enumerate(embeddings.classes) if name in unseen])

@@ -3,4 +3,4 @@ model = dict(student=dict(data_preprocessor=dict(size=(512, 512), size_divisor=N
                           decode_head=dict(_delete_=True, type='vkd.ClipSemanticHead', inner={{_base_.student.decode_head}}, num_classes=171, unseen='coco-stuff',
                                            text_embeddings='work_dirs/text/coco-stuff.safetensors', clip={{_base_.clip}})),
              teacher={{_base_.teacher}}, methods=[dict(type='ChimeraSeg')])
-default_hooks = dict(checkpoint=dict(interval=40000, max_keep_ckpts=-1))  # a transductive phase starts from the middle
+default_hooks = dict(checkpoint=dict(interval=4000, max_keep_ckpts=-1))  # a transductive phase starts from the middle

@@ -1,0 +1,3 @@
+# the head alone, without the class token's distillation
+_base_ = '../chimeraseg/chimeraseg_mit-b2-csh_clip-b16_20k_voc20-zs-512x512.py'
+model = dict(teacher=None, methods=[])

@@ -1,0 +1,3 @@
+# the head alone, without the class token's distillation
+_base_ = '../chimeraseg/chimeraseg_swin-t-csh_clip-b16_40k_context59-zs-480x480.py'
+model = dict(teacher=None, methods=[])
