@@ -21,7 +21,7 @@ def write(folder, method='alone', student='small', score=40., seed=0, state='don
                                       git=dict(commit='abc', dirty=False), versions=dict(torch='2'), hardware=dict(cpu='CPU', threads=1, gpu=None)) | more)
     write_json(own / 'state.json', dict(format=1, state=state, seconds=3., lines=[] if state == 'done' else [more.get('line', 'it broke')]))
     if state == 'done':
-        write_json(own / 'metrics.json', dict(format=1, test=dict(images=5, classes=['a', 'b'], mIoU=score, mAcc=score, aAcc=score, IoU=[score, None], Acc=[score, None])))
+        write_json(own / 'metrics.json', dict(format=1, test=dict(images=5, classes=['a', 'b'], mIoU=score, mAcc=score + 7, aAcc=2 * score, IoU=[score, None], Acc=[score, None])))
     (own / 'config.py').write_text(more.get('text', 'a = 1\n'))
     log = own / '20260101_000000/vis_data/scalars.json'
     log.parent.mkdir(parents=True)

@@ -165,9 +165,8 @@ def table(runs, profile=None, metric='mIoU'):
                    failed=[r['run'] for r in members if r['state'] == 'failed'], unfinished=[r['run'] for r in members if r['state'] not in ('done', 'failed')])
         if values:
             row['mean'], row['interval'] = mean_interval(values)
-            for key, values in _gathered([{k: r['test'].get(k) for k in ('mAcc', 'aAcc')} for r in done]).items():
-                row[key] = float(np.mean(values))
-            row['extra'] = {key: float(np.mean(values)) for key, values in _gathered([extra_scores(r) for r in done]).items()}
+            row.update({key: float(np.mean(found)) for key, found in _gathered([{k: r['test'].get(k) for k in ('mAcc', 'aAcc')} for r in done]).items()})
+            row['extra'] = {key: float(np.mean(found)) for key, found in _gathered([extra_scores(r) for r in done]).items()}
         if role == 'student' and method != 'alone':
             alone = [r for r in runs if (r['data'], r['protocol'], r['student'], r['method'], r['role'], r['state']) == (data, protocol, student, 'alone', 'student', 'done')
                      and isinstance(r['test'].get(metric), (int, float))]
