@@ -85,9 +85,10 @@ def without_clip(model, folder):
     """The config of a CLIP semantic head on a tiny CLIP, synthetic text, and no checkpoint."""
     from tiny import tiny_clip
 
+    from vkd.datasets.zero_shot import SPLITS
     from vkd.text import save_text_embeddings, synthetic_embeddings
     head, teacher = model.student.decode_head, model.get('teacher')
-    save_text_embeddings(folder / 'text.safetensors', synthetic_embeddings([f'class {i}' for i in range(head.num_classes)], 16))
+    save_text_embeddings(folder / 'text.safetensors', synthetic_embeddings(SPLITS[head.unseen]['classes'], 16))
     head.text_embeddings, head.clip, head.num_blocks = str(folder / 'text.safetensors'), dict(name=tiny_clip(), random=True), min(head.get('num_blocks', 1), 1)
     if not str(model.student.get('checkpoint')).startswith('pkg:'):
         first = model.student.pop('checkpoint', None)
