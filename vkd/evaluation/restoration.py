@@ -122,11 +122,9 @@ class RestorationMetric(BaseMetric):
         if self.main not in (None, *sets):
             raise UserError(f'RestorationMetric: main is {self.main!r}, but the sets are {", ".join(sets)}; choose one of these.')
         self.report = self.describe(sets, len(rows))
-        scores = {f'{key}/{k}': own[k] for key, own in self.report['sets'].items() for k in ('PSNR', 'SSIM')}
-        scores.update({k: self.report[k] for k in ('PSNR', 'SSIM')})
         for key, own in self.report['sets'].items():
             MMLogger.get_current_instance().info(f'{key}: PSNR {own["PSNR"]:.3f} dB, SSIM {own["SSIM"]:.4f} ({own["images"]} images)')
-        return {f'{self.prefix}/{k}' if self.prefix else k: round(v, 4) for k, v in scores.items()}
+        return {f'{self.prefix}/{k}' if self.prefix else k: v for k, v in self.compute_metrics(self.report).items()}
 
     def describe(self, sets, images):
         """What metrics.json holds, from ``{set: {image: [PSNR, SSIM]}}``."""
@@ -136,5 +134,7 @@ class RestorationMetric(BaseMetric):
         first = own[self.main or next(iter(own))]
         return dict(images=images, PSNR=first['PSNR'], SSIM=first['SSIM'], sets=own)
 
-    def compute_metrics(self, results):
-        raise NotImplementedError('evaluate is overridden')
+    def compute_metrics(self, found):
+        """What is logged of ``report``."""
+        scores = {f'{key}/{k}': own[k] for key, own in found['sets'].items() for k in ('PSNR', 'SSIM')}
+        return {k: round(v, 4) for k, v in {**scores, 'PSNR': found['PSNR'], 'SSIM': found['SSIM']}.items()}

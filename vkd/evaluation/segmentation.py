@@ -35,6 +35,14 @@ def _scatter_counts(index, bins):
     return torch.zeros(bins + 1, dtype=torch.int64, device=index.device).scatter_add_(0, index.clamp(max=bins), one.expand_as(index))[:-1]
 
 
+def sample_counts(sample, field, num_classes, ignore_index=255):
+    """``confusion_counts`` of the prediction ``field`` of an mmseg data sample. Raises UserError where it and the label differ in size."""
+    pred, label = sample[field]['data'].squeeze(), sample['gt_sem_seg']['data'].squeeze()
+    if pred.shape != label.shape:
+        raise UserError(f'{sample.get("img_path", "an image")}: prediction {tuple(pred.shape)} and label {tuple(label.shape)} differ in size; load annotations after resizing.')
+    return confusion_counts(pred, label.to(pred.device), num_classes, ignore_index)
+
+
 def seg_scores(counts):
     """``dict(aAcc, mIoU, mAcc, IoU, Acc)`` in percent from confusion counts; a class that is neither predicted nor true is NaN."""
     counts = np.asarray(counts, dtype=np.float64)
@@ -87,19 +95,15 @@ class SegMetric(BaseMetric):
     def process(self, data_batch, data_samples):
         k = len(self.dataset_meta['classes'])
         for sample in data_samples:
-            label = sample['gt_sem_seg']['data'].squeeze()
-            counts = torch.stack([self._count(sample, field, label, k) for field in self.fields.values()])
+            counts = torch.stack([self._count(sample, field, k) for field in self.fields.values()])
             self.counts = counts if self.counts is None else self.counts + counts
             self.images += 1
 
-    def _count(self, sample, field, label, k):
+    def _count(self, sample, field, k):
         if field not in sample:
             known = [f.removeprefix('pred_sem_seg').removeprefix('_') or 'student' for f in sample if f.startswith('pred_sem_seg')]
             raise UserError(f'SegMetric: peers names {field.removeprefix("pred_sem_seg_")!r}, but the model predicts as {", ".join(known)}; name roles that learn.')
-        pred = sample[field]['data'].squeeze()
-        if pred.shape != label.shape:
-            raise UserError(f'{sample.get("img_path", "an image")}: prediction {tuple(pred.shape)} and label {tuple(label.shape)} differ in size; load annotations after resizing.')
-        return confusion_counts(pred, label.to(pred.device), k, self.ignore_index)
+        return sample_counts(sample, field, k, self.ignore_index)
 
     def evaluate(self, size):
         k = len(self.dataset_meta['classes'])
