@@ -26,7 +26,8 @@ def test_pixel_toy(tau, wanted, grad_c, grad_v):
     assert cost_c.flatten()[:3].tolist() == pytest.approx([0.287682, 0.693147, 1.609438], abs=1e-6) and cost_v.flatten()[:3].tolist() == pytest.approx([1.386294, 0.287682, 1.609438], abs=1e-6)
     to_c, to_v = teaches(cost_c, cost_v, valid), teaches(cost_v, cost_c, valid)
     assert to_c.flatten().tolist() == [False, True, False, False] and to_v.flatten().tolist() == [True, False, False, False]
-    own = pixel_selective_loss(c, v, to_c, tau), pixel_selective_loss(v, c, to_v, tau)
+    log_c, log_v = ((x / tau).log_softmax(1) for x in (c, v))
+    own = pixel_selective_loss(log_c, log_v, to_c, tau), pixel_selective_loss(log_v, log_c, to_v, tau)
     assert [x.item() for x in own] == pytest.approx(wanted, abs=1e-7)
     sum(own).backward()
     zero = [0., 0.]

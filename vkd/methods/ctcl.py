@@ -12,7 +12,7 @@ from torch import nn
 from torch.func import functional_call
 
 from ..errors import UserError, nearest
-from ..peers import by_role, check_equal_classes, ignored_label, kl_map, kl_of_logs, labels_of, masked_mean, on_one_grid, pairs
+from ..peers import by_role, check_equal_classes, ignored_label, kl_of_logs, labels_of, masked_mean, on_one_grid, pairs
 from ..registry import METHODS
 
 
@@ -62,8 +62,8 @@ def region_selective_loss(adapted, target, mask, normalise='active'):
 
 
 def pixel_selective_loss(learner, source, mask, tau=1.0):
-    """``tau^2 * KL(source || learner)`` of logits ``[B, K, H, W]``, mean over the places of ``mask [B, H, W]``."""
-    return tau ** 2 * masked_mean(kl_map(learner, source, tau), mask)
+    """``tau^2 * KL(source || learner)`` of log-probabilities at temperature ``tau``, ``[B, K, H, W]``, mean over the places of ``mask [B, H, W]``."""
+    return tau ** 2 * masked_mean(kl_of_logs(learner, source), mask)
 
 
 def adapter(learner_channels, source_channels):
@@ -201,7 +201,7 @@ class CTCL(nn.Module):
             if self.require_correct:
                 mask = mask & (answers[b] == label)
             if self.pixel_weight:
-                add('loss_pixel', a, on * self.pixel_weight * self.tau ** 2 * masked_mean(kl_of_logs(tempered[a], tempered[b]), mask))
+                add('loss_pixel', a, on * self.pixel_weight * pixel_selective_loss(tempered[a], tempered[b], mask, self.tau))
             add('pixel_density', a, mask.sum() / valid.sum().clamp(min=1))
         return out
 
