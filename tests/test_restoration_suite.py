@@ -12,7 +12,8 @@ from vkd.images import write_image
 from vkd.leaderboard import build as build_leaderboard
 from vkd.leaderboard import nearer, read_curve
 from vkd.physics.resize import imresize
-from vkd.run import evaluate, restored_pictures, run
+from vkd.pictures import restored_pictures
+from vkd.run import evaluate, run
 
 
 def test_runs_become_a_table_with_pictures(tmp_path):

@@ -23,8 +23,7 @@ from vkd.evaluation.segmentation import confusion_counts
 from vkd.evaluation.zero_shot import harmonic_mean, zero_shot_scores
 from vkd.files import read_json, write_json
 from vkd.leaderboard import build
-from vkd.run import synthetic_text
-from vkd.text import save_text_embeddings, synthetic_embeddings
+from vkd.text import save_text_embeddings, synthetic_embeddings, synthetic_text
 
 @pytest.fixture
 def mmseg_scope():

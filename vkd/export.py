@@ -19,13 +19,13 @@ from .config import fingerprint, plain
 from .distiller import build_model, forward_features, resolve_config, split_role
 from .errors import UserError, nearest
 from .files import read_json, sha256, write_json, write_text, write_whole
-from .models.heads.clip_semantic import ClipEmbedding, ClipSemanticHead, set_text
+from .models.clip_embedding import ClipEmbedding
+from .models.heads.clip_semantic import ClipSemanticHead, set_text
 from .models.restorers import Restorer
 from .profile import input_size, quiet, scope
 from .provenance import git_state, versions
 from .registry import DATASETS, MODELS, TRANSFORMS
-from .run import synthetic_text
-from .text import load_text_embeddings
+from .text import load_text_embeddings, synthetic_text
 
 TOLERANCE = 1e-4
 

@@ -8,22 +8,18 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
-import cv2
 import numpy as np
-import torch
-from mmengine.dataset import pseudo_collate
 from mmengine.dist import is_main_process
 
 from .checkpoint import load_into
-from .config import experiment_fingerprint, fingerprint, load_config, plain
-from .distiller import resolve_config
+from .config import experiment_fingerprint, fingerprint, plain
 from .engine import build_runner, last_checkpoint, processes, rank
 from .errors import UserError
 from .files import read_json, write_json, write_text, write_whole
 from .models.heads.clip_semantic import set_text
-from .physics.resize import imresize
+from .pictures import pictures
 from .provenance import git_state, hardware, versions
-from .text import load_text_embeddings
+from .text import load_text_embeddings, synthetic_text
 
 FORMAT = 1  # of run.json, state.json and metrics.json; docs/suite.md describes them
 
@@ -113,24 +109,6 @@ def teacher_checkpoint(role):
     return role.get('checkpoint') or network.get('checkpoint') or (network.get('init_cfg') or {}).get('checkpoint')
 
 
-def synthetic_text(content):
-    """Whether a model config names, as ``text_embeddings`` at any depth or in a ``cfg`` file that it names, a file of synthetic rows.
-
-    A file that cannot be read counts as none: building the model says what is wrong with it.
-    """
-    if isinstance(content, (list, tuple)):
-        return any(map(synthetic_text, content))
-    if not isinstance(content, dict):
-        return False
-    path, file = content.get('text_embeddings'), content.get('cfg')
-    try:
-        if isinstance(path, str) and load_text_embeddings(path).synthetic or isinstance(file, str) and synthetic_text(load_config(resolve_config(file)).get('model')):
-            return True
-    except UserError:
-        return False
-    return any(map(synthetic_text, content.values()))
-
-
 def trained(folder):
     """Whether ``folder`` holds a checkpoint or the scores of a run."""
     return last_checkpoint(folder) is not None or Path(folder, 'metrics.json').is_file()
@@ -171,58 +149,6 @@ def _train_and_test(cfg, folder, resume, launcher, test):
 def _report(loop):
     evaluator = getattr(loop, 'evaluator', None)
     return next((m.report for m in getattr(evaluator, 'metrics', []) if getattr(m, 'report', None)), None)
-
-
-def pictures(runner, count=3, width=240):
-    """A few test images, evenly spaced: ``dict(image [N,h,w,3] RGB, truth [N,h,w], pred [N,h,w], palette [K,3])``, uint8; None without label maps.
-
-    Of a Distiller with peers also ``pred_<role> [N,h,w]``, and ``pred_ensemble``.
-    """
-    dataset, model = runner.test_loop.dataloader.dataset, runner.model
-    palette = (getattr(dataset, 'metainfo', None) or {}).get('palette')
-    if not palette:
-        return restored_pictures(dataset, model, count, width)
-    out = dict(image=[], truth=[], pred=[])
-    model.eval()
-    for i in ((2 * k + 1) * len(dataset) // (2 * count) for k in range(min(count, len(dataset)))):
-        batch = pseudo_collate([dataset[i]])
-        image = batch['inputs'][0].permute(1, 2, 0).numpy()[..., ::-1]
-        sample = model.test_step(batch)[0]
-        if 'gt_sem_seg' not in sample:
-            return None
-        size = width, round(width * image.shape[0] / image.shape[1])
-        out['image'].append(cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA if image.shape[1] > width else cv2.INTER_NEAREST))
-        predicted = {f'pred{k.removeprefix("pred_sem_seg")}': sample.get(k) for k in sample.all_keys() if k.startswith('pred_sem_seg')}
-        for key, found in {'truth': sample.gt_sem_seg, **predicted}.items():
-            out.setdefault(key, []).append(cv2.resize(found.data[0].cpu().numpy().astype(np.uint8), size, interpolation=cv2.INTER_NEAREST))
-    if len({x.shape for x in out['image']}) > 1:
-        return None
-    return {**{k: np.stack(v) for k, v in out.items()}, 'palette': np.array(palette, np.uint8)}
-
-
-@torch.no_grad()
-def restored_pictures(dataset, model, count=3, width=240, side=64):
-    """Of a few test images of restoration, evenly spaced, the square of ``side`` pixels with the most detail, enlarged without smoothing: ``dict(image, truth, pred)``, RGB uint8 ``[N, width, width, 3]``.
-
-    ``image`` is the input enlarged bicubically. None for a data set without truths.
-    """
-    if not len(dataset) or 'gt_img' not in (dataset[0].get('data_samples') or ()):
-        return None
-    out = dict(image=[], truth=[], pred=[])
-    model.eval()
-    for i in dict.fromkeys((2 * k + 1) * len(dataset) // (2 * count) for k in range(min(count, len(dataset)))):
-        batch = pseudo_collate([dataset[i]])
-        sample = model.test_step(batch)[0]
-        truth, pred, seen = (x.float().permute(1, 2, 0).cpu().numpy() for x in (sample.gt_img, 255 * sample.pred_img, batch['inputs'][0]))
-        seen = imresize(seen, size=truth.shape[:2])
-        small = min(side, *truth.shape[:2])
-        detail = np.add(*(np.abs(d) for d in np.gradient(truth.mean(2))))
-        places = [(y, x) for y in range(0, truth.shape[0] - small + 1, max(small // 2, 1)) for x in range(0, truth.shape[1] - small + 1, max(small // 2, 1))]
-        y, x = max(places, key=lambda at: detail[at[0]:at[0] + small, at[1]:at[1] + small].sum())
-        for key, image in dict(image=seen, truth=truth, pred=pred).items():
-            own = np.clip(np.round(image[y:y + small, x:x + small]), 0, 255).astype(np.uint8)
-            out[key].append(cv2.resize(own, (width, width), interpolation=cv2.INTER_NEAREST))
-    return {k: np.stack(v) for k, v in out.items()}
 
 
 @contextmanager

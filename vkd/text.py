@@ -13,7 +13,9 @@ import torch
 from mmseg.utils.get_templates import PREDEFINED_TEMPLATES
 from torch.nn.functional import normalize
 
+from .config import load_config
 from .datasets.zero_shot import SPLITS
+from .distiller import resolve_config
 from .errors import UserError, nearest
 from .files import sha256, write_whole
 
@@ -253,6 +255,24 @@ def _read(path):
     if not intact:
         raise UserError(f'Text embeddings {path!r} do not match their own hash: the file was changed after it was written; make it again with tools/cache_text_embeddings.py.')
     return emb
+
+
+def synthetic_text(content):
+    """Whether a model config names, as ``text_embeddings`` at any depth or in a ``cfg`` file that it names, a file of synthetic rows.
+
+    A file that cannot be read counts as none: building the model says what is wrong with it.
+    """
+    if isinstance(content, (list, tuple)):
+        return any(map(synthetic_text, content))
+    if not isinstance(content, dict):
+        return False
+    path, file = content.get('text_embeddings'), content.get('cfg')
+    try:
+        if isinstance(path, str) and load_text_embeddings(path).synthetic or isinstance(file, str) and synthetic_text(load_config(resolve_config(file)).get('model')):
+            return True
+    except UserError:
+        return False
+    return any(map(synthetic_text, content.values()))
 
 
 def check_text(network, dataset):
