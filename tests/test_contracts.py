@@ -1,14 +1,12 @@
 """The contracts of a Distiller, over every registered method: one that is added later is covered by being registered."""
 import pytest
 import torch
-from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
-from tiny import METHOD_CASES, batch, build, config, distiller, distributed, in_two_processes, losses, method, segmentor, total
+from tiny import METHOD_CASES, batch, build, config, distiller, distributed, in_two_processes, killed_and_resumed, losses, method, segmentor, total
 
 from vkd import UserError
 from vkd.distiller import build_model
-from vkd.engine import build_runner
 
 each_method = pytest.mark.parametrize('name', METHOD_CASES)
 
@@ -128,33 +126,12 @@ def test_6_two_processes_give_the_loss_of_one(tmp_path):
             assert found[name] == pytest.approx(wanted[name], rel=1e-5), name
 
 
-class Power(Hook):
-    """The plug is pulled after iteration ``at``."""
-
-    def __init__(self, at):
-        self.at = at
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        if runner.iter + 1 == self.at:
-            raise InterruptedError
-
-
 @each_method
 def test_7_killed_and_resumed_it_ends_in_the_same_weights(name, tmp_path):
     def cfg(folder):
         return config(distiller(method(name), student=segmentor(8, dropout=0.2)), tmp_path / folder)
-    whole = build_runner(cfg('whole'))
-    whole.train()
-    cut = build_runner(cfg('cut'))
-    cut.register_hook(Power(5))
-    with pytest.raises(InterruptedError):
-        cut.train()
-    torch.rand(11)  # another process has another stream
-    again = build_runner(cfg('cut'), tmp_path / 'cut', resume=True)
-    again.train()
+    whole, again = killed_and_resumed(cfg, tmp_path, 5)
     assert again.iter == whole.iter == 6
-    a, b = whole.model.state_dict(), again.model.state_dict()
-    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
     assert whole.val_loop.evaluator.metrics[0].report == again.val_loop.evaluator.metrics[0].report
 
 

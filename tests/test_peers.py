@@ -6,8 +6,7 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS as MMSEG
-from test_contracts import Power
-from tiny import batch, build, config, distiller, distributed, in_two_processes, losses, peers, segmentor, total
+from tiny import batch, build, config, distiller, distributed, in_two_processes, killed_and_resumed, losses, peers, segmentor, total
 
 from vkd import METHODS, Distiller, UserError
 from vkd.engine import PeerOptimWrapper, build_runner, use_amp
@@ -91,17 +90,7 @@ def test_killed_and_resumed_with_two_optimizers_it_ends_in_the_same_weights(name
         out = config(peers(dict(type=kind, **(dict(mode=mode) if mode else {})), first=segmentor(8, dropout=0.2)), tmp_path / folder, val_evaluator=dict(peers=dict(cnn='student', vit='vit')))
         out.optim_wrapper, out.param_scheduler = Config(dict(o=PER_ROLE)).o, Config(dict(s=SCHEDULES)).s
         return out
-    whole = build_runner(cfg('whole'))
-    whole.train()
-    cut = build_runner(cfg('cut'))
-    cut.register_hook(Power(5))
-    with pytest.raises(InterruptedError):
-        cut.train()
-    torch.rand(11)
-    again = build_runner(cfg('cut'), tmp_path / 'cut', resume=True)
-    again.train()
-    a, b = whole.model.state_dict(), again.model.state_dict()
-    assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    whole, again = killed_and_resumed(cfg, tmp_path, 5)
     assert isinstance(again.optim_wrapper, PeerOptimWrapper) and whole.optim_wrapper.get_lr() == again.optim_wrapper.get_lr()
     assert whole.val_loop.evaluator.metrics[0].report == again.val_loop.evaluator.metrics[0].report
 

@@ -2,13 +2,11 @@
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from test_restoration import evaluated
-from tiny import ROOT, build, distributed, image_batch, in_two_processes, losses, restorer, total
+from tiny import ROOT, build, distributed, image_batch, in_two_processes, killed_and_resumed, losses, restorer, total
 
 from vkd import UserError
-from vkd.engine import build_runner
 from vkd.methods.fakd import affinity, spatial_affinity_loss
 from vkd.methods.output import l1_output_loss, mse_output_loss
 from vkd.methods.wavelet import haar, wavelet_loss
@@ -175,33 +173,13 @@ def config(model, folder, iters=4):
     return Config.fromfile(path)
 
 
-class Power(Hook):
-    """The plug is pulled after iteration ``at``."""
-
-    def __init__(self, at):
-        self.at = at
-
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
-        if runner.iter + 1 == self.at:
-            raise InterruptedError
-
-
 @pytest.mark.parametrize('ema', [False, True])
 def test_7_killed_and_resumed_it_ends_in_the_same_weights(ema, tmp_path):
     def cfg(folder):
         teacher = dict(model=restorer(), ema=True, momentum=0.9) if ema else None
         return config(dict(distiller('OutputKD', teacher=teacher), methods=[METHODS['OutputKD'], METHODS['FitNet']]), tmp_path / folder)
-    whole = build_runner(cfg('whole'))
-    whole.train()
-    cut = build_runner(cfg('cut'))
-    cut.register_hook(Power(3))
-    with pytest.raises(InterruptedError):
-        cut.train()
-    torch.rand(11)
-    again = build_runner(cfg('cut'), tmp_path / 'cut', resume=True)
-    again.train()
-    a, b = whole.model.state_dict(), again.model.state_dict()
-    assert again.iter == whole.iter == 4 and a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    whole, again = killed_and_resumed(cfg, tmp_path, 3)
+    assert again.iter == 4
     report = whole.val_loop.evaluator.metrics[0].report
     assert report == again.val_loop.evaluator.metrics[0].report and report['images'] == 3 and 5 < report['PSNR'] < 40
 

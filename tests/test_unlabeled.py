@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from tiny import config
+from tiny import Power, config
 
 from vkd import UserError
 from vkd.datasets import ImageNetAugment, RepeatedAugmentation, UnlabeledImageDataset
@@ -187,7 +187,6 @@ def test_a_run_opens_no_label_and_resumes_to_equal_weights(tmp_path, monkeypatch
     whole.train()
     monkeypatch.setattr(builtins, 'open', real)
     assert not any('labels' in f for f in opened)
-    from test_contracts import Power
     pristine = stage_1b(data, tmp_path / 'cut')
     cut = build_runner(copy.deepcopy(pristine))
     cut.register_hook(Power(5))

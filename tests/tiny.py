@@ -5,8 +5,10 @@ import multiprocessing
 import tempfile
 from pathlib import Path
 
+import pytest
 import torch
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
@@ -162,3 +164,31 @@ def image_batch(n=2, size=(16, 24), scale=2, seed=0):
     def draw(factor):
         return torch.randint(256, (3, factor * size[0], factor * size[1]), generator=random, dtype=torch.uint8)
     return dict(inputs=[draw(1) for _ in range(n)], data_samples=[BaseDataElement(metainfo=dict(name=str(i)), gt_img=draw(scale)) for i in range(n)])
+
+
+class Power(Hook):
+    """The plug is pulled after iteration ``at``."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        if runner.iter + 1 == self.at:
+            raise InterruptedError
+
+
+def killed_and_resumed(cfg, folder, at):
+    """``(runner of a whole run, runner of one that was killed after iteration ``at`` and resumed)`` of ``cfg(name)``, a config whose work dir is ``folder / name``; both ended in equal weights."""
+    from vkd.engine import build_runner
+    whole = build_runner(cfg('whole'))
+    whole.train()
+    cut = build_runner(cfg('cut'))
+    cut.register_hook(Power(at))
+    with pytest.raises(InterruptedError):
+        cut.train()
+    torch.rand(11)  # another process has another stream
+    again = build_runner(cfg('cut'), folder / 'cut', resume=True)
+    again.train()
+    a, b = whole.model.state_dict(), again.model.state_dict()
+    assert again.iter == whole.iter and a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+    return whole, again
