@@ -271,7 +271,7 @@ def test_shipped_lists_without_labels(tmp_path, monkeypatch):
 def test_day_and_dusk(camvid):
     """The real CamVid: what is trained on, and what is tested."""
     with DefaultScope.overwrite_default_scope('mmseg'):
-        cfg = load_config(ROOT / 'configs/_base_/datasets/camvid-domains-240x320.py')
+        cfg = load_config(ROOT / 'configs/_base_/datasets/camvid-domains-160x160.py')
         train, test = (DATASETS.build(cfg[f'{part}_dataloader'].dataset) for part in ('train', 'test'))
         free = DATASETS.build(load_config(ROOT / 'configs/_base_/datasets/camvid-day-unlabeled.py').train_dataloader.dataset)
     assert [len(d) for d in (train, free, *test.datasets)] == [305, 305, 171, 62] and test.domains == ['day', 'dusk']

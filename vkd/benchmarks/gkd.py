@@ -12,11 +12,11 @@ from . import CONFIGS, quartiles, verdict
 GOAL, TOKENS = 1.10, 1024
 
 
-def measure(rounds, device, shape=(4, 3, 240, 240)):
+def measure(rounds, device, shape=(8, 3, 160, 160)):
     """``dict(stage1, stage2, heads)``: the step of stage 1 to (two passes of the student with their gradients + a forward of the teacher); a step of the decoder on the frozen encoder to one on
     features that are there already; forward and backward of one query head at 1024 tokens, plain and fused, and peak memory of a whole step with either."""
     rounds = max(3, rounds // 2)
-    first = load_config(CONFIGS / 'gkd/gkd_deit-ti_vit-s_stage1b_camvid-240x240.py')
+    first = load_config(CONFIGS / 'gkd/gkd_deit-ti_vit-s_stage1b_camvid-160x160.py')
     first.model.teacher.pop('init_cfg')
     model = profile.build(first, device)
     wrapper, batch = profile.optim(first, model), profile.synthetic_batch(shape, 11)
@@ -38,8 +38,8 @@ def measure(rounds, device, shape=(4, 3, 240, 240)):
     return dict(stage1=stage1, stage2=_stage2(rounds, device), heads=_heads(rounds, device))
 
 
-def _stage2(rounds, device, shape=(4, 3, 240, 320)):
-    cfg = load_config(CONFIGS / 'gkd/alone_deit-ti-gkd_domains_camvid-domains-240x320.py')
+def _stage2(rounds, device, shape=(8, 3, 160, 160)):
+    cfg = load_config(CONFIGS / 'gkd/alone_deit-ti-gkd_domains_camvid-domains-160x160.py')
     cfg.model.student.backbone.pop('init_cfg')
     model = profile.build(cfg, device)
     wrapper, batch = profile.optim(cfg, model), profile.synthetic_batch(shape, 11)
@@ -69,7 +69,7 @@ def _heads(rounds, device):
         token_loss(head(x, teacher), teacher).backward()
         head.zero_grad(set_to_none=True)
     took = profile.interleaved(dict(plain=lambda: run(plain), fused=lambda: run(fused)), rounds, device=device)
-    net = load_config(CONFIGS / 'gkd/gkd_deit-ti_vit-s_stage1b_camvid-240x240.py').model.to_dict()
+    net = load_config(CONFIGS / 'gkd/gkd_deit-ti_vit-s_stage1b_camvid-160x160.py').model.to_dict()
     net['teacher'].pop('init_cfg')
     side, rows = round(TOKENS ** 0.5) * 16, []
     net['student']['img_size'] = net['teacher']['img_size'] = side

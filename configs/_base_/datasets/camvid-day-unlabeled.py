@@ -1,5 +1,5 @@
 # images of the day sequences of CamVid's training set, without labels; what is tested may not be among them
-train_pipeline = [dict(type='vkd.LoadImage'), dict(type='vkd.ImageNetAugment', size=240), dict(type='PackSegInputs')]
-train_dataloader = dict(batch_size=16, num_workers=0, sampler=dict(type='vkd.RepeatedAugmentation'),
+train_pipeline = [dict(type='vkd.LoadImage'), dict(type='vkd.ImageNetAugment', size=160), dict(type='PackSegInputs')]
+train_dataloader = dict(batch_size=8, num_workers=0, sampler=dict(type='vkd.RepeatedAugmentation'),
                         dataset=dict(type='vkd.UnlabeledImageDataset', data_root='data/camvid/images/train', prefixes=('0006R0', '0016E5'), targets=['data/camvid/images/test', 'data/camvid/images/*/0001TP*'],
                                      pipeline=train_pipeline))
