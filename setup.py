@@ -18,7 +18,7 @@ setup(
     install_requires=[
         'onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmsegmentation>=1.4.2', 'timm>=1.0.31', 'open_clip_torch>=3.3', 'torch>=2.14',
         'torchvision>=0.29', 'numpy>=2.2', 'pandas>=2.3', 'Jinja2>=3.1', 'matplotlib>=3.10', 'rich>=15.0',
-        'Pillow>=12.3', 'scipy>=1.15', 'safetensors>=0.8',
+        'Pillow>=12.3', 'scipy>=1.15', 'safetensors>=0.8', 'jsonschema>=4.25',
     ],
     extras_require={
         'test': ['pytest>=9.0', 'pytest-xdist>=3.8', 'onnx>=1.23', 'onnxruntime>=1.23', 'onnxscript>=0.7', 'scikit-image>=0.25', 'submitit>=1.5.4',

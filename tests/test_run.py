@@ -9,7 +9,7 @@ import vkd.run
 from vkd import UserError
 from vkd.config import load_config
 from vkd.files import read_json
-from vkd.run import evaluate, experiment, run
+from vkd.run import evaluate, experiment, run, run_digest
 
 
 def test_a_run_is_described_and_its_student_can_be_tested_again(tmp_path):
@@ -26,6 +26,9 @@ def test_a_run_is_described_and_its_student_can_be_tested_again(tmp_path):
     again = evaluate(load_config(tmp_path / 'r/config.py'), tmp_path / 'r/iter_6.pth', tmp_path / 't')
     assert again == metrics['test']
     json.dumps(metrics, allow_nan=False)
+    kept = read_json(tmp_path / 'r/metrics.json')
+    assert kept['digest'] == run_digest(facts, kept) != run_digest(dict(facts, seed=1), kept) and kept['data_sha256']['train'] != kept['data_sha256']['test']
+    assert kept['digest'] != run_digest(facts, dict(kept, test=dict(kept['test'], mIoU=kept['test']['mIoU'] + 1e-4)))
 
 
 def test_a_folder_of_another_config_is_refused(tmp_path):
@@ -89,3 +92,30 @@ def test_what_a_file_name_says(tmp_path):
         return {k: v for k, v in experiment(load_config(ROOT / path)).items() if k != 'role'}
     assert of('configs/kl/kl_lite0-in1k_lite2-in1k_quick_camvid-240x320.py') == dict(method='KL', student='lite0-in1k', teacher='lite2-in1k', protocol='quick', data='camvid-240x320')
     assert of('configs/alone/alone_narrow_quick_demo.py') == dict(method='alone', student='narrow', teacher=None, protocol='quick', data='demo')
+
+
+def test_the_digest_of_a_data_list_does_not_depend_on_where_it_lies(tmp_path):
+    from vkd.datasets import UnlabeledImageDataset
+    from vkd.provenance import data_digest
+    from PIL import Image
+    found = []
+    for root, names in (('a', 'xy'), ('b', 'xy'), ('c', 'xz')):
+        for name in names:
+            (tmp_path / root / 'images/day').mkdir(parents=True, exist_ok=True)
+            Image.new('RGB', (8, 8)).save(tmp_path / root / f'images/day/{name}.png')
+        found.append(data_digest(UnlabeledImageDataset(data_root=str(tmp_path / root / 'images'), pipeline=[])))
+    assert found[0] == found[1] != found[2] and len(found[0]) == 64
+
+
+def test_a_clock_that_is_set_back_gives_no_negative_time(tmp_path, monkeypatch):
+    from datetime import datetime, timedelta, timezone
+    times = [datetime(2026, 1, 1, tzinfo=timezone.utc) - timedelta(hours=i) for i in range(9)]
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return times.pop(0)
+    monkeypatch.setattr(vkd.run, 'datetime', Clock)
+    run(config(segmentor(8), tmp_path / 'a', iters=2, interval=2), tmp_path / 'r')
+    state = read_json(tmp_path / 'r/state.json')
+    assert state['ended'] < state['started'] and state['seconds'] > 0

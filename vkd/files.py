@@ -45,3 +45,8 @@ def sha256(path):
 def safe_name(text):
     """``text`` as one folder name: letters, digits, ``._-``; never empty, never a parent."""
     return re.sub(r'[^A-Za-z0-9._-]+', '-', str(text)).strip('.-') or 'x'
+
+
+def digest(content):
+    """Hex SHA-256 of what ``content`` (dicts, lists, numbers, strings) says, whatever the order of its keys and the layout of its file."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(',', ':')).encode()).hexdigest()

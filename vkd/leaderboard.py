@@ -16,8 +16,9 @@ from scipy import stats
 
 from .curves import logged
 from .errors import UserError
-from .files import read_json, write_json, write_text
-from .run import FORMAT
+from .files import digest, read_json, sha256, write_json, write_text
+from .run import FORMAT, run_digest
+from .submit import read_submission
 
 KEY = ['data', 'protocol', 'student', 'teacher', 'method']
 #: columns that stand in a table only where one of its runs has them: head and key in metrics.json
@@ -70,7 +71,10 @@ def read_runs(folder):
             continue
         if facts['role'] == 'stage':  # it has no task, hence no score
             continue
-        run = dict(facts, run=name, folder=own, state=state.get('state', 'missing'), seconds=state.get('seconds'), lines=state.get('lines') or [], test=metrics.get('test') or {}, val=metrics.get('val') or {})
+        if 'digest' in metrics and metrics['digest'] != run_digest(facts, metrics):
+            notes.append(f'{name} was left out: its run.json or metrics.json was changed after the run (the digest in metrics.json does not fit); run it again.')
+            continue
+        run = dict(facts, run=name, folder=own, state=state.get('state', 'missing'), seconds=state.get('seconds'), lines=state.get('lines') or [], data_sha256=metrics.get('data_sha256'), test=metrics.get('test') or {}, val=metrics.get('val') or {})
         same = (*(facts[k] for k in KEY), facts['role'], facts['seed'], facts.get('experiment') or facts.get('fingerprint'))
         if same in seen:
             notes.append(f'{name} was left out: it repeats {seen[same]}, with the same seed and config.')
@@ -86,6 +90,9 @@ def read_runs(folder):
             corrupted = {}
         run['corruptions'] = corrupted
         runs += by_peer(run)
+    for file in sorted(Path(folder).glob('external/*.json')):
+        for run in read_submission(file)['runs']:
+            runs.append(dict(run, folder=file.parent))
     # a cell that never started because its teacher failed has a state, but no run.json
     for file in sorted(Path(folder).glob('*/state.json')):
         if not (file.parent / 'run.json').is_file():
@@ -153,14 +160,14 @@ def table(runs, profile=None, metric='mIoU'):
     models, steps = profile.get('models', {}), profile.get('steps', {})
     groups = {}
     for run in runs:
-        groups.setdefault((*(run[k] for k in KEY), run['role'], run.get('experiment')), []).append(run)
+        groups.setdefault((*(run[k] for k in KEY), run['role'], run.get('external'), run.get('experiment')), []).append(run)
     names = Counter(key[:-1] for key in groups)
     rows = []
-    for (*key, role, experiment), members in groups.items():
+    for (*key, role, external, experiment), members in groups.items():
         data, protocol, student, teacher, method = key
         done = [r for r in members if r['state'] == 'done' and isinstance(r['test'].get(metric), (int, float))]
         values = [r['test'][metric] for r in done]
-        row = dict(zip(KEY, key), role=role, variant=experiment[:6] if experiment and names[(*key, role)] > 1 else None, seeds=[r['seed'] for r in done], values=values, runs=[_run_facts(r) for r in members],
+        row = dict(zip(KEY, key), role=role, external=external, variant=experiment[:6] if experiment and names[(*key, role, external)] > 1 else None, seeds=[r['seed'] for r in done], values=values, runs=[_run_facts(r) for r in members],
                    mean=None, interval=None, gain=None, gain_interval=None, withheld=None, extra={}, synthetic_text=any(r.get('synthetic_text') for r in members), images=done[0]['test'].get('images') if done else None,
                    failed=[r['run'] for r in members if r['state'] == 'failed'], unfinished=[r['run'] for r in members if r['state'] not in ('done', 'failed')])
         if values:
@@ -169,7 +176,7 @@ def table(runs, profile=None, metric='mIoU'):
             row['extra'] = {key: float(np.mean(found)) for key, found in _gathered([extra_scores(r) for r in done]).items()}
         if role == 'student' and method != 'alone':
             alone = [r for r in runs if (r['data'], r['protocol'], r['student'], r['method'], r['role'], r['state']) == (data, protocol, student, 'alone', 'student', 'done')
-                     and isinstance(r['test'].get(metric), (int, float))]
+                     and r.get('external') == external and isinstance(r['test'].get(metric), (int, float))]
             alike = [r for r in alone if done and all(r.get(k) == done[0].get(k) for k in ('max_iters', 'batch_size'))]
             base = [r['test'][metric] for r in alike]
             row['baseline'] = len(base)
@@ -219,7 +226,9 @@ def _gathered(scores):
 
 
 def _run_facts(run):
-    kept = ('run', 'seed', 'state', 'command', 'config', 'fingerprint', 'seconds', 'git', 'versions', 'hardware', 'lines', 'max_iters', 'batch_size', 'teacher_checkpoint', 'test', 'val')
+    """What leaderboard.json keeps of a run: enough to work its row out again."""
+    kept = ('run', 'seed', 'state', 'command', 'config', 'fingerprint', 'experiment', 'seconds', 'git', 'versions', 'hardware', 'lines', 'max_iters', 'batch_size', 'teacher_checkpoint', 'teacher_sha256', 'data_sha256',
+            'synthetic_text', 'corruptions', 'test', 'val')
     return {k: run.get(k) for k in kept}
 
 
@@ -245,8 +254,8 @@ def verdict(row):
 
 
 def named(row):
-    """The method of a row, with what tells it from another row of that name, and whether its text embeddings were made up."""
-    return row['method'] + (f' [{row["variant"]}]' if row['variant'] else '') + (' (synthetic text)' if row['synthetic_text'] else '')
+    """The method of a row, with what tells it from another row of that name, whether its text embeddings were made up, and who sent it."""
+    return row['method'] + (f' [{row["variant"]}]' if row['variant'] else '') + (' (synthetic text)' if row['synthetic_text'] else '') + (f' (external: {row["external"]})' if row.get('external') else '')
 
 
 def extra_columns(rows, metric='mIoU'):
@@ -439,26 +448,28 @@ def _caption(rows):
     return f'{learnt}; {" and ".join(map(str, images))} test images; trained on {"; ".join(machines)}.'
 
 
-def sections_of(runs, profile, metric):
-    """``[dict(data, protocol, caption, rows, gallery, palette, curves)]``: one a protocol, because numbers of two protocols stand in no common column."""
-    rows = table(runs, profile, metric)
-    out = []
-    for data, protocol in dict.fromkeys((r['data'], r['protocol']) for r in rows):
-        own = [r for r in rows if (r['data'], r['protocol']) == (data, protocol)]
-        students = list(dict.fromkeys(r['student'] for r in own if r['role'] == 'student'))
-        galleries = [gallery([r for r in own if r['student'] == student], runs, limit=3 if len(students) == 1 else 2) for student in students]
-        shown, classes = [row for rows, _ in galleries for row in rows], next((c for _, c in galleries if c), [])
-        by_name = {r['run']: r for r in runs}
-        drawn = []
-        for student in students:
-            curves = [(r['method'], COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]) for f in r['runs']])
-                      for i, r in enumerate(x for x in own if x['student'] == student and x['role'] == 'student')]
-            for key, what in (('loss', 'training loss of the task, smoothed'), ('mIoU', 'mIoU on validation images'), ('PSNR', 'PSNR on validation images, dB')):
-                svg = curve_svg([(label, colour, [c[key] for c in seeds]) for label, colour, seeds in curves], key)
-                if svg:
-                    drawn.append(dict(svg, title=f'{student}: {what}', legend=[(label, colour) for label, colour, _ in curves]))
-        out.append(dict(data=data, protocol=protocol, caption=_caption(own), rows=own, gallery=shown, palette=classes, curves=drawn))
-    return out
+def by_protocol(rows):
+    """``[dict(data, protocol, caption, rows)]``: one a protocol, because numbers of two protocols stand in no common column."""
+    groups = {}
+    for row in rows:
+        groups.setdefault((row['data'], row['protocol']), []).append(row)
+    return [dict(data=data, protocol=protocol, caption=_caption(own), rows=own) for (data, protocol), own in groups.items()]
+
+
+def illustrated(section, runs):
+    """A section of ``by_protocol`` with ``gallery``, ``palette`` and ``curves``, from the folders of ``runs``."""
+    own, by_name = section['rows'], {r['run']: r for r in runs}
+    students = list(dict.fromkeys(r['student'] for r in own if r['role'] == 'student'))
+    galleries = [gallery([r for r in own if r['student'] == student], runs, limit=3 if len(students) == 1 else 2) for student in students]
+    drawn = []
+    for student in students:
+        curves = [(r['method'], COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]) for f in r['runs']])
+                  for i, r in enumerate(x for x in own if x['student'] == student and x['role'] == 'student')]
+        for key, what in (('loss', 'training loss of the task, smoothed'), ('mIoU', 'mIoU on validation images'), ('PSNR', 'PSNR on validation images, dB')):
+            svg = curve_svg([(label, colour, [c[key] for c in seeds]) for label, colour, seeds in curves], key)
+            if svg:
+                drawn.append(dict(svg, title=f'{student}: {what}', legend=[(label, colour) for label, colour, _ in curves]))
+    return dict(section, gallery=[row for rows, _ in galleries for row in rows], palette=next((c for _, c in galleries if c), []), curves=drawn)
 
 
 def build(folder, out=None, title=None, metric=None):
@@ -487,18 +498,24 @@ def build(folder, out=None, title=None, metric=None):
     # a page that is written elsewhere may travel without the run folders; it holds the configs itself
     links = {r['run']: os.path.relpath(r['folder'] / 'config.py', out) for r in runs if out.resolve() in (folder.resolve(), *folder.resolve().parents)}
     configs = {r['run']: (r['folder'] / 'config.py').read_text(encoding='utf-8') if (r['folder'] / 'config.py').is_file() else '' for r in runs}
-    sections = sections_of(runs, profile, metric)
-    rows = [r for s in sections for r in s['rows']]
+    rows = table(runs, profile, metric)
+    sections = [illustrated(s, runs) for s in by_protocol(rows)]
     paths = {kind: str(out / f'leaderboard.{kind}') for kind in ('md', 'csv', 'json', 'html')}
     write_text(paths['md'], markdown(title, sections, notes, metric))
     write_text(paths['csv'], frame(rows, metric).to_csv(index=False))
-    write_json(paths['json'], _plain(dict(format=FORMAT, title=title, metric=metric, command=suite.get('command'), rows=rows, profile=profile, notes=notes)))
     environment = Environment(loader=PackageLoader('vkd', 'templates'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=number, human=human, digits=digits, column=lambda head: (head, ''))
     page = environment.get_template('leaderboard.html').render(
         title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, extra_columns=extra_columns, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
     write_text(paths['html'], page)
+    write_json(paths['json'], sealed(dict(format=FORMAT, title=title, metric=metric, command=suite.get('command'), rows=rows, profile=profile, notes=notes), paths))
     return paths
+
+
+def sealed(content, paths):
+    """leaderboard.json's ``content`` with the digests of the other files of its page, and its own."""
+    content = plain(dict(content, files={kind: sha256(path) for kind, path in paths.items() if kind != 'json'}))
+    return dict(content, digest=digest(content))
 
 
 def _suite_part(file):
@@ -512,12 +529,12 @@ def _suite_part(file):
     return content
 
 
-def _plain(value):
+def plain(value):
     """json without NaN or paths."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

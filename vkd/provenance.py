@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from .files import digest
+
 #: name in run.json -> distributions that may provide it, the maintained continuation first
 _DISTRIBUTIONS = dict(torch=('torch',), torchvision=('torchvision',), mmengine=('onedl-mmengine', 'mmengine'), mmcv=('onedl-mmcv', 'mmcv', 'mmcv-lite'),
                       mmsegmentation=('onedl-mmsegmentation', 'mmsegmentation'), timm=('timm',), vkd=('vkd',))
@@ -69,3 +71,11 @@ def git_state():
         return dict(commit=git('rev-parse', 'HEAD'), dirty=bool(git('status', '--porcelain', '--untracked-files=no')))
     except (OSError, subprocess.SubprocessError):
         return dict(commit=None, dirty=False)
+
+
+def data_digest(dataset):
+    """Hex digest of which samples a data set lists, in order: of the last three parts of each path, so that the same list in another place has the same one; None where it has no list."""
+    if not hasattr(dataset, 'get_data_info'):
+        return None
+    infos = (dataset.get_data_info(i) for i in range(len(dataset)))
+    return digest([{k: Path(v).parts[-3:] if k.endswith('_path') else v for k, v in info.items() if isinstance(v, (str, int, float))} for info in infos])

@@ -3,6 +3,7 @@ import fcntl
 import os
 import shlex
 import socket
+import time
 import traceback
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -15,10 +16,10 @@ from .checkpoint import load_into
 from .config import experiment_fingerprint, fingerprint, plain
 from .engine import build_runner, last_checkpoint, processes, rank
 from .errors import UserError
-from .files import read_json, write_json, write_text, write_whole
+from .files import digest, read_json, sha256, write_json, write_text, write_whole
 from .models.heads.clip_semantic import set_text
 from .pictures import pictures
-from .provenance import git_state, hardware, versions
+from .provenance import data_digest, git_state, hardware, versions
 from .text import load_text_embeddings, synthetic_text
 
 FORMAT = 1  # of run.json, state.json and metrics.json; docs/suite.md describes them
@@ -77,20 +78,21 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
             format=FORMAT, suite=info.pop('suite', None), run=info.pop('run', folder.name), **info, seed=(cfg.get('randomness') or {}).get('seed'),
             config=str(cfg.filename), fingerprint=identity, experiment=experiment_fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters'), batch_size=cfg.train_dataloader.get('batch_size'), processes=processes(),
             roles=['student', *(cfg.model.get('teachers') or {}), *(['teacher'] if cfg.model.get('teacher') else [])], command=command or rerun_command(cfg.filename, folder, {}), teacher_checkpoint=teacher_checkpoint(cfg.model.get('teacher') or {}),
+            teacher_sha256=_sha256(teacher_checkpoint(cfg.model.get('teacher') or {})),
             **(dict(synthetic_text=True) if synthetic_text(cfg.model) else {}),
             vkd=versions()['vkd'], git=git_state(), versions=versions(), hardware=hardware()))
-        start = datetime.now(timezone.utc)
+        start, clock = datetime.now(timezone.utc), time.monotonic()
         state = dict(format=FORMAT, state='running', pid=os.getpid(), host=socket.gethostname(), started=start.isoformat(timespec='seconds'), ended=None, seconds=None, lines=[])
         write_json(folder / 'state.json', state)
 
         def end(**facts):
-            now = datetime.now(timezone.utc)
-            write_json(folder / 'state.json', dict(state, ended=now.isoformat(timespec='seconds'), seconds=round((now - start).total_seconds(), 1), **facts))
+            now = datetime.now(timezone.utc)  # which may have been set back meanwhile
+            write_json(folder / 'state.json', dict(state, ended=now.isoformat(timespec='seconds'), seconds=round(time.monotonic() - clock, 1), **facts))
         try:
             metrics, shown = _train_and_test(cfg, folder, resume, launcher, test)
             if shown:
                 write_whole(folder / 'pictures.npz', lambda file: np.savez_compressed(file, **shown))
-            write_json(folder / 'metrics.json', dict(format=FORMAT, **metrics))
+            write_json(folder / 'metrics.json', dict(format=FORMAT, **metrics, digest=run_digest(read_json(folder / 'run.json'), metrics)))
         except BaseException as error:
             try:
                 end(state='failed', lines=last_lines(error))
@@ -100,13 +102,17 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
                 raise UserError(f'The disk of {str(folder)!r} is full; the last whole checkpoint was kept: make room and start again with --resume.') from error
             raise
         end(state='done')
-        return metrics
+        return results(folder, test=False)
 
 
 def teacher_checkpoint(role):
     """The file that a teacher's config names: its ``checkpoint``, or one that its network loads itself; None where there is none."""
     network = role.get('model') if isinstance(role.get('model'), dict) else role
     return role.get('checkpoint') or network.get('checkpoint') or (network.get('init_cfg') or {}).get('checkpoint')
+
+
+def _sha256(file):
+    return sha256(file) if file and Path(file).is_file() else None
 
 
 def trained(folder):
@@ -118,7 +124,12 @@ def results(folder, test=True):
     """The scores ``{'val': …, 'test': …}`` of a run that has ended well (none of a stage without a task); None of any other, and of one without test scores where ``test`` asks for them."""
     ended = (read_json(Path(folder, 'state.json')) or {}).get('state') == 'done'
     metrics = read_json(Path(folder, 'metrics.json')) if ended else None
-    return None if metrics is None or test and 'test' not in metrics else {k: v for k, v in metrics.items() if k != 'format'}
+    return None if metrics is None or test and 'test' not in metrics else {k: v for k, v in metrics.items() if k in ('val', 'test')}
+
+
+def run_digest(facts, metrics):
+    """Digest of a run: of what run.json says, of the scores ``{'val': …, 'test': …}`` and of the digests of the data lists; metrics.json holds it, so that what is changed afterwards shows."""
+    return digest([facts, {k: metrics[k] for k in ('data_sha256', 'val', 'test') if k in metrics}])
 
 
 def last_lines(error, count=8):
@@ -129,10 +140,11 @@ def last_lines(error, count=8):
 
 
 def _train_and_test(cfg, folder, resume, launcher, test):
-    """``(metrics, pictures)``."""
+    """``(what metrics.json holds, pictures)``."""
     runner = build_runner(cfg, folder, resume, launcher)
     runner.train()
-    metrics, shown = {}, None
+    metrics, shown = dict(data_sha256={}), None
+    metrics['data_sha256']['train'] = data_digest(runner.train_loop.dataloader.dataset)
     if runner._val_loop is not None:
         val = _report(runner.val_loop)
         if val is None:  # resumed after its last validation
@@ -142,6 +154,7 @@ def _train_and_test(cfg, folder, resume, launcher, test):
     if test and cfg.get('test_dataloader'):
         found = runner.test()
         metrics['test'] = _report(runner.test_loop) or plain(dict(found))
+        metrics['data_sha256']['test'] = data_digest(runner.test_loop.dataloader.dataset)
         shown = pictures(runner) if is_main_process() else None
     return metrics, shown
 

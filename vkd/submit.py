@@ -1,0 +1,105 @@
+"""Results that others made: read as what anybody may have written, kept beside one's own and marked."""
+import json
+from pathlib import Path
+
+import jsonschema
+
+from .errors import UserError
+from .files import digest, safe_name, write_json
+
+#: bytes of a leaderboard.json that is read; a thousand runs need about 5 MB
+LARGEST = 20 * 2 ** 20
+#: letters, digits and harmless signs: no HTML, no way out of a folder
+_NAME = dict(type='string', pattern=r'^[\w +.,()=÷-]{1,120}$', minLength=1)
+_SCORE = dict(type=['number', 'null'], minimum=-1e6, maximum=1e6)
+_SCORES = dict(type='object', maxProperties=100, propertyNames=_NAME, additionalProperties=dict(anyOf=[
+    _SCORE, _NAME, dict(type='array', maxItems=1000, items=dict(anyOf=[_SCORE, _NAME])), {'$ref': '#/$defs/scores'}]))
+_HASH = dict(type=['string', 'null'], pattern=r'^[0-9a-f]{0,64}$')
+_FACTS = dict(type=['object', 'null'], maxProperties=30, propertyNames=_NAME, additionalProperties=dict(anyOf=[_NAME, _SCORE, dict(type='boolean')]))
+_COUNT = dict(type=['integer', 'null'], minimum=0, maximum=10 ** 9)
+#: of a relative path, in which nothing leads upwards
+_PATH = dict(type=['string', 'null'], pattern=r'^(?!/)(?!.*\.\.)[\w +.,()=/:-]{0,300}$')
+_RUN = dict(
+    type='object', required=['run', 'seed', 'state', 'test'],
+    properties=dict(run=_NAME, seed=_COUNT, state=dict(enum=['done']), command=dict(type='string', pattern=r'^[\w +.,()=/:\'"\[\]{}-]{0,2000}$'), config=_PATH, fingerprint=_HASH, experiment=_HASH, seconds=dict(type=['number', 'null'], minimum=0),
+                    git=_FACTS, versions=_FACTS, hardware=_FACTS, lines=dict(type='array', maxItems=0), max_iters=_COUNT, batch_size=_COUNT, teacher_checkpoint=_PATH, teacher_sha256=_HASH,
+                    data_sha256=dict(type=['object', 'null'], propertyNames=dict(enum=['train', 'test']), additionalProperties=_HASH), synthetic_text=dict(type=['boolean', 'null']), corruptions=dict(type=['object', 'null'], maxProperties=0),
+                    test={'$ref': '#/$defs/scores'}, val={'$ref': '#/$defs/scores'}),
+    additionalProperties=False)
+_ROW = dict(
+    type='object', required=['data', 'protocol', 'student', 'teacher', 'method', 'role', 'runs'],
+    properties=dict(data=_NAME, protocol=_NAME, student=_NAME, teacher=dict(anyOf=[_NAME, dict(type='null')]), method=_NAME, role=dict(enum=['student', 'teacher', 'ensemble']), runs=dict(type='array', minItems=1, maxItems=100, items=_RUN)))
+SCHEMA = {'$schema': 'https://json-schema.org/draft/2020-12/schema', '$defs': dict(scores=_SCORES), **dict(
+    type='object', required=['format', 'metric', 'rows', 'digest'], properties=dict(format=dict(const=1), metric=_NAME, rows=dict(type='array', minItems=1, maxItems=2000, items=_ROW), digest=_HASH))}
+
+
+def read_results(file):
+    """The content of a leaderboard.json that anybody may have written, checked against ``SCHEMA``.
+
+    Raises UserError, which names the place, for one that is too large, no json, of another schema, with nan, HTML, or a path that leads out of its folder.
+    """
+    file = Path(file)
+    if not file.is_file():
+        raise UserError(f'Results {str(file)!r} do not exist; give the leaderboard.json of a table.')
+    if file.stat().st_size > LARGEST:
+        raise UserError(f'Results {str(file)!r} have {file.stat().st_size} bytes, more than {LARGEST}; send the table of one suite at a time.')
+
+    def refuse(constant):
+        raise ValueError(f'it holds {constant}, which is no result')
+    try:
+        content = json.loads(file.read_text(encoding='utf-8'), parse_constant=refuse)
+        jsonschema.validate(content, SCHEMA, cls=jsonschema.Draft202012Validator)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f'Results {str(file)!r} are no json that can be read ({error}); send the leaderboard.json as tools/leaderboard.py wrote it.') from None
+    except jsonschema.ValidationError as error:
+        raise UserError(f'Results {str(file)!r}: at {error.json_path}, {str(error.instance)[:80]!r} is not what this schema (format 1) has there ({error.validator}); '
+                        'send the leaderboard.json as this version of tools/leaderboard.py writes it.') from None
+    return content
+
+
+def runs_of(content):
+    """The runs of leaderboard.json's rows, as ``leaderboard.read_runs`` gives them."""
+    return [dict(run, **{k: row[k] for k in ('data', 'protocol', 'student', 'teacher', 'method', 'role')}, external=row.get('external')) for row in content['rows'] for run in row['runs']]
+
+
+def submit(file, folder, source, known):
+    """Keeps the results of ``file`` as those of ``source`` in ``folder / 'external'``; returns the path.
+
+    Only what is compared with something here is taken: each row's data and protocol must be among ``known``, ``[(data, protocol)]``. Their runs stand in rows of their own, marked as external, and are compared with the
+    source's own student alone. Where the source sent the same run before with other numbers, the first stays, and this is refused.
+
+    Raises UserError.
+    """
+    content, name = read_results(file), safe_name(source)
+    if content['digest'] != digest({k: v for k, v in content.items() if k != 'digest'}):
+        raise UserError(f'Results {str(file)!r}: its digest does not fit its content, so it was changed after it was made; send it as tools/leaderboard.py wrote it.')
+    runs = [dict(run, run=f'{name}-{run["run"]}') for run in runs_of(content)]  # theirs may be called as ours
+    for run in runs:
+        if run['external']:
+            raise UserError(f'Results {str(file)!r}: {run["run"]!r} is of another source itself ({run["external"]!r}); let those who ran it send it.')
+        if (run['data'], run['protocol']) not in known:
+            raise UserError(f'Results {str(file)!r}: {run["run"]!r} is of protocol {run["protocol"]!r} on {run["data"]!r}, and this table has {", ".join(f"{p} on {d}" for d, p in sorted(known))}; numbers of two protocols stand in no common table.')
+    target = Path(folder, 'external', f'{name}.json')
+    before = {_identity(run): run for run in read_submission(target)['runs']} if target.is_file() else {}
+    for run in runs:
+        if before.get(_identity(run), run)['test'] != run['test']:
+            raise UserError(f'Results {str(file)!r}: {run["run"]!r} of {source!r} is here already with other numbers; the first stays: remove {str(target)!r} to replace them all.')
+    merged = list({**{_identity(run): dict(run, external=name) for run in runs}, **before}.values())
+    write_json(target, dict(format=1, source=name, metric=content['metric'], runs=merged, digest=digest(merged)))
+    return target
+
+
+def _identity(run):
+    return tuple(str(run.get(k)) for k in ('data', 'protocol', 'student', 'teacher', 'method', 'role', 'seed', 'experiment'))
+
+
+def read_submission(file):
+    """What ``submit`` wrote. Raises UserError where it was changed."""
+    try:
+        content = json.loads(Path(file).read_text(encoding='utf-8'))
+        fits = content['digest'] == digest(content['runs'])
+    except (ValueError, KeyError, TypeError):
+        fits = False
+    if not fits:
+        raise UserError(f'Results of others in {str(file)!r} were changed, or are broken; remove the file and submit them again.')
+    return content
