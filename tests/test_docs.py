@@ -40,7 +40,7 @@ def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
     import torch
     from tiny import build
 
-    from vkd.distiller import build_model
+    from vkd.networks import build_model
     names = {}
     exec(blocks(ROOT / 'README.md', 'python')[0], names)
     monkeypatch.chdir(tmp_path)

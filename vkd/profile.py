@@ -16,9 +16,11 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch.utils.flop_counter import FlopCounterMode
 
-from .distiller import Distiller, _progress, build_model, forward_features, student_input
+from .distiller import Distiller, _progress
 from .errors import UserError
+from .networks import build_model, forward_features
 from .provenance import hardware
+from .taps import student_input
 
 
 # -- what a config describes ---------------------------------------------------------------------------------------------
