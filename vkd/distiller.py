@@ -19,7 +19,7 @@ from .errors import UserError, nearest
 from .registry import METHODS, MODELS
 from .taps import TapReader, student_input
 
-_ROLE_KEYS = {'cfg', 'model', 'checkpoint', 'strict', 'prefix', 'unsafe_pickle', 'trainable', 'ema', 'momentum', 'view'}
+_ROLE_KEYS = {'cfg', 'model', 'checkpoint', 'strict', 'prefix', 'unsafe_pickle', 'trainable', 'ema', 'ema_buffers', 'momentum', 'view'}
 
 
 def resolve_config(path):
@@ -124,6 +124,7 @@ class Role:
         self.module = build_model(model)
         self.trainable = options.get('trainable', False)
         self.ema = options.get('ema')
+        self.ema_buffers = options.get('ema_buffers', True)
         self.momentum = options.get('momentum', 0.999)
         self.checkpoint = options.get('checkpoint')
         self.report = None
@@ -157,7 +158,7 @@ class Role:
                 raise UserError(f'{self.name}: ema pairs {ours!r} with {theirs!r} of the student, but their tensors differ; pair equal sub-modules.')
             if not self.checkpoint:
                 pair[0].load_state_dict(b)
-            pair[0].requires_grad_(False).eval()
+            pair[0].requires_grad_(False).train(not self.ema_buffers)
             pairs.append(pair)
         return pairs
 
@@ -177,13 +178,13 @@ class Role:
 
     def set_mode(self, training):
         self.module.train(training and self.trainable)
-        for ours, _ in self.pairs:
+        for ours, _ in self.pairs if self.ema_buffers else ():
             ours.eval()
 
     @torch.no_grad()
     def follow(self):
         for ours, theirs in self.pairs:
-            for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()):
+            for a, b in zip(*(m.state_dict().values() if self.ema_buffers else m.parameters() for m in (ours, theirs))):
                 a.lerp_(b, 1 - self.momentum) if a.is_floating_point() else a.copy_(b)
 
 
@@ -199,8 +200,8 @@ class Distiller(BaseModel):
     Args:
         student (dict | nn.Module): the network that is deployed: an inline model dict, or ``dict(cfg='mmseg::…', checkpoint=…)``.
         teacher (dict | nn.Module, optional): one teacher, named ``teacher``. Options: ``checkpoint``, ``strict``, ``trainable``
-            (a peer with its own task loss), ``ema`` (True, or ``{teacher sub-module: student sub-module}``), ``momentum``, and ``view``
-            (the name of an input, or ``dict(mean, std, size)`` to re-normalise the student's).
+            (a peer with its own task loss), ``ema`` (True, or ``{teacher sub-module: student sub-module}``), ``momentum``, ``ema_buffers`` (False: parameters
+            alone follow, and statistics are its own, of its own batches), and ``view`` (the name of an input, or ``dict(mean, std, size)`` to re-normalise the student's).
         teachers (dict, optional): several, by name; a method picks one by ``of=name``.
         methods (list): configs of registered methods, or built ones. A method between two networks takes ``of`` (the teacher's name; the first by default) and
             ``learner`` (whose taps are the student's; 'student' by default, or a peer); one among peers takes ``among`` (role names; all by default).
