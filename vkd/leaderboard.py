@@ -210,7 +210,7 @@ def extra_scores(run):
     test, corrupted = run['test'], run.get('corruptions') or {}
     out = {**{key: test.get(key) for key in ZERO_SHOT.values()}, **{f'mIoU.{name}': scores.get('mIoU') for name, scores in (test.get('domains') or {}).items()}}
     for i, (name, own) in enumerate((test.get('sets') or {}).items()):  # of restoration; PSNR of the first is the main metric
-        out.update({f'{name} {key}': own.get(key) for key in ('PSNR', 'SSIM')[i == 0:]})
+        out.update({f'{name} {key}': own.get(key) for key in ('PSNR', 'SSIM', 'RMSE')[i == 0:] if key in own})
     if corrupted.get('summary'):
         cells = [key.rsplit('-', 1) for key in corrupted['cells'] if key != 'clean']
         names, severities = sorted({name for name, _ in cells}), sorted({severity for _, severity in cells})

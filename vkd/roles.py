@@ -41,6 +41,7 @@ class Role:
         self.module = build_model(model)
         self.trainable = options.get('trainable', False)
         self.ema = options.get('ema')
+        self.ema_buffers = options.get('ema_buffers', True)
         self.momentum = options.get('momentum', 0.999)
         self.checkpoint = options.get('checkpoint')
         self.report = None
@@ -74,7 +75,7 @@ class Role:
                 raise UserError(f'{self.name}: ema pairs {ours!r} with {theirs!r} of the student, but their tensors differ; pair equal sub-modules.')
             if not self.checkpoint:
                 pair[0].load_state_dict(b)
-            pair[0].requires_grad_(False).eval()
+            pair[0].requires_grad_(False).train(not self.ema_buffers)
             pairs.append(pair)
         return pairs
 
@@ -94,11 +95,11 @@ class Role:
 
     def set_mode(self, training):
         self.module.train(training and self.trainable)
-        for ours, _ in self.pairs:
+        for ours, _ in self.pairs if self.ema_buffers else ():
             ours.eval()
 
     @torch.no_grad()
     def follow(self):
         for ours, theirs in self.pairs:
-            for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()):
+            for a, b in zip(*(m.state_dict().values() if self.ema_buffers else m.parameters() for m in (ours, theirs))):
                 a.lerp_(b, 1 - self.momentum) if a.is_floating_point() else a.copy_(b)
