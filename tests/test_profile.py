@@ -9,6 +9,7 @@ from torch import nn
 
 from vkd import METHODS, Distiller, profile
 from vkd.benchmarks import QUESTIONS, counting, steps
+from vkd.models.restorers import Restorer
 from vkd.provenance import git_state, hardware, versions
 
 
@@ -40,6 +41,13 @@ def test_params_and_flops_by_hand():
             return self.layer(x.flatten(2).transpose(1, 2))
     n, d, f = 4, 8, 16
     assert profile.params_flops(Tokens(), (8, 2, 2))[1] == 2 * (n * d * 3 * d + 2 * n * n * d + n * d * d + 2 * n * d * f)
+
+
+@pytest.mark.parametrize('backbone, wanted', [(dict(type='IMDN', scale=2), 158.77), (dict(type='IMDN', scale=3), 71.34), (dict(type='IMDN', scale=4), 40.89), (dict(type='RFDN'), 23.76)])
+def test_multiply_adds_at_1280x720(backbone, wanted):
+    """Of the low-resolution image: 640x360, 426x240 (rounded down) and 320x180."""
+    model = Restorer(backbone)
+    assert profile.multiply_adds(model) / 1e9 == pytest.approx(wanted, abs=0.011) and not any(p.is_meta for p in model.parameters())
 
 
 def test_a_profiled_model_keeps_its_mode():

@@ -7,12 +7,13 @@ from mmseg.visualization import SegLocalVisualizer
 from test_restoration_kd import config, distiller
 from tiny import restorer
 
-from vkd.files import read_json
+from vkd.files import read_json, write_json
 from vkd.images import write_image
 from vkd.leaderboard import build as build_leaderboard
 from vkd.leaderboard import nearer, read_curve
 from vkd.physics.resize import imresize
 from vkd.pictures import restored_pictures
+from vkd.profile import suite_profile
 from vkd.run import evaluate, run
 
 
@@ -25,8 +26,13 @@ def test_runs_become_a_table_with_pictures(tmp_path):
             metrics = run(cfg, tmp_path / f'suite/{name}_seed{seed}')
             assert set(metrics['test']) == {'images', 'PSNR', 'SSIM', 'sets'} and metrics['test']['sets']['demo']['images'] == 3
     assert read_json(tmp_path / 'suite/alone_imdn_quick_demo_seed0/metrics.json')['test']['PSNR'] > 5
+    costs = suite_profile({'imdn|-|alone': cfg}, rounds=1)
+    assert costs['models']['imdn']['shape'] == [3, 16, 16] and costs['models']['imdn']['multiply_adds'] == pytest.approx(costs['models']['imdn']['flops'] / 2 * (640 * 360) / (16 * 16), rel=1e-3)
+    costs['models']['imdn']['multiply_adds'] = 40.886e9
+    write_json(tmp_path / 'suite/profile.json', costs)
     build_leaderboard(tmp_path / 'suite', metric='PSNR')
     page, table = (tmp_path / 'suite/leaderboard.html').read_text(), (tmp_path / 'suite/leaderboard.md').read_text()
+    assert 'parameters | multiply-adds, output of 1280×720 | latency' in table and '| 40.9 G |' in table and 'multiply-adds, output of 1280×720</button>' in page and '>40.9 G</td>' in page and 'FLOPs</button>' not in page
     assert '| PSNR (95 %) | demo SSIM | gain over alone' in table and '| imdn | edsr | OutputKD | 2 |' in table
     own = next(line for line in table.splitlines() if line.startswith('| imdn | – | alone'))
     assert len(own.split('|')[6].strip().split('.')[1]) == 4  # digits of SSIM

@@ -185,7 +185,7 @@ def table(runs, profile=None, metric='mIoU'):
                 row['withheld'] = 'needs a second seed' if len(values) < 2 else 'baseline needs a second seed'
             else:
                 row['gain'], row['gain_interval'] = gain_interval(values, base)
-        row.update({k: (models.get(student) or {}).get(k) for k in ('params', 'flops', 'latency_ms')})
+        row.update({k: (models.get(student) or {}).get(k) for k in ('params', 'flops', 'multiply_adds', 'latency_ms')})
         step = steps.get('|'.join((student, teacher or '-', method)))
         row['step'] = step.get('ratio') if step else None
         row['classes'], row['per_class'] = _per_class(done)
@@ -255,6 +255,11 @@ def extra_columns(rows, metric='mIoU'):
     return {heads.get(key, key.removeprefix('mIoU.')): key for key in keys}
 
 
+def operations(rows):
+    """``(head, key)`` of the column of what one image costs: multiply-adds where a row has them, as tables of super-resolution do, else FLOPs at the training size."""
+    return ('multiply-adds, output of 1280×720', 'multiply_adds') if any(r['multiply_adds'] for r in rows) else ('FLOPs', 'flops')
+
+
 def digits(key):
     """How many digits after the point a score is shown with."""
     return 4 if key.endswith('SSIM') else 2
@@ -284,7 +289,7 @@ def frame(rows, metric='mIoU'):
     return pd.DataFrame([{
         'data': r['data'], 'protocol': r['protocol'], 'role': r['role'], 'student': r['student'], 'teacher': r['teacher'], 'method': named(r), 'seeds': len(r['seeds']),
         metric: r['mean'], f'{metric}_interval95': r['interval'], 'gain': r['gain'], 'gain_interval95': r['gain_interval'], 'gain_note': verdict(r), 'mAcc': r.get('mAcc'), 'aAcc': r.get('aAcc'), **{key: r['extra'].get(key) for key in extra.values()},
-        'params': r['params'], 'flops': r['flops'], 'latency_ms': r['latency_ms'], 'step_ratio': r['step'], 'failed': len(r['failed']), 'unfinished': len(r['unfinished'])} for r in rows])
+        'params': r['params'], 'flops': r['flops'], 'multiply_adds_1280x720': r['multiply_adds'], 'latency_ms': r['latency_ms'], 'step_ratio': r['step'], 'failed': len(r['failed']), 'unfinished': len(r['unfinished'])} for r in rows])
 
 
 def _cell(text):
@@ -296,15 +301,15 @@ def markdown(title, sections, notes, metric='mIoU'):
     """The tables of ``sections`` as a markdown page."""
     lines = [f'# {_cell(title)}', '']
     for section in sections:
-        extra = extra_columns(section['rows'], metric)
+        extra, (cost, key) = extra_columns(section['rows'], metric), operations(section['rows'])
         lines += [f'## {_cell(section["data"])}, protocol {_cell(section["protocol"])}', '', section['caption'], '',
-                  f'| student | teacher | method | seeds | {metric} (95 %) | {"".join(f"{_cell(head)} | " for head in extra)}gain over alone (95 %) | parameters | FLOPs | latency | step ÷ alone |',
+                  f'| student | teacher | method | seeds | {metric} (95 %) | {"".join(f"{_cell(head)} | " for head in extra)}gain over alone (95 %) | parameters | {cost} | latency | step ÷ alone |',
                   '|---' * (10 + len(extra)) + '|']
         for r in section['rows']:
             gain = _with_interval(r['gain'], r['gain_interval'], True) + f' ({verdict(r)})' if r['gain'] is not None else verdict(r) or '–'
             status = ''.join([f'; {len(r["failed"])} failed' if r['failed'] else '', f'; {len(r["unfinished"])} unfinished' if r['unfinished'] else ''])
             lines.append('| ' + ' | '.join(_cell(x) for x in (
-                r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', _with_interval(r['mean'], r['interval']), *(number(r['extra'].get(key), digits(key)) for key in extra.values()), gain, human(r['params']), human(r['flops']),
+                r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', _with_interval(r['mean'], r['interval']), *(number(r['extra'].get(k), digits(k)) for k in extra.values()), gain, human(r['params']), human(r[key]),
                 '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms', number(r['step']))) + ' |')
         lines.append('')
         classes = next((r['classes'] for r in section['rows'] if r['classes']), [])
@@ -496,7 +501,7 @@ def build(folder, out=None, title=None, metric=None):
     environment = Environment(loader=PackageLoader('vkd', 'templates'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=number, human=human, digits=digits, column=lambda head: (head, ''))
     page = environment.get_template('leaderboard.html').render(
-        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, extra_columns=extra_columns, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
+        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, extra_columns=extra_columns, operations=operations, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
     write_text(paths['html'], page)
     return paths
 
