@@ -110,7 +110,7 @@ def project(image, geometry):
     with torch.autocast(image.device.type, enabled=False):
         image = _floating(image)
         number, group, quarters = geometry.turns()
-        turned = torch.cat([torch.rot90(image, -quarters * i, (2, 3)) for i in range(number)], 1).transpose(0, 1).flatten(0, 1)[None]  # [1, turns * B, H, W]
+        turned = torch.cat([torch.rot90(image, quarters * i, (2, 3)) for i in range(number)], 1).transpose(0, 1).flatten(0, 1)[None]  # [1, turns * B, H, W]
         lateral, depth, length = _rays(geometry, image.device, image.dtype)
         step = _chunk(image.device, len(lateral) * len(depth) * (turned.shape[1] + 2))
         parts = []
@@ -149,7 +149,7 @@ def fbp(sinogram, geometry, weight='iso'):
             part = _run(lambda r, a=angles: _smear(r, a, geometry, weight), rows)
             total = part if total is None else total + part
         total = total.unflatten(0, (number, len(sinogram)))
-        return sum(torch.rot90(total[i], quarters * i, (1, 2)) for i in range(number))[:, None]
+        return sum(torch.rot90(total[i], -quarters * i, (1, 2)) for i in range(number))[:, None]
 
 
 def filter_sinogram(sinogram, geometry, weight='textbook'):
