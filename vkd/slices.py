@@ -69,14 +69,23 @@ def read_header(path):
 
 
 def dicom_hu(header, path):
-    """``[H, W]`` float32 of a data set: stored values times its slope plus its intercept. Raises UserError for several frames or pixels that cannot be decoded."""
+    """``[H, W]`` float32 of a data set: stored values times its slope plus its intercept. Raises UserError for several frames, pixels that cannot be decoded, or none."""
     try:
         pixels = header.pixel_array
-    except (AttributeError, RuntimeError, ValueError, NotImplementedError) as error:
+    except RuntimeError as error:  # pydicom: no decoder for this compression, or all of them failed
         raise UserError(f'Slice {str(path)!r} has pixels that cannot be decoded ({" ".join(str(error).split())[:160]}); convert it to an uncompressed transfer syntax.') from error
+    except (AttributeError, ValueError) as error:  # pydicom: an element that pixels need is missing, or does not fit them
+        raise UserError(f'Slice {str(path)!r} has no pixels, or pixels that cannot be decoded by what its header says ({" ".join(str(error).split())[:160]}); export it anew, as an image of CT.') from error
     if pixels.ndim != 2:
         raise UserError(f'Slice {str(path)!r} holds pixels of shape {pixels.shape}; give files of one slice, not of several frames.')
-    return pixels.astype(np.float32) * float(getattr(header, 'RescaleSlope', 1)) + float(getattr(header, 'RescaleIntercept', 0))
+    slope, intercept = rescale(header)
+    return pixels.astype(np.float32) * slope + intercept
+
+
+def rescale(header):
+    """``(slope, intercept)`` from stored values to HU; 1 and 0 where the data set does not say, or an element is empty."""
+    slope, intercept = header.get('RescaleSlope'), header.get('RescaleIntercept')
+    return 1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)
 
 
 def position(header, path):
@@ -125,7 +134,7 @@ def write_slice(path, hu, header=None, offset=1024):
     if header is None:
         return write_image(path, np.clip(np.rint(hu + offset), 0, 65535).astype(np.uint16)[..., None])
     pydicom = _pydicom()
-    slope, intercept = float(getattr(header, 'RescaleSlope', 1)), float(getattr(header, 'RescaleIntercept', 0))
+    slope, intercept = rescale(header)
     kind = np.int16 if header.PixelRepresentation else np.uint16
     limits = np.iinfo(kind)
     stored = np.clip(np.rint((hu.astype(np.float64) - intercept) / slope), limits.min, limits.max).astype(kind)
