@@ -1,11 +1,10 @@
 """Vectors of past batches, alike in all processes."""
-import os
-
 import torch
 import torch.distributed as dist
 from torch import nn
 
 from .errors import UserError
+from .provenance import memory_gib
 
 
 def gather_vectors(own):
@@ -40,9 +39,9 @@ class MemoryBank(nn.Module):
             return
         if self.vectors.shape[1]:
             raise UserError(f'The memory bank holds vectors of {self.vectors.shape[1]} numbers, but one of {length} came; give all batches, and the run that is resumed, images of one size.')
-        need, free = 4 * self.size * length, free_memory(device)
-        if need > free:
-            raise UserError(f'A memory bank of {self.size} vectors of {length} numbers takes {need / 2 ** 30:.2f} GiB, but {device} has {free / 2 ** 30:.2f} GiB free; lower memory_size or channel_ratio, or narrow the band.')
+        need, there = 4 * self.size * length / 2 ** 30, usable_gib(device)
+        if there is not None and need > there:
+            raise UserError(f'A memory bank of {self.size} vectors of {length} numbers takes {need:.2f} GiB, but {device} has {there:.2f}; lower memory_size or channel_ratio, or narrow the band.')
         self.vectors = torch.zeros(self.size, length, device=device)
 
     @torch.no_grad()
@@ -62,8 +61,6 @@ class MemoryBank(nn.Module):
         super()._load_from_state_dict(state, prefix, *args)
 
 
-def free_memory(device):
-    """Bytes that are free on ``device``; of a CPU those of the whole machine."""
-    if device.type == 'cuda':
-        return torch.cuda.mem_get_info(device)[0]
-    return os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+def usable_gib(device):
+    """What is free on a GPU, or all that the machine of a CPU has, in GiB; None where the system does not say."""
+    return torch.cuda.mem_get_info(device)[0] / 2 ** 30 if device.type == 'cuda' else memory_gib()

@@ -25,7 +25,7 @@ def _cpu():
     return platform.processor() or platform.machine() or 'unknown'
 
 
-def _memory():
+def memory_gib():
     """Physical memory in GiB; None where the system does not say."""
     try:
         return round(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2 ** 30, 1)
@@ -36,7 +36,7 @@ def _memory():
 def hardware():
     """``dict(cpu, cores, threads, memory_gib, gpu)``: cores this process may use, torch's threads, GPU's name or None."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return dict(cpu=_cpu(), cores=cores, threads=torch.get_num_threads(), memory_gib=_memory(),
+    return dict(cpu=_cpu(), cores=cores, threads=torch.get_num_threads(), memory_gib=memory_gib(),
                 gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None)
 
 
