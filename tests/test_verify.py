@@ -141,6 +141,17 @@ def test_what_anybody_may_have_written(suite, change, message):
     assert not (suite / 'runs/external').exists()
 
 
+def test_what_real_runs_hold_is_taken(suite):
+    """Names of machines and classes, sets of more than a hundred images, peers, and corruptions."""
+    def more(content):
+        run = content['rows'][0]['runs'][0]
+        run['hardware'] = dict(cpu='Intel(R) Xeon(R) Gold 6248R CPU @ 3.00GHz', gpu='NVIDIA H100 80GB HBM3', threads=8, cores=2, memory_gib=125.6)
+        run['test'].update(classes=["person's bag", 'chest of drawers;chest', 'door: glass'], sets={'Manga109': dict(PSNR=30., per_image={f'folder/{i}': [30., 0.9] for i in range(109)})},
+                           peers=dict(cnn=dict(role='student', mIoU=3.)))
+        run['corruptions'] = dict(format=1, fingerprint='0' * 12, cells={'fog-3': dict(mIoU=1.)}, summary=dict(corrupted=1., relative=2.))
+    assert submit(edited(suite, more), suite / 'runs', 'lab', KNOWN).is_file()
+
+
 def test_files_that_are_no_results(suite, tmp_path):
     file = tmp_path / 'x.json'
     for text, message in (('{"format": 1, "rows": [', 'no json'), ('[' * 100000, 'no json'), ('[]', 'at \\$'), (' ' * (LARGEST + 1), 'bytes')):

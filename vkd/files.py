@@ -47,6 +47,16 @@ def safe_name(text):
     return re.sub(r'[^A-Za-z0-9._-]+', '-', str(text)).strip('.-') or 'x'
 
 
+def sealed(content):
+    """``content``, a dict, with the ``digest`` of the rest of it."""
+    return dict(content, digest=digest(content))
+
+
+def is_sealed(content):
+    """Whether ``content`` is a dict as ``sealed`` made it, unchanged."""
+    return isinstance(content, dict) and content.get('digest') == digest({k: v for k, v in content.items() if k != 'digest'})
+
+
 def digest(content):
     """Hex SHA-256 of what ``content`` (dicts, lists, numbers, strings) says, whatever the order of its keys and the layout of its file."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(',', ':')).encode()).hexdigest()

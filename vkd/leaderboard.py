@@ -16,14 +16,13 @@ from scipy import stats
 
 from .curves import logged
 from .errors import UserError
-from .files import digest, read_json, sha256, write_json, write_text
-from .run import FORMAT, run_digest
+from .files import read_json, sealed, sha256, write_json, write_text
+from .run import FORMAT, KEY, run_digest
 from .submit import read_submission
 
-KEY = ['data', 'protocol', 'student', 'teacher', 'method']
 #: columns that stand in a table only where one of its runs has them: head and key in metrics.json
 ZERO_SHOT = {'S': 'mIoU_seen', 'U': 'mIoU_unseen', 'hIoU': 'hIoU'}
-
+#: likewise, of networks of super-resolution
 MULTIPLY_ADDS = 'G multiply-adds at 1280x720'
 
 
@@ -512,14 +511,13 @@ def build(folder, out=None, title=None, metric=None):
     page = environment.get_template('leaderboard.html').render(
         title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, extra_columns=extra_columns, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, links=links, with_interval=_with_interval, quote=shlex.quote)
     write_text(paths['html'], page)
-    write_json(paths['json'], sealed(dict(format=FORMAT, title=title, metric=metric, command=suite.get('command'), rows=rows, profile=profile, notes=notes), paths))
+    write_json(paths['json'], with_pages(dict(format=FORMAT, title=title, metric=metric, command=suite.get('command'), rows=rows, profile=profile, notes=notes), paths))
     return paths
 
 
-def sealed(content, paths):
-    """leaderboard.json's ``content`` with the digests of the other files of its page, and its own."""
-    content = plain(dict(content, files={kind: sha256(path) for kind, path in paths.items() if kind != 'json'}))
-    return dict(content, digest=digest(content))
+def with_pages(content, paths):
+    """leaderboard.json's ``content``, sealed, with the digests of the other files of its page."""
+    return sealed(finite(dict(content, files={kind: sha256(path) for kind, path in paths.items() if kind != 'json'})))
 
 
 def _suite_part(file):
@@ -533,12 +531,12 @@ def _suite_part(file):
     return content
 
 
-def plain(value):
+def finite(value):
     """json without NaN or paths."""
     if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
+        return {str(k): finite(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
+        return [finite(v) for v in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)

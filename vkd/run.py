@@ -23,6 +23,8 @@ from .provenance import data_digest, git_state, hardware, versions
 from .text import load_text_embeddings, synthetic_text
 
 FORMAT = 1  # of run.json, state.json and metrics.json; docs/suite.md describes them
+#: what tells one row of a table from another
+KEY = ('data', 'protocol', 'student', 'teacher', 'method')
 
 
 def experiment(cfg):

@@ -5,17 +5,19 @@ from pathlib import Path
 import jsonschema
 
 from .errors import UserError
-from .files import digest, safe_name, write_json
+from .files import is_sealed, safe_name, sealed, write_json
+from .run import FORMAT, KEY
 
 #: bytes of a leaderboard.json that is read; a thousand runs need about 5 MB
 LARGEST = 20 * 2 ** 20
-#: letters, digits and harmless signs: no HTML, no way out of a folder
-_NAME = dict(type='string', pattern=r'^[\w +.,()=÷-]{1,120}$', minLength=1)
+#: of names and of scores' names: no HTML, no way out of a folder
+_NAME = dict(type='string', pattern=r'^(?!.*\.\.)[^<>&"`\\/\x00-\x1f]{1,120}$')
+_TEXT = dict(type='string', pattern=r'^(?!.*\.\.)[^<>&"`\\\x00-\x1f]{0,200}$')
 _SCORE = dict(type=['number', 'null'], minimum=-1e6, maximum=1e6)
-_SCORES = dict(type='object', maxProperties=100, propertyNames=_NAME, additionalProperties=dict(anyOf=[
-    _SCORE, _NAME, dict(type='array', maxItems=1000, items=dict(anyOf=[_SCORE, _NAME])), {'$ref': '#/$defs/scores'}]))
+_SCORES = dict(type='object', maxProperties=10000, propertyNames=_TEXT, additionalProperties=dict(anyOf=[
+    _SCORE, _TEXT, dict(type='array', maxItems=1000, items=dict(anyOf=[_SCORE, _TEXT])), {'$ref': '#/$defs/scores'}]))
 _HASH = dict(type=['string', 'null'], pattern=r'^[0-9a-f]{0,64}$')
-_FACTS = dict(type=['object', 'null'], maxProperties=30, propertyNames=_NAME, additionalProperties=dict(anyOf=[_NAME, _SCORE, dict(type='boolean')]))
+_FACTS = dict(type=['object', 'null'], maxProperties=30, propertyNames=_NAME, additionalProperties=dict(anyOf=[_TEXT, _SCORE, dict(type='boolean')]))
 _COUNT = dict(type=['integer', 'null'], minimum=0, maximum=10 ** 9)
 #: of a relative path, in which nothing leads upwards
 _PATH = dict(type=['string', 'null'], pattern=r'^(?!/)(?!.*\.\.)[\w +.,()=/:-]{0,300}$')
@@ -23,14 +25,14 @@ _RUN = dict(
     type='object', required=['run', 'seed', 'state', 'test'],
     properties=dict(run=_NAME, seed=_COUNT, state=dict(enum=['done']), command=dict(type='string', pattern=r'^[\w +.,()=/:\'"\[\]{}-]{0,2000}$'), config=_PATH, fingerprint=_HASH, experiment=_HASH, seconds=dict(type=['number', 'null'], minimum=0),
                     git=_FACTS, versions=_FACTS, hardware=_FACTS, lines=dict(type='array', maxItems=0), max_iters=_COUNT, batch_size=_COUNT, teacher_checkpoint=_PATH, teacher_sha256=_HASH,
-                    data_sha256=dict(type=['object', 'null'], propertyNames=dict(enum=['train', 'test']), additionalProperties=_HASH), synthetic_text=dict(type=['boolean', 'null']), corruptions=dict(type=['object', 'null'], maxProperties=0),
+                    data_sha256=dict(type=['object', 'null'], propertyNames=dict(enum=['train', 'test']), additionalProperties=_HASH), synthetic_text=dict(type=['boolean', 'null']), corruptions=dict(anyOf=[{'$ref': '#/$defs/scores'}, dict(type='null')]),
                     test={'$ref': '#/$defs/scores'}, val={'$ref': '#/$defs/scores'}),
     additionalProperties=False)
 _ROW = dict(
     type='object', required=['data', 'protocol', 'student', 'teacher', 'method', 'role', 'runs'],
     properties=dict(data=_NAME, protocol=_NAME, student=_NAME, teacher=dict(anyOf=[_NAME, dict(type='null')]), method=_NAME, role=dict(enum=['student', 'teacher', 'ensemble']), runs=dict(type='array', minItems=1, maxItems=100, items=_RUN)))
 SCHEMA = {'$schema': 'https://json-schema.org/draft/2020-12/schema', '$defs': dict(scores=_SCORES), **dict(
-    type='object', required=['format', 'metric', 'rows', 'digest'], properties=dict(format=dict(const=1), metric=_NAME, rows=dict(type='array', minItems=1, maxItems=2000, items=_ROW), digest=_HASH))}
+    type='object', required=['format', 'metric', 'rows', 'digest'], properties=dict(format=dict(const=FORMAT), metric=_NAME, rows=dict(type='array', minItems=1, maxItems=2000, items=_ROW), digest=_HASH))}
 
 
 def read_results(file):
@@ -52,14 +54,14 @@ def read_results(file):
     except (ValueError, RecursionError) as error:
         raise UserError(f'Results {str(file)!r} are no json that can be read ({error}); send the leaderboard.json as tools/leaderboard.py wrote it.') from None
     except jsonschema.ValidationError as error:
-        raise UserError(f'Results {str(file)!r}: at {error.json_path}, {str(error.instance)[:80]!r} is not what this schema (format 1) has there ({error.validator}); '
+        raise UserError(f'Results {str(file)!r}: at {error.json_path}, {str(error.instance)[:80]!r} is not what this schema (format {FORMAT}) has there ({error.validator}); '
                         'send the leaderboard.json as this version of tools/leaderboard.py writes it.') from None
     return content
 
 
 def runs_of(content):
     """The runs of leaderboard.json's rows, as ``leaderboard.read_runs`` gives them."""
-    return [dict(run, **{k: row[k] for k in ('data', 'protocol', 'student', 'teacher', 'method', 'role')}, external=row.get('external')) for row in content['rows'] for run in row['runs']]
+    return [dict(run, **{k: row[k] for k in (*KEY, 'role')}, external=row.get('external')) for row in content['rows'] for run in row['runs']]
 
 
 def submit(file, folder, source, known):
@@ -71,7 +73,7 @@ def submit(file, folder, source, known):
     Raises UserError.
     """
     content, name = read_results(file), safe_name(source)
-    if content['digest'] != digest({k: v for k, v in content.items() if k != 'digest'}):
+    if not is_sealed(content):
         raise UserError(f'Results {str(file)!r}: its digest does not fit its content, so it was changed after it was made; send it as tools/leaderboard.py wrote it.')
     runs = [dict(run, run=f'{name}-{run["run"]}') for run in runs_of(content)]  # theirs may be called as ours
     for run in runs:
@@ -85,21 +87,20 @@ def submit(file, folder, source, known):
         if before.get(_identity(run), run)['test'] != run['test']:
             raise UserError(f'Results {str(file)!r}: {run["run"]!r} of {source!r} is here already with other numbers; the first stays: remove {str(target)!r} to replace them all.')
     merged = list({**{_identity(run): dict(run, external=name) for run in runs}, **before}.values())
-    write_json(target, dict(format=1, source=name, metric=content['metric'], runs=merged, digest=digest(merged)))
+    write_json(target, sealed(dict(format=FORMAT, source=name, metric=content['metric'], runs=merged)))
     return target
 
 
 def _identity(run):
-    return tuple(str(run.get(k)) for k in ('data', 'protocol', 'student', 'teacher', 'method', 'role', 'seed', 'experiment'))
+    return tuple(str(run.get(k)) for k in (*KEY, 'role', 'seed', 'experiment'))
 
 
 def read_submission(file):
     """What ``submit`` wrote. Raises UserError where it was changed."""
     try:
         content = json.loads(Path(file).read_text(encoding='utf-8'))
-        fits = content['digest'] == digest(content['runs'])
-    except (ValueError, KeyError, TypeError):
-        fits = False
-    if not fits:
+    except ValueError:
+        content = None
+    if not is_sealed(content):
         raise UserError(f'Results of others in {str(file)!r} were changed, or are broken; remove the file and submit them again.')
     return content

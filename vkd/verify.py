@@ -2,8 +2,8 @@
 from pathlib import Path
 
 from .errors import UserError
-from .files import digest, read_json, sha256, write_json, write_text
-from .leaderboard import by_protocol, frame, markdown, plain, read_runs, sealed, table
+from .files import is_sealed, read_json, sha256, write_json, write_text
+from .leaderboard import by_protocol, finite, frame, markdown, read_runs, table, with_pages
 from .submit import runs_of
 
 
@@ -17,13 +17,13 @@ def verify(folder, runs=None):
     """
     folder, content = Path(folder), _read(folder)
     wrong = []
-    if content['digest'] != digest({k: v for k, v in content.items() if k != 'digest'}):
+    if not is_sealed(content):
         wrong.append('leaderboard.json: its content was changed after it was written; its digest does not fit.')
     for kind, expected in content['files'].items():
         file = folder / f'leaderboard.{kind}'
         if not file.is_file() or sha256(file) != expected:
             wrong.append(f'{file.name}: ' + ('was changed after it was written; its digest does not fit.' if file.is_file() else 'is missing.'))
-    rows, metric = plain(table(runs_of(content), content.get('profile'), content['metric'])), content['metric']
+    rows, metric = finite(table(runs_of(content), content.get('profile'), content['metric'])), content['metric']
     for ours, theirs in zip(rows, content['rows']):
         for key in ours:
             if key != 'runs' and ours[key] != theirs.get(key):
@@ -44,13 +44,13 @@ def refresh(folder):
     Raises UserError where a digest that is there does not fit.
     """
     folder, content = Path(folder), _read(folder, sealed_before=False)
-    if 'digest' in content and content['digest'] != digest({k: v for k, v in content.items() if k != 'digest'}):
+    if 'digest' in content and not is_sealed(content):
         raise UserError(f'{str(folder / "leaderboard.json")!r} was changed after it was written; restore it, or build the table again from its run folders.')
     rows = table(runs_of(content), content.get('profile'), content['metric'])
     paths = {kind: str(folder / f'leaderboard.{kind}') for kind in ('md', 'csv', 'html', 'json')}
     write_text(paths['md'], markdown(content['title'], by_protocol(rows), content['notes'], content['metric']))
     write_text(paths['csv'], frame(rows, content['metric']).to_csv(index=False))
-    write_json(paths['json'], sealed({k: v for k, v in dict(content, rows=rows).items() if k not in ('files', 'digest')}, paths))
+    write_json(paths['json'], with_pages({k: v for k, v in dict(content, rows=rows).items() if k not in ('files', 'digest')}, paths))
     return paths
 
 
@@ -68,7 +68,7 @@ def _read(folder, sealed_before=True):
 def _against(content, folder):
     """Sentences on runs of the table whose run folder below ``folder`` is not there, was changed, or says something else."""
     found, notes = read_runs(folder)
-    known = {run['run']: run for run in plain(found)}
+    known = {run['run']: run for run in finite(found)}
     wrong = [note for note in notes if 'changed' in note]
     for run in runs_of(content):
         own = known.get(run['run'])
