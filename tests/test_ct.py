@@ -1,7 +1,6 @@
 """Slices: files, lists by patient, the scanner and its cache, metrics by window, and restoring them."""
 import importlib.util
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from vkd.datasets import ClipHU, CTSliceDataset, LoadCTSlice, PackCTInputs, Resi
 from vkd.datasets.demo_phantoms import draw_phantom
 from vkd.evaluation.ct import CTMetric, window_scores
 from vkd.files import write_json
-from vkd.images import write_image
+from vkd.images import read_image, write_image
 from vkd.models.restorers import SparseViewCTPreprocessor
 from vkd.physics.fan_beam import Geometry, fbp, project
 from vkd.physics.hounsfield import hu_to_mu
@@ -166,17 +165,6 @@ def test_transforms():
 def test_phantoms_are_drawn_from_a_seed():
     a, b = draw_phantom((0, 0, 1), 64), draw_phantom((0, 0, 2), 64)
     assert a.min() == -1000 and 300 < a.max() < 1300 and not np.array_equal(a, b) and np.array_equal(a, draw_phantom.__wrapped__((0, 0, 1), 64))
-
-
-@pytest.fixture
-def ct_data(monkeypatch):
-    root = os.environ.get('VKD_DATA_ROOT') or _DATA
-    if not root or not Path(root, 'ct/index.json').is_file():
-        pytest.skip('real data: set VKD_DATA_ROOT to a folder with ct/')
-    monkeypatch.setenv('VKD_DATA_ROOT', root)
-
-
-_DATA = os.environ.get('VKD_DATA_ROOT')
 
 
 def test_the_real_slices(ct_data):
@@ -340,19 +328,14 @@ def test_slices_keep_their_kind_and_size(tmp_path):
         assert new.ImageType[0] == 'DERIVED' and new.SOPInstanceUID != old.SOPInstanceUID and new.SeriesInstanceUID != old.SeriesInstanceUID
         made.append(new.SeriesInstanceUID)
         np.testing.assert_allclose(read_slice(tmp_path / 'out' / name)[0], restore_slice(model, read_slice(tmp_path / 'series' / name)[0]), atol=0.51)
-    assert len(set(made)) == 1 and len(list_series(tmp_path / 'out_' if False else _only_dicom(tmp_path))) == 3
     with pytest.raises(UserError, match='exists already, and 4 more'):
         plan_slices([tmp_path / 'in', tmp_path / 'series'], tmp_path / 'out')
+    for name in ('a.png', 'b.npy'):
+        (tmp_path / 'out' / name).unlink()
+    assert len(set(made)) == 1 and len(list_series(tmp_path / 'out')) == 3
     for sources, out, text in (([tmp_path / 'in'], tmp_path / 'in', 'is the folder of the input'), ([tmp_path / 'no'], tmp_path / 'x', 'does not exist'), ([tmp_path / 'in', tmp_path / 'in/a.png'], tmp_path / 'x', 'would both become')):
         with pytest.raises(UserError, match=text):
             plan_slices(sources, out)
-
-
-def _only_dicom(folder):
-    for name in ('a.png', 'b.npy'):
-        (folder / 'out' / name).rename(folder / f'kept-{name}')
-    found = folder / 'out'
-    return found
 
 
 def test_the_tool_simulates_on_demand(tmp_path, capsys):
@@ -374,10 +357,16 @@ def test_the_tool_simulates_on_demand(tmp_path, capsys):
 
 
 def test_pictures_of_a_run(tmp_path):
-    from vkd.pictures import pictures
     from vkd.engine import build_runner
-    runner = build_runner(config(tmp_path / 'run', distiller(), 1))
+    from vkd.pictures import pictures
+    from vkd.visualize_ct import ct_picture
+    cfg = config(tmp_path / 'run', distiller(), 1)
+    runner = build_runner(cfg)
     runner.train()
     runner.test()
     shown = pictures(runner, count=2)
-    assert set(shown) == {'image', 'truth', 'pred', 'error'} and all(v.dtype == np.uint8 and v.shape[0] == 2 and v.shape[-1] == 3 for v in shown.values())
+    assert str(shown.pop('image_name')) == '8 views' and set(shown) == {'image', 'truth', 'pred'} and all(v.dtype == np.uint8 and v.shape == (2, 240, 240, 3) for v in shown.values())
+    ct_picture(cfg, tmp_path / 'run/iter_1.pth', [0, 2], tmp_path / 'ct.png')
+    assert read_image(tmp_path / 'ct.png').shape[2] in (3, 4)
+    with pytest.raises(UserError, match='index 3'):
+        ct_picture(cfg, tmp_path / 'run/iter_1.pth', [3], tmp_path / 'ct.png')

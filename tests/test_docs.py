@@ -116,12 +116,12 @@ def test_every_config_is_built(path, tmp_path):
         start = Path((network.pop('init_cfg', None) or {}).get('checkpoint', ''))
         assert start.parts[:1] in ((), ('weights',)) or (path.parent / f'{start.parent.name}.py').is_file() and start.stem == f'iter_{load_config(path.parent / f"{start.parent.name}.py").train_cfg.max_iters}'
     if str(cfg.model.student.get('checkpoint')).startswith('work_dirs/'):  # a network at another scale that is trained first
-        assert Path(cfg.model.student.pop('checkpoint')).parent.name in {p.stem for p in (ROOT / 'configs/alone').glob('*.py')}
+        assert Path(cfg.model.student.pop('checkpoint')).parent.name in {p.stem for kind in ('alone', 'gloredi') for p in (ROOT / 'configs' / kind).glob('*.py')}
     model = build(cfg.model)
     assert path.stem.split('_')[0] == '+'.join('-'.join([type(m).__name__, *([m.variant] if hasattr(m, 'variant') else [])]) for m in model.methods).lower() or path.stem.startswith('alone_') and not len(model.methods)
     assert len(path.stem.split('_')) == (4 if path.stem.startswith('alone_') else 5)
     for schedule in cfg.param_scheduler.values() if isinstance(cfg.param_scheduler, dict) else [cfg.param_scheduler]:  # one a role
         assert schedule[-1].get('total_steps', schedule[-1].get('end')) == cfg.train_cfg.max_iters * (1.5 if '_official_' in path.stem else 1)
     if cfg.optim_wrapper.get('constructor') == 'vkd.PerRole':
-        assert list(build_optim_wrapper(model, cfg.optim_wrapper).keys()) == model.learners == ['student', 'vit']
+        assert list(build_optim_wrapper(model, cfg.optim_wrapper).keys()) == model.learners and model.learners[0] == 'student'
     assert cfg.train_cfg.max_iters % cfg.train_cfg.val_interval == 0

@@ -27,7 +27,7 @@ def restorer(width=4, blocks=(1, 1), cap=None, **more):
 
 
 def distiller(*methods, momentum=0.0, **more):
-    teacher = dict(model=restorer(**more), trainable=True, ema={'backbone.decoder': 'backbone.decoder'}, ema_buffers=False, momentum=momentum, view='dense')
+    teacher = dict(model=restorer(**more), trainable=True, ema={'backbone.decoder': 'backbone.decoder'}, ema_buffers=False, momentum=momentum, start='student', view='dense')
     return dict(type='vkd.Distiller', student=restorer(**more), teacher=teacher, methods=list(methods) or [dict(type='GloReDi', memory_size=4)], probe_shape=(1, 32, 32), data_preprocessor=SCANNER)
 
 
@@ -241,6 +241,8 @@ def test_options_that_make_no_sense():
     for options, text in ((dict(variant='rd'), "variant 'rd' is unknown; nearest: 'rdd'"), (dict(band=(0.6, 0.1)), 'the band rises'), (dict(rdd_weight=0, bpcd_weight=0), 'both weights are 0'), (dict(pretrain=2), 'pretrain 2')):
         with pytest.raises(UserError, match=text):
             GloReDi(**options)
+    with pytest.raises(UserError, match="teacher: start='student' copies the student's weights, but their tensors differ"):
+        build(dict(type='vkd.Distiller', student=restorer(8), teacher=dict(model=restorer(), trainable=True, start='student'), methods=[], probe_shape=(1, 32, 32)))
     with pytest.raises(UserError, match='pair equal encoders'):
         build(distiller(dict(type='GloReDi', student='backbone.encoder', teacher='backbone.decoder')))
     with pytest.raises(UserError, match="view 'dense' is not among the inputs"):
@@ -284,7 +286,7 @@ def test_all_stages_run(tmp_path, monkeypatch):
     assert [own['loss_rdd'].item() > 0 for own in seen] == [False, False, True, True] and seen[0]['loss_bpcd'] == 0
     assert runner.model.methods[0].memory.count == 4 and runner.model.student.loss_cap.past.isfinite().all()
     tuned = restorer()
-    alone = dict(type='vkd.Distiller', student=dict(model=tuned, checkpoint=str(tmp_path / 'run/iter_4.pth'), prefix='student.', strict=False), methods=[], probe_shape=(1, 32, 32), data_preprocessor=dict(SCANNER, teacher_views=None))
+    alone = dict(type='vkd.Distiller', student=dict(model=tuned, checkpoint=str(tmp_path / 'run/iter_4.pth'), prefix='student.'), methods=[], probe_shape=(1, 32, 32), data_preprocessor=dict(SCANNER, teacher_views=None))
     last = build_runner(config(tmp_path / 'tuned', alone, 2))
     last.train()
     assert last.iter == 2 and last.model.student.loss_cap is None

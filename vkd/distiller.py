@@ -19,7 +19,7 @@ from .errors import UserError, nearest
 from .registry import METHODS, MODELS
 from .taps import TapReader, student_input
 
-_ROLE_KEYS = {'cfg', 'model', 'checkpoint', 'strict', 'prefix', 'unsafe_pickle', 'trainable', 'ema', 'ema_buffers', 'momentum', 'view'}
+_ROLE_KEYS = {'cfg', 'model', 'checkpoint', 'strict', 'prefix', 'unsafe_pickle', 'trainable', 'ema', 'ema_buffers', 'momentum', 'start', 'view'}
 
 
 def resolve_config(path):
@@ -141,6 +141,16 @@ class Role:
         if not self.trainable:
             self.module.requires_grad_(False).eval()
         self.pairs = self._ema_pairs(student)
+        self.start = options.get('start')
+        self.begin(student)
+
+    def begin(self, student):
+        """Copies what begins as the student is, where no checkpoint says otherwise: all of it (``start='student'``), or what follows it."""
+        for ours, theirs in () if self.checkpoint else [(self.module, student)] if self.start == 'student' else self.pairs:
+            a, b = ours.state_dict(), theirs.state_dict()
+            if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
+                raise UserError(f"{self.name}: start='student' copies the student's weights, but their tensors differ; give both one network, or leave it out.")
+            ours.load_state_dict(b)
 
     def _ema_pairs(self, student):
         """``[(teacher sub-module, student sub-module)]`` that follow by exponential moving average."""
@@ -156,8 +166,6 @@ class Role:
             a, b = (m.state_dict() for m in pair)
             if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
                 raise UserError(f'{self.name}: ema pairs {ours!r} with {theirs!r} of the student, but their tensors differ; pair equal sub-modules.')
-            if not self.checkpoint:
-                pair[0].load_state_dict(b)
             pair[0].requires_grad_(False).train(not self.ema_buffers)
             pairs.append(pair)
         return pairs
@@ -201,7 +209,7 @@ class Distiller(BaseModel):
         student (dict | nn.Module): the network that is deployed: an inline model dict, or ``dict(cfg='mmseg::…', checkpoint=…)``.
         teacher (dict | nn.Module, optional): one teacher, named ``teacher``. Options: ``checkpoint``, ``strict``, ``trainable``
             (a peer with its own task loss), ``ema`` (True, or ``{teacher sub-module: student sub-module}``), ``momentum``, ``ema_buffers`` (False: parameters
-            alone follow, and statistics are its own, of its own batches), and ``view`` (the name of an input, or ``dict(mean, std, size)`` to re-normalise the student's).
+            alone follow, and statistics are its own, of its own batches), ``start`` ('student': it begins with the student's weights), and ``view`` (the name of an input, or ``dict(mean, std, size)`` to re-normalise the student's).
         teachers (dict, optional): several, by name; a method picks one by ``of=name``.
         methods (list): configs of registered methods, or built ones. A method between two networks takes ``of`` (the teacher's name; the first by default) and
             ``learner`` (whose taps are the student's; 'student' by default, or a peer); one among peers takes ``among`` (role names; all by default).
@@ -343,9 +351,7 @@ class Distiller(BaseModel):
         if self._student_options.get('checkpoint'):
             self._load_student()
         for role in self._roles:
-            if role.ema and not role.checkpoint:
-                for ours, theirs in role.pairs:
-                    ours.load_state_dict(theirs.state_dict())
+            role.begin(self.student)
         self._note_student()
         self._is_init = True
 
