@@ -55,6 +55,13 @@ def test_parameters_and_shapes():
     assert FBPConvNet(2).eval()(torch.rand(1, 1, 32, 48)).shape == (1, 1, 32, 48)
 
 
+def test_a_residual_network_begins_at_its_input():
+    model, x = GloReNet(4, (1, 1), residual=True), torch.randn(2, 1, 16, 16)
+    assert torch.equal(model(x), x) and count(model) == count(GloReNet(4, (1, 1)))
+    model(x).sum().backward()
+    assert model.decoder.last[1].weight.grad.norm() > 0
+
+
 def test_the_released_split_never_reads_a_quarter():
     z = torch.rand(1, 64, 8, 8)
     other = torch.cat([z[:, :48], torch.rand(1, 16, 8, 8)], 1)
