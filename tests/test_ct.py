@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.structures import BaseDataElement
 from test_gloredi import SCANNER, config, distiller, restorer, slices
 from tiny import ROOT, build
 
 from vkd import UserError
-from vkd.datasets import ClipHU, CTSliceDataset, LoadCTSlice, PackCTInputs, ResizeHU
+from vkd.datasets import ClipHU, CTSliceDataset, PackCTInputs, ResizeHU
 from vkd.datasets.demo_phantoms import draw_phantom
 from vkd.evaluation.ct import CTMetric, window_scores
 from vkd.files import write_json
