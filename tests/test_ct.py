@@ -365,7 +365,7 @@ def test_pictures_of_a_run(tmp_path):
     runner.test()
     shown = pictures(runner, count=2)
     assert str(shown.pop('image_name')) == '8 views' and set(shown) == {'image', 'truth', 'pred'} and all(v.dtype == np.uint8 and v.shape == (2, 240, 240, 3) for v in shown.values())
-    ct_picture(cfg, tmp_path / 'run/iter_1.pth', [0, 2], tmp_path / 'ct.png')
+    ct_picture(cfg, tmp_path / 'run/iter_1.pth', [2], tmp_path / 'ct.png', windows=[(500, 50)])
     assert read_image(tmp_path / 'ct.png').shape[2] in (3, 4)
     with pytest.raises(UserError, match='index 3'):
         ct_picture(cfg, tmp_path / 'run/iter_1.pth', [3], tmp_path / 'ct.png')
