@@ -48,3 +48,12 @@ def sr_data(monkeypatch):
         pytest.skip('real data: set VKD_DATA_ROOT to a folder with sr/')
     monkeypatch.setenv('VKD_DATA_ROOT', _DATA)
     return Path(_DATA, 'sr')
+
+
+@pytest.fixture
+def ct_data(monkeypatch):
+    """Folder of real CT slices, where VKD_DATA_ROOT has it."""
+    if not _DATA or not Path(_DATA, 'ct').is_dir():
+        pytest.skip('real data: set VKD_DATA_ROOT to a folder with ct/')
+    monkeypatch.setenv('VKD_DATA_ROOT', _DATA)
+    return Path(_DATA, 'ct')

@@ -69,7 +69,7 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student', text=No
     name = f'{Path(cfg.filename).resolve().parent.name if stem == "config" else stem}_{role}'  # a run folder's own config.py
     out, files = Path(out), {}
     # the graph is the part that may fail: it is made before anything is written
-    graph, facts = to_onnx(model, shape or _size(cfg), text=text_input) if onnx else (None, None)
+    graph, facts = to_onnx(model, shape or _size(cfg), getattr(model, 'channels', 3), text_input) if onnx else (None, None)
     write_whole(out / f'{name}.pth', lambda file: torch.save(dict(state_dict=model.state_dict(), meta=meta), file))
     left_out = [f'# {key} is left out: its dataset is part of vkd.\n' for key in ('test_dataloader',) if cfg.get(key) and key not in config]
     write_text(out / f'{name}.py', f'# The {role} of {stem}, for {"tools/restore.py" if isinstance(model, Restorer) else "plain mmseg"}; {name}.json says where it came from.\n{"".join(left_out)}{config.pretty_text}')

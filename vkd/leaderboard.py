@@ -377,7 +377,7 @@ def gallery(rows, runs, limit=3):
     if not a or not b or a['image'].shape != b['image'].shape or not np.array_equal(a['truth'], b['truth']):
         return [], []
     if 'palette' not in a:  # images were restored
-        shown = [('bicubic', a['image']), ('truth', a['truth']), (f'{alone["student"]} alone', a['pred']), (f'{best["student"]} + {best["method"]}', b['pred']), ('difference', nearer(a, b))]
+        shown = [(str(a.get('image_name', 'bicubic')), a['image']), ('truth', a['truth']), (f'{alone["student"]} alone', a['pred']), (f'{best["student"]} + {best["method"]}', b['pred']), ('difference', nearer(a, b))]
         return [[dict(src=_png(images[i]), title=title) for title, images in shown] for i in range(min(limit, len(a['image'])))], []
     palette = np.zeros((256, 3), np.uint8)
     palette[:len(a['palette'])] = a['palette']

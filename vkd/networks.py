@@ -13,7 +13,7 @@ from torch import nn
 from .errors import UserError, nearest
 from .registry import MODELS
 
-ROLE_KEYS = {'cfg', 'model', 'checkpoint', 'strict', 'prefix', 'unsafe_pickle', 'trainable', 'ema', 'ema_buffers', 'momentum', 'view'}
+ROLE_KEYS = {'cfg', 'model', 'checkpoint', 'strict', 'prefix', 'unsafe_pickle', 'trainable', 'ema', 'ema_buffers', 'momentum', 'start', 'view'}
 
 
 def resolve_config(path):

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
 
+from .physics.hounsfield import WINDOWS, mu_to_hu, window
 from .physics.resize import imresize
 
 
@@ -13,7 +14,10 @@ def pictures(runner, count=3, width=240):
     Of a Distiller with peers also ``pred_<role> [N,h,w]``, and ``pred_ensemble``.
     """
     dataset, model = runner.test_loop.dataloader.dataset, runner.model
-    palette = (getattr(dataset, 'metainfo', None) or {}).get('palette')
+    facts = getattr(dataset, 'metainfo', None) or {}
+    palette = facts.get('palette')
+    if facts.get('task_name') == 'ct':
+        return slice_pictures(dataset, model, count, width)
     if not palette:
         return restored_pictures(dataset, model, count, width)
     out = dict(image=[], truth=[], pred=[])
@@ -57,3 +61,17 @@ def restored_pictures(dataset, model, count=3, width=240, side=64):
             own = np.clip(np.round(image[y:y + small, x:x + small]), 0, 255).astype(np.uint8)
             out[key].append(cv2.resize(own, (width, width), interpolation=cv2.INTER_NEAREST))
     return {k: np.stack(v) for k, v in out.items()}
+
+
+@torch.no_grad()
+def slice_pictures(dataset, model, count=3, width=240, shown=WINDOWS[1]):
+    """Of a few test slices, evenly spaced, one window in grey: ``dict(image, truth, pred)``, RGB uint8 ``[N, width, width, 3]``, and ``image_name``, how many views the input is of."""
+    out = dict(image=[], truth=[], pred=[])
+    model.eval()
+    for i in dict.fromkeys((2 * k + 1) * len(dataset) // (2 * count) for k in range(min(count, len(dataset)))):
+        batch = model.data_preprocessor(pseudo_collate([dataset[i]]), False)
+        sample = model(**batch, mode='predict')[0]
+        for key, mu in dict(image=batch['inputs'][0], truth=sample.gt_img, pred=sample.pred_img).items():
+            grey = (255 * window(mu_to_hu(mu[0].float()), *shown)).round().to(torch.uint8).cpu().numpy()
+            out[key].append(cv2.resize(grey, (width, width), interpolation=cv2.INTER_CUBIC)[..., None].repeat(3, 2))
+    return {**{k: np.stack(v) for k, v in out.items()}, 'image_name': np.array(f'{model.data_preprocessor.sparse.views} views')}

@@ -58,6 +58,16 @@ class Role:
         if not self.trainable:
             self.module.requires_grad_(False).eval()
         self.pairs = self._ema_pairs(student)
+        self.start = options.get('start')
+        self.begin(student)
+
+    def begin(self, student):
+        """Copies what begins as the student is, where no checkpoint says otherwise: all of it (``start='student'``), or what follows it."""
+        for ours, theirs in () if self.checkpoint else [(self.module, student)] if self.start == 'student' else self.pairs:
+            a, b = ours.state_dict(), theirs.state_dict()
+            if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
+                raise UserError(f"{self.name}: start='student' copies the student's weights, but their tensors differ; give both one network, or leave it out.")
+            ours.load_state_dict(b)
 
     def _ema_pairs(self, student):
         """``[(teacher sub-module, student sub-module)]`` that follow by exponential moving average."""
@@ -73,8 +83,6 @@ class Role:
             a, b = (m.state_dict() for m in pair)
             if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
                 raise UserError(f'{self.name}: ema pairs {ours!r} with {theirs!r} of the student, but their tensors differ; pair equal sub-modules.')
-            if not self.checkpoint:
-                pair[0].load_state_dict(b)
             pair[0].requires_grad_(False).train(not self.ema_buffers)
             pairs.append(pair)
         return pairs

@@ -75,7 +75,7 @@ def band_contrast_loss(student, teacher, memory, tau=0.07):
 class GloReDi(nn.Module):
     """RDD and BPCD between the representations of a student and of a teacher that sees more views; both on the first ``channel_ratio`` of the channels.
 
-    The teacher is a role of the Distiller: ``trainable=True`` with its own loss on its own ``view``, its decoder following the student's (``ema={'backbone.decoder': 'backbone.decoder'}``). Nothing of these terms
+    The teacher is a role of the Distiller: ``trainable=True`` with its own loss on its own ``view``, beginning as the student does (``start='student'``), its decoder following the student's (``ema={'backbone.decoder': 'backbone.decoder'}``). Nothing of these terms
     reaches it.
 
     Args:
@@ -86,14 +86,13 @@ class GloReDi(nn.Module):
         band: shares of the axes, ``(low, high)``. tau: temperature.
         memory_size: past vectors of students. Until there are as many, BPCD is 0. They are kept in the checkpoint: 300 of 256x256 images take 226 MB.
         pretrain: share of the run in which both terms are 0 and nothing is remembered.
-        same_start: a teacher that learns begins with the student's weights, where it has all of them; False for one with a checkpoint of its own.
 
     Raises UserError for options out of range, and taps of unlike shapes.
     """
 
     variants = dict(full=(0.1, 1e-6), rdd=(0.1, 0.0), release=(0.002, 0.0))
 
-    def __init__(self, student='backbone.encoder', teacher='backbone.encoder', variant='full', rdd_weight=None, bpcd_weight=None, channel_ratio=0.5, band=(0.1, 0.6), tau=0.07, memory_size=300, pretrain=0.0, same_start=True):
+    def __init__(self, student='backbone.encoder', teacher='backbone.encoder', variant='full', rdd_weight=None, bpcd_weight=None, channel_ratio=0.5, band=(0.1, 0.6), tau=0.07, memory_size=300, pretrain=0.0):
         super().__init__()
         if variant not in self.variants:
             raise UserError(f'GloReDi: variant {variant!r} is unknown; {nearest(variant, self.variants)}.')
@@ -103,14 +102,9 @@ class GloReDi(nn.Module):
         if not (rdd_weight or bpcd_weight):
             raise UserError('GloReDi: both weights are 0, so nothing would be distilled; set rdd_weight or bpcd_weight.')
         self.student_taps, self.teacher_taps = [student], [teacher]
-        self.variant, self.rdd_weight, self.bpcd_weight, self.channel_ratio, self.band, self.tau, self.pretrain, self.same_start = variant, rdd_weight, bpcd_weight, channel_ratio, tuple(band), tau, pretrain, same_start
+        self.variant, self.rdd_weight, self.bpcd_weight, self.channel_ratio, self.band, self.tau, self.pretrain = variant, rdd_weight, bpcd_weight, channel_ratio, tuple(band), tau, pretrain
         if bpcd_weight:
             self.memory = MemoryBank(memory_size)
-
-    def find_taps(self, student, teacher):
-        ours, theirs = student.state_dict(), teacher.state_dict()
-        if self.same_start and any(p.requires_grad for p in teacher.parameters()) and {k: v.shape for k, v in ours.items()} == {k: v.shape for k, v in theirs.items()}:
-            teacher.load_state_dict(ours)
 
     def setup(self, student_shapes, teacher_shapes):
         (s,), (t,) = student_shapes.values(), teacher_shapes.values()

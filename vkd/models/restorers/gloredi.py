@@ -30,17 +30,22 @@ class Decoder(nn.Module):
     """The representation -> attenuation ``[B, 1, H, W]``, in 0 to 1 by a sigmoid.
 
     Args:
+        residual: gives what is to be added to the input, without bounds, and begins at 0.
         legacy_split: takes the first three quarters of the channels for the whole-image stream, as the release does, so that the last quarter is never read; else the last three quarters.
     """
 
-    def __init__(self, width=64, blocks=2, legacy_split=False, with_cp=False):
+    def __init__(self, width=64, blocks=2, legacy_split=False, residual=False, with_cp=False):
         super().__init__()
         self.body = FFCBody(4 * width, RATIO, blocks, slice(0, int(4 * width * RATIO)) if legacy_split else None, with_cp)
         self.up = nn.Sequential(*(layer for c in (4 * width, 2 * width) for layer in (nn.ConvTranspose2d(c, c // 2, 3, 2, 1, 1), nn.BatchNorm2d(c // 2), nn.ReLU())))
-        self.last = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, 1, 7))
+        self.last, self.residual = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, 1, 7)), residual
+        if residual:
+            for parameter in self.last.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, z):
-        return self.last(self.up(self.body(z))).sigmoid()
+        out = self.last(self.up(self.body(z)))
+        return out if self.residual else out.sigmoid()
 
 
 @MODELS.register_module()
@@ -50,20 +55,22 @@ class GloReNet(nn.Module):
     The defaults are the paper's network: 5,032,768 parameters of the encoder and 1,703,809 of the decoder. Taps: ``encoder`` (the global representation ``[B, 4 width, H / 4, W / 4]``), ``decoder``.
 
     Args:
-        width: channels at full resolution, a multiple of 2. blocks: FFC blocks of ``(encoder, decoder)``. legacy_split: see Decoder. with_cp: recompute blocks in the backward pass, which moves the statistics of batch norm twice.
+        width: channels at full resolution, a multiple of 2. blocks: FFC blocks of ``(encoder, decoder)``. legacy_split: see Decoder.
+        residual: the decoder corrects the input, where the paper's network draws the slice itself (our decision, for short runs: it begins at the back-projection). with_cp: recompute blocks in the backward pass, which moves the statistics of batch norm twice.
 
     Raises UserError for a width that the streams do not divide, or an image whose sides 4 does not divide.
     """
 
     channels, divisor, min_size = 1, 4, 8  # reflecting borders need more than their own width
 
-    def __init__(self, width=64, blocks=(7, 2), legacy_split=False, with_cp=False):
+    def __init__(self, width=64, blocks=(7, 2), legacy_split=False, residual=False, with_cp=False):
         super().__init__()
         if width < 2 or width % 2:
             raise UserError(f'GloReNet: width is {width}; its streams and their halves need a multiple of 2.')
-        self.encoder, self.decoder = Encoder(width, blocks[0], with_cp), Decoder(width, blocks[1], legacy_split, with_cp)
+        self.encoder, self.decoder = Encoder(width, blocks[0], with_cp), Decoder(width, blocks[1], legacy_split, residual, with_cp)
 
     def forward(self, x):
         if x.shape[-2] % self.divisor or x.shape[-1] % self.divisor:
             raise UserError(f'GloReNet: an image of {x.shape[-2]}x{x.shape[-1]} (height x width) was given, but it halves maps twice; resize or pad it to multiples of {self.divisor}.')
-        return self.decoder(self.encoder(x))
+        out = self.decoder(self.encoder(x))
+        return x + out if self.decoder.residual else out
