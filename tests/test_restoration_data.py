@@ -239,6 +239,25 @@ def test_bad_input(call, text, tmp_path):
     assert '\n' not in str(error.value)
 
 
+@pytest.mark.parametrize('name, batch, size', [('imdn-as_300k_realsr', 6, 192), ('imdn-as_quick_t91-bsds-degraded', 16, 96)])
+def test_data_of_one_size_as_configs_load_them(name, batch, size, tmp_path, monkeypatch):
+    from tiny import ROOT
+
+    from vkd.config import load_config
+    from vkd.profile import build_loader
+    folders = [f'RealSR/{split}/{kind}' for split in ('train', 'val') for kind in ('HR', 'LR')] + [f'sr/train/{k}' for k in ('T91', 'BSDS')] + [f'sr/test/{k}/HR' for k in ('Set5', 'Set14', 'BSD100')]
+    for i, folder in enumerate(folders):
+        write_image(tmp_path / folder / 'a.png', picture(193, 197, seed=i))
+    monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # where the cache is
+    cfg = load_config(ROOT / f'configs/alone/alone_{name}.py')
+    data = next(iter(build_loader(cfg)))
+    assert {x.shape for x in data['inputs']} == {(3, size, size)} == {s.gt_img.shape for s in data['data_samples']} and len(data['inputs']) == batch
+    own, again = (next(iter(build_loader(cfg, 'test_dataloader'))) for _ in range(2))
+    assert own['inputs'][0].shape == (3, 193, 197) and torch.equal(own['inputs'][0], again['inputs'][0]) and not torch.equal(own['inputs'][0], own['data_samples'][0].gt_img)
+    assert own['data_samples'][0].set == ('RealSR' if 'realsr' in name else 'Set5') and cfg.test_evaluator.crop_border == 0 and cfg.test_evaluator.convert_to is None
+
+
 def test_preparing_a_folder(tmp_path, capsys):
     import importlib.util
 
