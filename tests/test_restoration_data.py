@@ -50,6 +50,15 @@ def test_unusual_files(tmp_path):
     assert np.array_equal(read_image(tmp_path / 'turned.png'), np.rot90(picture(8, 12), -1))
 
 
+def test_a_colour_that_is_not_there_is_alpha(tmp_path):
+    """PNG may name one grey level or colour as transparent instead of holding alpha."""
+    grey, rgb = picture(channels=1), picture()
+    Image.fromarray(grey[..., 0]).save(tmp_path / 'grey.png', transparency=int(grey[3, 4, 0]))
+    Image.fromarray(rgb).save(tmp_path / 'rgb.png', transparency=tuple(int(v) for v in rgb[3, 4]))
+    found = read_image(tmp_path / 'grey.png'), read_image(tmp_path / 'rgb.png')
+    assert np.array_equal(found[0][..., 0] == grey[3, 4, 0], found[0][..., 1] == 0) and np.array_equal(found[1][..., :3], rgb) and found[1][3, 4, 3] == 0 and (found[1][..., 3] == 255).mean() > 0.99
+
+
 def cut(path, share=0.5):
     data = path.read_bytes()
     path.write_bytes(data[:int(share * len(data))])
@@ -68,6 +77,11 @@ def test_cut_off_files_are_named(name, tmp_path):
 def test_bad_files(tmp_path):
     (tmp_path / 'text.png').write_text('no image')
     Image.fromarray(np.random.rand(8, 8).astype(np.float32)).save(tmp_path / 'float.tif')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)
+        write_image(tmp_path / 'large.png', picture())
+        with pytest.raises(UserError, match='large.png.* is larger than Pillow opens .*cut it into parts'):
+            read_image(tmp_path / 'large.png')
     for name, text in (('text.png', 'no image: replace'), ('missing.png', 'does not exist'), ('float.tif', '32 bits')):
         with pytest.raises(UserError, match=text):
             read_image(tmp_path / name)

@@ -12,7 +12,7 @@ from vkd.config import load_config
 from vkd.images import read_image, write_image
 from vkd.models.restorers import IMDN_AS, Restorer
 from vkd.physics.resize import imresize
-from vkd.restore import load_restorer, plan, restore_files, restore_image, tiles
+from vkd.restore import load_restorer, plan, restore_files, restore_image, tiles, write_restored
 
 
 def picture(h=24, w=36, channels=3, dtype=np.uint8, seed=0):
@@ -69,6 +69,32 @@ def test_memory_is_that_of_a_tile():
     model = Restorer(Repeat())
     restore_image(model, picture(200, 300), 32, 8)
     assert len(model.backbone.seen) == 7 * 10 and max(s[2] for s in model.backbone.seen) == 48 == max(s[3] for s in model.backbone.seen)
+
+
+@pytest.mark.parametrize('channels, dtype', [(1, np.uint8), (2, np.uint8), (3, np.uint16), (4, np.uint8)])
+def test_a_png_is_written_as_it_comes(channels, dtype, tmp_path):
+    image, model = picture(53, 37, channels, dtype), Restorer(Repeat())
+    write_restored(tmp_path / 'a.png', model, image, 16, 4)
+    assert np.array_equal(read_image(tmp_path / 'a.png'), restore_image(model, image, 16, 4))
+
+
+def test_the_restored_image_is_never_held_as_a_whole(tmp_path):
+    import tracemalloc
+    image, model = np.full((800, 100, 3), 90, np.uint8), Restorer(Repeat(8))
+    write_restored(tmp_path / 'warm.png', model, image[:32], 32, 4)
+    tracemalloc.start()
+    write_restored(tmp_path / 'a.png', model, image, 32, 4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.25 * image.nbytes * 64
+
+
+def test_a_network_that_fails_half_way_leaves_no_file(tmp_path):
+    model = Restorer(Repeat())
+    model.backbone.register_forward_hook(lambda m, x, y: y / 0 * 0 if len(m.seen) > 3 else y)
+    with pytest.raises(UserError, match='not finite'):
+        write_restored(tmp_path / 'a.png', model, picture(64, 32), 16, 4)
+    assert not list(tmp_path.iterdir())
 
 
 def test_small_images_and_odd_sizes():

@@ -37,7 +37,9 @@ def read_image(path):
         with Image.open(path) as file:
             deep = ';16' in str(file.tile) or file.mode.startswith('I;16')
             mode = file.mode
-            image = ImageOps.exif_transpose(file)  # reads all of it, and so finds what is cut off
+            file.load()  # all of it, which finds what is cut off
+            ImageOps.exif_transpose(file, in_place=True)  # a second copy of a large image is not had in passing
+            image = file
         if deep:
             out = cv2.imread(path, cv2.IMREAD_UNCHANGED)
             if out is None or out.dtype != np.uint16:
@@ -46,16 +48,28 @@ def read_image(path):
             return np.ascontiguousarray(out[..., [2, 1, 0, *range(3, out.shape[2])]] if out.shape[2] >= 3 else out)
         if mode in ('I', 'F'):
             raise UserError(f'Image {path!r} holds numbers of 32 bits ({mode}); store it with 8 or 16.')
-        if image.mode not in _KEPT:
-            image = image.convert('L' if mode == '1' else 'RGBA' if 'transparency' in image.info or mode in ('PA', 'RGBa', 'La') else 'RGB')
-        out = np.array(image)
+        if image.mode not in _KEPT or 'transparency' in image.info:  # the latter in grey or RGB: one colour that is not there
+            clear = 'transparency' in image.info or mode in ('PA', 'RGBa', 'La')
+            image = image.convert(('LA' if clear else 'L') if mode in ('1', 'L') else 'RGBA' if clear else 'RGB')
+        out = _to_array(image)
     except UserError:
         raise
     except FileNotFoundError as error:
         raise UserError(f'Image {path!r} does not exist; give the path of a file.') from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise UserError(f'Image {path!r} is larger than Pillow opens ({" ".join(str(error).split())[:120]}); cut it into parts.') from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UserError(f'Image {path!r} cannot be read ({type(error).__name__}: {" ".join(str(error).split())[:120]}); it is cut off or no image: replace the file.') from error
-    return out.reshape(*out.shape[:2], -1)
+    return out
+
+
+def _to_array(image, rows=256):
+    """``[H, W, C]`` uint8 of a Pillow image, copied band by band: Pillow hands out pixels by a copy of its own."""
+    out = np.empty((image.height, image.width, _KEPT[image.mode]), np.uint8)
+    for y in range(0, image.height, rows):
+        band = np.asarray(image.crop((0, y, image.width, min(y + rows, image.height))))
+        out[y:y + rows] = band.reshape(*band.shape[:2], -1)
+    return out
 
 
 def to_rgb(image, path):
