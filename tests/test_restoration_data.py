@@ -209,8 +209,11 @@ def test_several_sets_as_one(tmp_path):
     pairs(tmp_path / 'root/b/Mine')
     own = load(dict(cfg, data_root=str(tmp_path / 'root'), data_prefix=dict(gt='HR', img='LR'), filename_tmpl=dict(img='{}x{scale}'), sets=dict(Set5='Set5', Other='b/Mine')), *LOAD)
     assert [(item['data_samples'].set, item['data_samples'].name) for item in own] == [(s, n) for s in ('Set5', 'Other') for n in '012']
-    with pytest.raises(UserError, match="Nowhere/HR' does not exist"):
+    with pytest.raises(UserError, match="Set 'Other' is not there: .*Nowhere' does not exist; put it there, or leave the set out .dataset.sets.Other=None."):
         load(dict(cfg, data_root=str(tmp_path / 'root'), sets=dict(Set5='Set5', Other='Nowhere')), *LOAD)
+    assert len(load(dict(cfg, data_root=str(tmp_path / 'root'), data_prefix=dict(gt='HR'), sets=dict(Set5='Set5', Other=None)), *LOAD)) == 3
+    with pytest.raises(UserError, match='every set is left out'):
+        load(dict(cfg, data_root=str(tmp_path / 'root'), sets=dict(Set5=None)), *LOAD)
 
 
 def test_what_is_reduced_can_be_cached_too(tmp_path):

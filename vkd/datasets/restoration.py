@@ -28,7 +28,7 @@ class BasicImageDataset(BaseDataset):
         data_prefix: ``dict(gt='HR', img='LR_bicubic/X{scale}')``, folders in it; without ``img``, truths alone; without ``gt``, images to be restored.
         filename_tmpl: ``dict(img='{}x{scale}')``: how the stem of an image follows from that of its truth; suffixes may differ.
         scale: of the pairs. name: of the set, by which metrics group; the last part of ``data_root`` by default.
-        sets: ``{name: folder in data_root}``, each laid out by ``data_prefix``: several sets as one, in order.
+        sets: ``{name: folder in data_root}``, each laid out by ``data_prefix``: several sets as one, in order; None as a folder leaves one out that a config inherits.
 
     Raises:
         UserError: for a missing or empty folder, or a truth without its image.
@@ -40,13 +40,18 @@ class BasicImageDataset(BaseDataset):
         self.prefix = {k: v for k, v in data_prefix.items() if v is not None}
         if not set(self.prefix) <= {'img', 'gt'} or not self.prefix:
             raise UserError(f'BasicImageDataset: data_prefix names {sorted(data_prefix)}; give gt, img, or both.')
-        self.filename_tmpl, self.scale, self.sets = (filename_tmpl or {}).get('img', '{}'), scale, dict(sets or {name or Path(data_root).name: ''})
+        self.filename_tmpl, self.scale, self.sets = (filename_tmpl or {}).get('img', '{}'), scale, {k: v for k, v in (sets or {name or Path(data_root).name: ''}).items() if v is not None}
+        if not self.sets:
+            raise UserError('BasicImageDataset: every set is left out; keep one.')
         super().__init__(data_root=data_root, data_prefix={}, **kwargs)
 
     def _join_prefix(self):
         self.data_root = data_root(self.data_root)
 
     def load_data_list(self):
+        missing = next((name for name, folder in self.sets.items() if not Path(self.data_root, folder).is_dir()), None)
+        if missing and self.sets[missing]:
+            raise UserError(f'Set {missing!r} is not there: folder {str(Path(self.data_root, self.sets[missing]))!r} does not exist; put it there, or leave the set out (dataset.sets.{missing}=None).')
         return [item for name, folder in self.sets.items() for item in self._one_set(name, Path(self.data_root, folder))]
 
     def _one_set(self, name, root):
