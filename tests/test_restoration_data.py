@@ -216,6 +216,16 @@ def test_several_sets_as_one(tmp_path):
         load(dict(cfg, data_root=str(tmp_path / 'root'), sets=dict(Set5=None)), *LOAD)
 
 
+def test_small_images_are_left_out_where_it_is_asked_for(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('vkd.datasets.restoration.print_log', lambda text, **kw: said.append(text))
+    cfg = pairs(tmp_path / 'Mine')
+    assert [item['data_samples'].name for item in load(dict(cfg, filter_cfg=dict(min_size=40)), *LOAD)] == ['0', '2'] and len(said) == 1 and '1 of 3 images' in said[0]
+    for wrong, text in ((dict(min_size=500), 'No image of Mine .* sides of 500 pixels'), (dict(size=3), "filter_cfg has 'size'")):
+        with pytest.raises(UserError, match=text):
+            load(dict(cfg, filter_cfg=wrong), *LOAD)
+
+
 def test_what_is_reduced_can_be_cached_too(tmp_path):
     cfg = dict(pairs(tmp_path / 'Mine'), data_prefix=dict(gt='HR'))
     plain, kept = (load(cfg, LOAD[0], 'ModCrop', dict(type='MATLABLikeResize', cache=cache), 'PackInputs') for cache in (None, str(tmp_path / 'cache')))
@@ -256,7 +266,7 @@ def test_bad_input(call, text, tmp_path):
     assert '\n' not in str(error.value)
 
 
-@pytest.mark.parametrize('name, batch, size', [('imdn-as_300k_realsr', 6, 192), ('imdn-as_quick_t91-bsds-degraded', 16, 96)])
+@pytest.mark.parametrize('name, batch, size', [('imdn-as_300k_realsr', 6, 192), ('imdn-as_quick_t91-bsds-degraded', 8, 96)])
 def test_data_of_one_size_as_configs_load_them(name, batch, size, tmp_path, monkeypatch):
     from tiny import ROOT
 

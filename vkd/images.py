@@ -63,6 +63,17 @@ def read_image(path):
     return out
 
 
+def image_size(path):
+    """``(height, width)`` as a file's header says (before an orientation is applied), without decoding it. Raises UserError for a file that is missing or no image."""
+    try:
+        with Image.open(path) as file:
+            return file.height, file.width
+    except FileNotFoundError as error:
+        raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.') from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise UserError(f'Image {str(path)!r} cannot be read ({type(error).__name__}); it is cut off or no image: replace the file.') from error
+
+
 def _to_array(image, rows=256):
     """``[H, W, C]`` uint8 of a Pillow image, copied band by band: Pillow hands out pixels by a copy of its own."""
     out = np.empty((image.height, image.width, _KEPT[image.mode]), np.uint8)

@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 
 from ..errors import UserError
-from ..images import cached, list_images, read_image, to_rgb
+from ..images import cached, image_size, list_images, read_image, to_rgb
 from ..physics.degradations import degrade
 from ..physics.resize import imresize, mod_crop
 from ..registry import DATASETS, TRANSFORMS
@@ -28,6 +28,7 @@ class BasicImageDataset(BaseDataset):
         data_prefix: ``dict(gt='HR', img='LR_bicubic/X{scale}')``, folders in it; without ``img``, truths alone; without ``gt``, images to be restored.
         filename_tmpl: ``dict(img='{}x{scale}')``: how the stem of an image follows from that of its truth; suffixes may differ.
         scale: of the pairs. name: of the set, by which metrics group; the last part of ``data_root`` by default.
+        filter_cfg: ``dict(min_size=96)`` leaves out images (truths, where there are) with a side below 96 pixels; how many is told.
         sets: ``{name: folder in data_root}``, each laid out by ``data_prefix``: several sets as one, in order; None as a folder leaves one out that a config inherits.
 
     Raises:
@@ -43,7 +44,19 @@ class BasicImageDataset(BaseDataset):
         self.filename_tmpl, self.scale, self.sets = (filename_tmpl or {}).get('img', '{}'), scale, {k: v for k, v in (sets or {name or Path(data_root).name: ''}).items() if v is not None}
         if not self.sets:
             raise UserError('BasicImageDataset: every set is left out; keep one.')
+        wrong = sorted({*(kwargs.get('filter_cfg') or {})} - {'min_size'})
+        if wrong:
+            raise UserError(f'BasicImageDataset: filter_cfg has {wrong[0]!r}; only min_size is known.')
         super().__init__(data_root=data_root, data_prefix={}, **kwargs)
+
+    def filter_data(self):
+        least = (self.filter_cfg or {}).get('min_size', 0)
+        kept = [item for item in self.data_list if not least or min(image_size(item.get('gt_path') or item['img_path'])) >= least]
+        if not kept:
+            raise UserError(f'No image of {", ".join(self.sets)} in {str(self.data_root)!r} has sides of {least} pixels (min_size) or more; take smaller patches, and a smaller min_size.')
+        if len(kept) < len(self.data_list):
+            print_log(f'{len(self.data_list) - len(kept)} of {len(self.data_list)} images in {str(self.data_root)!r} have a side below {least} pixels and are left out', logger='current')
+        return kept
 
     def _join_prefix(self):
         self.data_root = data_root(self.data_root)
