@@ -50,6 +50,18 @@ def test_unusual_files(tmp_path):
     assert np.array_equal(read_image(tmp_path / 'turned.png'), np.rot90(picture(8, 12), -1))
 
 
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_orientation_is_that_of_eight_bits(orientation, tmp_path):
+    small = picture(8, 12, 1)[..., 0]
+    for name, image in (('small.png', small), ('deep.png', small.astype(np.uint16) * 257)):
+        turned = Image.fromarray(image)
+        exif = turned.getexif()
+        exif[0x112] = orientation
+        turned.save(tmp_path / name, exif=exif)
+    found = read_image(tmp_path / 'deep.png')
+    assert found.dtype == np.uint16 and np.array_equal(found // 257, read_image(tmp_path / 'small.png')) and found.shape == ((8, 12, 1) if orientation < 5 else (12, 8, 1))
+
+
 def test_a_colour_that_is_not_there_is_alpha(tmp_path):
     """PNG may name one grey level or colour as transparent instead of holding alpha."""
     grey, rgb = picture(channels=1), picture()
@@ -221,6 +233,10 @@ def test_small_images_are_left_out_where_it_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr('vkd.datasets.restoration.print_log', lambda text, **kw: said.append(text))
     cfg = pairs(tmp_path / 'Mine')
     assert [item['data_samples'].name for item in load(dict(cfg, filter_cfg=dict(min_size=40)), *LOAD)] == ['0', '2'] and len(said) == 1 and '1 of 3 images' in said[0]
+    crop = [*LOAD[:3], dict(type='PairedRandomCrop', gt_patch_size=40), 'PackInputs']
+    assert load(dict(cfg, filter_cfg=dict(min_size=40)), *crop)[1]['inputs'].shape == (3, 20, 20)
+    with pytest.raises(UserError, match=r"HR/1.png' is 37x51, smaller than the patch of 40x40; .* filter_cfg=dict\(min_size=40\)"):
+        load(cfg, *crop)
     for wrong, text in ((dict(min_size=500), 'No image of Mine .* sides of 500 pixels'), (dict(size=3), "filter_cfg has 'size'")):
         with pytest.raises(UserError, match=text):
             load(dict(cfg, filter_cfg=wrong), *LOAD)
@@ -253,10 +269,13 @@ def test_pictures_are_drawn_alike_and_apart():
     (lambda f: load(dict(pairs(f), data_root=str(f / 'no')), *LOAD), 'does not exist'),
     (lambda f: load(dict(pairs(f), data_prefix=dict(gt='X')), *LOAD), "X' does not exist; give a folder of images"),
     (lambda f: load(dict(pairs(f), data_prefix=dict(hr='X')), *LOAD), r"data_prefix names \['hr'\]; give gt, img, or both"),
+    (lambda f: load(pairs(f, sizes=((40, 60),)), *LOAD) and write_image(f / 'LR/0x2.jpg', picture()) or load(pairs(f), *LOAD), "0x2.jpg' and '0x2.png' have one name"),
+    (lambda f: RandomDegradation()(dict(results(), gt=picture(dtype=np.uint16))), "Image 'hr.png': jpeg: an image of type uint16 was given"),
     (lambda f: PairedRandomCrop(64)(results()), r"'lr.png' is 20x30, smaller than the patch of 32x32"),
     (lambda f: PairedRandomCrop(15)(results()), 'gt_patch_size is 15, which the scale 2 does not divide'),
     (lambda f: PairedRandomCrop(15)(dict(results(), scale=3)), "Image 'hr.png' is 40x60 and image 'lr.png' is 20x30"),
     (lambda f: MATLABLikeResize()(dict(results(), gt=picture(41, 60))), "'hr.png' is 41x60, which 2 does not divide; put ModCrop before"),
+    (lambda f: ModCrop()(dict(results(), gt=picture(3, 9), scale=4)), "'hr.png' is 3x9, smaller than one pixel at a scale of 4"),
     (lambda f: Flip(direction='up'), "'up' is unknown"),
     (lambda f: PackInputs()(dict(results(), gt=np.full((40, 60, 3), np.nan))), "'hr.png' holds values that are not finite"),
     (lambda f: LoadImageFromFile('gt')(dict(gt_path=str(f / 'a.png'))), "a.png' does not exist")])

@@ -11,6 +11,8 @@ from .errors import UserError
 from .files import write_whole
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+#: what a file's orientation asks for, of ``[H, W, …]``
+_TURNS = {2: lambda x: x[:, ::-1], 3: lambda x: x[::-1, ::-1], 4: lambda x: x[::-1], 5: lambda x: x.swapaxes(0, 1), 6: lambda x: np.rot90(x, -1), 7: lambda x: np.rot90(x, 2).swapaxes(0, 1), 8: np.rot90}
 _KEPT = {'L': 1, 'LA': 2, 'RGB': 3, 'RGBA': 4}
 
 
@@ -36,7 +38,7 @@ def read_image(path):
     try:
         with Image.open(path) as file:
             deep = ';16' in str(file.tile) or file.mode.startswith('I;16')
-            mode = file.mode
+            mode, orientation = file.mode, file.getexif().get(0x112, 1)
             file.load()  # all of it, which finds what is cut off
             ImageOps.exif_transpose(file, in_place=True)  # a second copy of a large image is not had in passing
             image = file
@@ -44,7 +46,7 @@ def read_image(path):
             out = cv2.imread(path, cv2.IMREAD_UNCHANGED)
             if out is None or out.dtype != np.uint16:
                 raise UserError(f'Image {path!r} has 16 bits in a layout that cannot be read ({mode}); store it as PNG.')
-            out = out.reshape(*out.shape[:2], -1)
+            out = _TURNS.get(orientation, np.asarray)(out.reshape(*out.shape[:2], -1))  # OpenCV leaves it as it is
             return np.ascontiguousarray(out[..., [2, 1, 0, *range(3, out.shape[2])]] if out.shape[2] >= 3 else out)
         if mode in ('I', 'F'):
             raise UserError(f'Image {path!r} holds numbers of 32 bits ({mode}); store it with 8 or 16.')

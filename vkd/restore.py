@@ -101,9 +101,11 @@ def write_restored(target, restorer, image, tile=256, overlap=32, step=lambda: N
 def plan(sources, out, overwrite=False):
     """``[(image file, file to write)]`` of files and folders ``sources``: the stem with ``.png``, or ``.tif`` for a TIFF, in the folder ``out``.
 
-    Raises UserError, before anything is written, where a source is missing, ``out`` is a folder that images are read from, two results share a name, or one exists already (unless ``overwrite``).
+    Raises UserError, before anything is written, where a source is missing, ``out`` is a file, or a folder that images are read from, two results share a name, or one exists already (unless ``overwrite``).
     """
     out, files = Path(out), []
+    if out.exists() and not out.is_dir():
+        raise UserError(f'Output {str(out)!r} is a file; give a folder.')
     for source in map(Path, sources):
         folder = source if source.is_dir() else source.parent
         if out.resolve() == folder.resolve():
@@ -142,5 +144,6 @@ def restore_files(restorer, sources, out, tile=256, overlap=32, overwrite=False,
                 failed.append((file, error))
             bar.advance(whole)
     if failed:
-        raise UserError(f'{len(failed)} of {len(pairs)} images could not be restored; {str(failed[0][0])!r}: {failed[0][1]}')
+        file, error = failed[0]
+        raise UserError(f'{len(failed)} of {len(pairs)} images could not be restored; {error if str(file) in str(error) else f"{str(file)!r}: {error}"}')
     return written
