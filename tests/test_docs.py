@@ -100,13 +100,21 @@ def without_clip(model, folder):
         teacher.model.width = 16
 
 
+def pipelines(part):
+    """Every ``pipeline`` in a part of a config."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, (list, tuple)) else ():
+        yield from [value] if key == 'pipeline' else pipelines(value)
+
+
 @pytest.mark.parametrize('path', sorted(p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name not in ('_base_', 'suites')), ids=lambda p: p.stem)
 def test_every_config_is_built(path, tmp_path, monkeypatch):
-    """All configs that are shipped: networks and taps agree, without what is made first: a teacher's checkpoint, text embeddings, weights of CLIP."""
+    """All configs that are shipped: networks and taps agree and pipelines are of known steps, without what is made first: a teacher's checkpoint, text embeddings, weights of CLIP."""
+    from mmengine.dataset import Compose
     from mmengine.optim import build_optim_wrapper
     from tiny import build
 
     from vkd.config import load_config
+    from vkd.profile import scope
     cfg = load_config(path)
     if path.parent.name == 'chimeraseg' or '-csh' in path.stem:
         without_clip(cfg.model, tmp_path)
@@ -130,3 +138,5 @@ def test_every_config_is_built(path, tmp_path, monkeypatch):
     if cfg.optim_wrapper.get('constructor') == 'vkd.PerRole':
         assert list(build_optim_wrapper(model, cfg.optim_wrapper).keys()) == model.learners and len(model.learners) == 2
     assert cfg.train_cfg.max_iters % cfg.train_cfg.val_interval == 0
+    with scope(cfg):
+        assert [Compose(steps) for steps in pipelines([cfg.get(f'{k}_dataloader') for k in ('train', 'val', 'test')])]

@@ -6,7 +6,10 @@ from mmengine.structures import BaseDataElement
 from PIL import Image
 
 from vkd import UserError
+from vkd.checkpoint import load_weights
+from vkd.convert_sr import official_to_vkd
 from vkd.evaluation.restoration import RestorationMetric, luma, psnr, quantize, ssim
+from vkd.models.restorers import IMDN
 from vkd.physics.resize import imresize, mod_crop
 
 
@@ -153,3 +156,20 @@ def test_bicubic_interpolation_on_set5(sr_data, scale, wanted):
         hr, up = (torch.from_numpy(x).permute(2, 0, 1) for x in (hr, up))
         metric.process(None, [dict(name=file.stem, set='Set5', pred_img=up / 255, gt_img=hr)])
     assert metric.evaluate(5)['Set5/PSNR'] == pytest.approx(wanted, abs=0.01)  # how it was upsampled there is not said
+
+
+@pytest.mark.parametrize('scale, wanted', [(2, [37.996, .9605]), (3, [34.360, .9270]), (4, [32.210, .8948])])
+def test_official_weights_give_the_published_scores_on_set5(sr_data, scale, wanted):
+    """Where VKD_DATA_ROOT has sr/weights/IMDN_x{2,3,4}.pth, the files of IMDN's authors."""
+    file = sr_data / f'weights/IMDN_x{scale}.pth'
+    if not file.is_file():
+        pytest.skip(f'official weights: put them at {file}')
+    network, metric = IMDN(scale).eval(), RestorationMetric(crop_border=scale)
+    network.load_state_dict(official_to_vkd(load_weights(file)))
+    for path in sorted((sr_data / 'test/Set5/HR').glob('*.png')):
+        hr = mod_crop(np.array(Image.open(path).convert('RGB')), scale)
+        with torch.no_grad():
+            output = network(torch.from_numpy(imresize(hr, 1 / scale)).permute(2, 0, 1)[None] / 255)[0]
+        metric.process(None, [dict(name=path.stem, set='Set5', pred_img=output, gt_img=torch.from_numpy(hr).permute(2, 0, 1))])
+    found = metric.evaluate(5)
+    assert found['PSNR'] == pytest.approx(wanted[0], abs=0.003) and found['SSIM'] == pytest.approx(wanted[1], abs=1e-4)

@@ -50,6 +50,27 @@ def test_unusual_files(tmp_path):
     assert np.array_equal(read_image(tmp_path / 'turned.png'), np.rot90(picture(8, 12), -1))
 
 
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_orientation_is_that_of_eight_bits(orientation, tmp_path):
+    small = picture(8, 12, 1)[..., 0]
+    for name, image in (('small.png', small), ('deep.png', small.astype(np.uint16) * 257)):
+        turned = Image.fromarray(image)
+        exif = turned.getexif()
+        exif[0x112] = orientation
+        turned.save(tmp_path / name, exif=exif)
+    found = read_image(tmp_path / 'deep.png')
+    assert found.dtype == np.uint16 and np.array_equal(found // 257, read_image(tmp_path / 'small.png')) and found.shape == ((8, 12, 1) if orientation < 5 else (12, 8, 1))
+
+
+def test_a_colour_that_is_not_there_is_alpha(tmp_path):
+    """PNG may name one grey level or colour as transparent instead of holding alpha."""
+    grey, rgb = picture(channels=1), picture()
+    Image.fromarray(grey[..., 0]).save(tmp_path / 'grey.png', transparency=int(grey[3, 4, 0]))
+    Image.fromarray(rgb).save(tmp_path / 'rgb.png', transparency=tuple(int(v) for v in rgb[3, 4]))
+    found = read_image(tmp_path / 'grey.png'), read_image(tmp_path / 'rgb.png')
+    assert np.array_equal(found[0][..., 0] == grey[3, 4, 0], found[0][..., 1] == 0) and np.array_equal(found[1][..., :3], rgb) and found[1][3, 4, 3] == 0 and (found[1][..., 3] == 255).mean() > 0.99
+
+
 def cut(path, share=0.5):
     data = path.read_bytes()
     path.write_bytes(data[:int(share * len(data))])
@@ -68,6 +89,11 @@ def test_cut_off_files_are_named(name, tmp_path):
 def test_bad_files(tmp_path):
     (tmp_path / 'text.png').write_text('no image')
     Image.fromarray(np.random.rand(8, 8).astype(np.float32)).save(tmp_path / 'float.tif')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)
+        write_image(tmp_path / 'large.png', picture())
+        with pytest.raises(UserError, match='large.png.* is larger than Pillow opens .*cut it into parts'):
+            read_image(tmp_path / 'large.png')
     for name, text in (('text.png', 'no image: replace'), ('missing.png', 'does not exist'), ('float.tif', '32 bits')):
         with pytest.raises(UserError, match=text):
             read_image(tmp_path / name)
@@ -195,8 +221,25 @@ def test_several_sets_as_one(tmp_path):
     pairs(tmp_path / 'root/b/Mine')
     own = load(dict(cfg, data_root=str(tmp_path / 'root'), data_prefix=dict(gt='HR', img='LR'), filename_tmpl=dict(img='{}x{scale}'), sets=dict(Set5='Set5', Other='b/Mine')), *LOAD)
     assert [(item['data_samples'].set, item['data_samples'].name) for item in own] == [(s, n) for s in ('Set5', 'Other') for n in '012']
-    with pytest.raises(UserError, match="Nowhere/HR' does not exist"):
+    with pytest.raises(UserError, match="Set 'Other' is not there: .*Nowhere' does not exist; put it there, or leave the set out .dataset.sets.Other=None."):
         load(dict(cfg, data_root=str(tmp_path / 'root'), sets=dict(Set5='Set5', Other='Nowhere')), *LOAD)
+    assert len(load(dict(cfg, data_root=str(tmp_path / 'root'), data_prefix=dict(gt='HR'), sets=dict(Set5='Set5', Other=None)), *LOAD)) == 3
+    with pytest.raises(UserError, match='every set is left out'):
+        load(dict(cfg, data_root=str(tmp_path / 'root'), sets=dict(Set5=None)), *LOAD)
+
+
+def test_small_images_are_left_out_where_it_is_asked_for(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr('vkd.datasets.restoration.print_log', lambda text, **kw: said.append(text))
+    cfg = pairs(tmp_path / 'Mine')
+    assert [item['data_samples'].name for item in load(dict(cfg, filter_cfg=dict(min_size=40)), *LOAD)] == ['0', '2'] and len(said) == 1 and '1 of 3 images' in said[0]
+    crop = [*LOAD[:3], dict(type='PairedRandomCrop', gt_patch_size=40), 'PackInputs']
+    assert load(dict(cfg, filter_cfg=dict(min_size=40)), *crop)[1]['inputs'].shape == (3, 20, 20)
+    with pytest.raises(UserError, match=r"HR/1.png' is 37x51, smaller than the patch of 40x40; .* filter_cfg=dict\(min_size=40\)"):
+        load(cfg, *crop)
+    for wrong, text in ((dict(min_size=500), 'No image of Mine .* sides of 500 pixels'), (dict(size=3), "filter_cfg has 'size'")):
+        with pytest.raises(UserError, match=text):
+            load(dict(cfg, filter_cfg=wrong), *LOAD)
 
 
 def test_what_is_reduced_can_be_cached_too(tmp_path):
@@ -226,10 +269,13 @@ def test_pictures_are_drawn_alike_and_apart():
     (lambda f: load(dict(pairs(f), data_root=str(f / 'no')), *LOAD), 'does not exist'),
     (lambda f: load(dict(pairs(f), data_prefix=dict(gt='X')), *LOAD), "X' does not exist; give a folder of images"),
     (lambda f: load(dict(pairs(f), data_prefix=dict(hr='X')), *LOAD), r"data_prefix names \['hr'\]; give gt, img, or both"),
+    (lambda f: load(pairs(f, sizes=((40, 60),)), *LOAD) and write_image(f / 'LR/0x2.jpg', picture()) or load(pairs(f), *LOAD), "0x2.jpg' and '0x2.png' have one name"),
+    (lambda f: RandomDegradation()(dict(results(), gt=picture(dtype=np.uint16))), "Image 'hr.png': jpeg: an image of type uint16 was given"),
     (lambda f: PairedRandomCrop(64)(results()), r"'lr.png' is 20x30, smaller than the patch of 32x32"),
     (lambda f: PairedRandomCrop(15)(results()), 'gt_patch_size is 15, which the scale 2 does not divide'),
     (lambda f: PairedRandomCrop(15)(dict(results(), scale=3)), "Image 'hr.png' is 40x60 and image 'lr.png' is 20x30"),
     (lambda f: MATLABLikeResize()(dict(results(), gt=picture(41, 60))), "'hr.png' is 41x60, which 2 does not divide; put ModCrop before"),
+    (lambda f: ModCrop()(dict(results(), gt=picture(3, 9), scale=4)), "'hr.png' is 3x9, smaller than one pixel at a scale of 4"),
     (lambda f: Flip(direction='up'), "'up' is unknown"),
     (lambda f: PackInputs()(dict(results(), gt=np.full((40, 60, 3), np.nan))), "'hr.png' holds values that are not finite"),
     (lambda f: LoadImageFromFile('gt')(dict(gt_path=str(f / 'a.png'))), "a.png' does not exist")])
@@ -237,6 +283,25 @@ def test_bad_input(call, text, tmp_path):
     with pytest.raises(UserError, match=text) as error:
         call(tmp_path / 'Mine')
     assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('name, batch, size', [('imdn-as_300k_realsr', 6, 192), ('imdn-as_quick_t91-bsds-degraded', 8, 96)])
+def test_data_of_one_size_as_configs_load_them(name, batch, size, tmp_path, monkeypatch):
+    from tiny import ROOT
+
+    from vkd.config import load_config
+    from vkd.profile import build_loader
+    folders = [f'RealSR/{split}/{kind}' for split in ('train', 'val') for kind in ('HR', 'LR')] + [f'sr/train/{k}' for k in ('T91', 'BSDS')] + [f'sr/test/{k}/HR' for k in ('Set5', 'Set14', 'BSD100')]
+    for i, folder in enumerate(folders):
+        write_image(tmp_path / folder / 'a.png', picture(193, 197, seed=i))
+    monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # where the cache is
+    cfg = load_config(ROOT / f'configs/alone/alone_{name}.py')
+    data = next(iter(build_loader(cfg)))
+    assert {x.shape for x in data['inputs']} == {(3, size, size)} == {s.gt_img.shape for s in data['data_samples']} and len(data['inputs']) == batch
+    own, again = (next(iter(build_loader(cfg, 'test_dataloader'))) for _ in range(2))
+    assert own['inputs'][0].shape == (3, 193, 197) and torch.equal(own['inputs'][0], again['inputs'][0]) and not torch.equal(own['inputs'][0], own['data_samples'][0].gt_img)
+    assert own['data_samples'][0].set == ('RealSR' if 'realsr' in name else 'Set5') and cfg.test_evaluator.crop_border == 0 and cfg.test_evaluator.convert_to is None
 
 
 def test_preparing_a_folder(tmp_path, capsys):

@@ -90,7 +90,7 @@ def test_benchmark(capsys):
     """Small; the memory of tiles, which needs processes of its own, is left to the tool."""
     from vkd.benchmarks import restoration
     from vkd.check import console
-    found = dict(steps=restoration._steps(1, 'cpu', 1, 16, 2), resize=restoration._resize(1, (32, 48), 4), evaluation=restoration._evaluation(1, 'cpu', 1, (64, 64), 4), tiles=dict(rows=[dict(side=9, memory_mib=10.), dict(side=99, memory_mib=12.)], ratio=1.2))
+    found = dict(steps=restoration._steps(1, 'cpu', 1, 16, 2), resize=restoration._resize(1, (32, 48), 4), evaluation=restoration._evaluation(1, 'cpu', 1, (64, 64), 4), tiles=dict(rows=[dict(side=9, memory_mib=10., image_mib=1.), dict(side=99, memory_mib=12., image_mib=2.)], ratio=1.2))
     assert [r['method'] for r in found['steps']['rows']] == list(restoration.METHODS) and all(r['ratio'] > 0 for r in found['steps']['rows'])
     assert found['resize']['seconds']['vkd'] > 0 and 0 < found['evaluation']['share'] < 1
     restoration.show(console(), found)

@@ -12,7 +12,7 @@ from vkd.config import load_config
 from vkd.images import read_image, write_image
 from vkd.models.restorers import IMDN_AS, Restorer
 from vkd.physics.resize import imresize
-from vkd.restore import load_restorer, plan, restore_files, restore_image, tiles
+from vkd.restore import load_restorer, plan, restore_files, restore_image, tiles, write_restored
 
 
 def picture(h=24, w=36, channels=3, dtype=np.uint8, seed=0):
@@ -71,6 +71,32 @@ def test_memory_is_that_of_a_tile():
     assert len(model.backbone.seen) == 7 * 10 and max(s[2] for s in model.backbone.seen) == 48 == max(s[3] for s in model.backbone.seen)
 
 
+@pytest.mark.parametrize('channels, dtype', [(1, np.uint8), (2, np.uint8), (3, np.uint16), (4, np.uint8)])
+def test_a_png_is_written_as_it_comes(channels, dtype, tmp_path):
+    image, model = picture(53, 37, channels, dtype), Restorer(Repeat())
+    write_restored(tmp_path / 'a.png', model, image, 16, 4)
+    assert np.array_equal(read_image(tmp_path / 'a.png'), restore_image(model, image, 16, 4))
+
+
+def test_the_restored_image_is_never_held_as_a_whole(tmp_path):
+    import tracemalloc
+    image, model = np.full((800, 100, 3), 90, np.uint8), Restorer(Repeat(8))
+    write_restored(tmp_path / 'warm.png', model, image[:32], 32, 4)
+    tracemalloc.start()
+    write_restored(tmp_path / 'a.png', model, image, 32, 4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.25 * image.nbytes * 64
+
+
+def test_a_network_that_fails_half_way_leaves_no_file(tmp_path):
+    model = Restorer(Repeat())
+    model.backbone.register_forward_hook(lambda m, x, y: y / 0 * 0 if len(m.seen) > 3 else y)
+    with pytest.raises(UserError, match='not finite'):
+        write_restored(tmp_path / 'a.png', model, picture(64, 32), 16, 4)
+    assert not list(tmp_path.iterdir())
+
+
 def test_small_images_and_odd_sizes():
     model = Restorer(Repeat(2, min_size=15))
     assert np.array_equal(restore_image(model, picture(5, 40)), picture(5, 40).repeat(2, 0).repeat(2, 1)) and model.backbone.seen == [(1, 3, 15, 40)]
@@ -125,7 +151,7 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path):
     data = (tmp_path / 'in/alpha.png').read_bytes()
     (tmp_path / 'in/alpha.png').write_bytes(data[:len(data) // 2])
     model = load_restorer(load_config(cfg), checkpoint)
-    with pytest.raises(UserError, match="1 of 6 images could not be restored; .*alpha.png.*cut off"):
+    with pytest.raises(UserError, match="1 of 6 images could not be restored; Image .*alpha.png' cannot.*cut off"):
         restore_files(model, [tmp_path / 'in'], tmp_path / 'out', progress=False)
     assert len(list((tmp_path / 'out').iterdir())) == 5
 
@@ -134,7 +160,7 @@ def test_plans_that_are_refused(tmp_path):
     cfg, checkpoint = made(tmp_path)
     folder = tmp_path / 'in'
     for sources, out, text in (([folder], folder, 'is the folder of the input'), ([folder / 'rgb.png'], tmp_path / 'out/../in', 'is the folder of the input'), ([tmp_path / 'no'], tmp_path / 'out', 'does not exist'),
-                               ([tmp_path / 'no/a.png'], tmp_path / 'out', 'does not exist')):
+                               ([tmp_path / 'no/a.png'], tmp_path / 'out', 'does not exist'), ([folder], cfg, "cfg.py' is a file; give a folder")):
         with pytest.raises(UserError, match=text):
             plan(sources, out)
     write_image(tmp_path / 'other/rgb.bmp', picture())

@@ -11,6 +11,8 @@ from .errors import UserError
 from .files import write_whole
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
+#: what a file's orientation asks for, of ``[H, W, …]``
+_TURNS = {2: lambda x: x[:, ::-1], 3: lambda x: x[::-1, ::-1], 4: lambda x: x[::-1], 5: lambda x: x.swapaxes(0, 1), 6: lambda x: np.rot90(x, -1), 7: lambda x: np.rot90(x, 2).swapaxes(0, 1), 8: np.rot90}
 _KEPT = {'L': 1, 'LA': 2, 'RGB': 3, 'RGBA': 4}
 
 
@@ -36,26 +38,51 @@ def read_image(path):
     try:
         with Image.open(path) as file:
             deep = ';16' in str(file.tile) or file.mode.startswith('I;16')
-            mode = file.mode
-            image = ImageOps.exif_transpose(file)  # reads all of it, and so finds what is cut off
+            mode, orientation = file.mode, file.getexif().get(0x112, 1)
+            file.load()  # all of it, which finds what is cut off
+            ImageOps.exif_transpose(file, in_place=True)  # a second copy of a large image is not had in passing
+            image = file
         if deep:
             out = cv2.imread(path, cv2.IMREAD_UNCHANGED)
             if out is None or out.dtype != np.uint16:
                 raise UserError(f'Image {path!r} has 16 bits in a layout that cannot be read ({mode}); store it as PNG.')
-            out = out.reshape(*out.shape[:2], -1)
+            out = _TURNS.get(orientation, np.asarray)(out.reshape(*out.shape[:2], -1))  # OpenCV leaves it as it is
             return np.ascontiguousarray(out[..., [2, 1, 0, *range(3, out.shape[2])]] if out.shape[2] >= 3 else out)
         if mode in ('I', 'F'):
             raise UserError(f'Image {path!r} holds numbers of 32 bits ({mode}); store it with 8 or 16.')
-        if image.mode not in _KEPT:
-            image = image.convert('L' if mode == '1' else 'RGBA' if 'transparency' in image.info or mode in ('PA', 'RGBa', 'La') else 'RGB')
-        out = np.array(image)
+        if image.mode not in _KEPT or 'transparency' in image.info:  # the latter in grey or RGB: one colour that is not there
+            clear = 'transparency' in image.info or mode in ('PA', 'RGBa', 'La')
+            image = image.convert(('LA' if clear else 'L') if mode in ('1', 'L') else 'RGBA' if clear else 'RGB')
+        out = _to_array(image)
     except UserError:
         raise
     except FileNotFoundError as error:
         raise UserError(f'Image {path!r} does not exist; give the path of a file.') from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise UserError(f'Image {path!r} is larger than Pillow opens ({" ".join(str(error).split())[:120]}); cut it into parts.') from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UserError(f'Image {path!r} cannot be read ({type(error).__name__}: {" ".join(str(error).split())[:120]}); it is cut off or no image: replace the file.') from error
-    return out.reshape(*out.shape[:2], -1)
+    return out
+
+
+def image_size(path):
+    """``(height, width)`` as a file's header says (before an orientation is applied), without decoding it. Raises UserError for a file that is missing or no image."""
+    try:
+        with Image.open(path) as file:
+            return file.height, file.width
+    except FileNotFoundError as error:
+        raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.') from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise UserError(f'Image {str(path)!r} cannot be read ({type(error).__name__}); it is cut off or no image: replace the file.') from error
+
+
+def _to_array(image, rows=256):
+    """``[H, W, C]`` uint8 of a Pillow image, copied band by band: Pillow hands out pixels by a copy of its own."""
+    out = np.empty((image.height, image.width, _KEPT[image.mode]), np.uint8)
+    for y in range(0, image.height, rows):
+        band = np.asarray(image.crop((0, y, image.width, min(y + rows, image.height))))
+        out[y:y + rows] = band.reshape(*band.shape[:2], -1)
+    return out
 
 
 def to_rgb(image, path):

@@ -9,10 +9,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .checkpoint import load_into
 from .errors import UserError
+from .files import write_whole
 from .images import list_images, read_image, write_image
 from .models.restorers import Restorer
 from .networks import build_model, split_role
 from .physics.resize import imresize
+from .png import PngWriter
 from .profile import quiet, scope
 
 
@@ -39,10 +41,10 @@ def tiles(length, tile, overlap):
 
 
 @torch.no_grad()
-def restore_image(restorer, image, tile=256, overlap=32, step=lambda: None):
-    """``image [H, W, C]`` (uint8 or uint16; C is 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha) -> ``[s H, s W, C]`` of the same type.
+def restore_bands(restorer, image, tile=256, overlap=32, step=lambda: None):
+    """``image [H, W, C]`` (uint8 or uint16; C is 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha) -> the bands of rows ``[s h, s W, C]`` of its restored image, of the same type, from the top.
 
-    Grey goes through as three equal channels, of whose results the mean is taken; alpha is resized bicubically. Memory beyond the two images is that of one tile.
+    Grey goes through as three equal channels, of whose results the mean is taken; alpha is resized bicubically. Memory beyond the image is that of one tile and one band.
 
     Args:
         tile: pixels of the input a side at a time; 0 takes the whole image. overlap: what a tile sees beyond its own, on each side; where it is the network's reach or more, tiles leave no trace.
@@ -55,8 +57,8 @@ def restore_image(restorer, image, tile=256, overlap=32, step=lambda: None):
     peak, scale, channels = np.iinfo(image.dtype).max, restorer.scale, image.shape[2]
     device, run = next(restorer.parameters()).device, getattr(restorer.backbone, 'predict', restorer.backbone)
     colours = channels - (channels in (2, 4))
-    out = np.empty((image.shape[0] * scale, image.shape[1] * scale, channels), image.dtype)
     for top, bottom, y0, y1 in tiles(image.shape[0], tile, max(overlap, 4)):
+        band = np.empty((scale * (bottom - top), scale * image.shape[1], channels), image.dtype)
         for left, right, x0, x1 in tiles(image.shape[1], tile, max(overlap, 4)):
             seen = image[y0:y1, x0:x1]
             x = torch.from_numpy(seen[..., :colours].astype(np.float32)).to(device).permute(2, 0, 1)[None] / peak
@@ -68,20 +70,42 @@ def restore_image(restorer, image, tile=256, overlap=32, step=lambda: None):
             if not y.isfinite().all():
                 raise UserError('The network gives values that are not finite; look at its weights.')
             y = y if colours == 3 else y.mean(0, keepdim=True)
-            target = out[scale * top:scale * bottom, scale * left:scale * right]
+            target = band[:, scale * left:scale * right]
             target[..., :colours] = (y.clamp(0, 1).double() * peak).round().permute(1, 2, 0).cpu().numpy()
             if channels > colours:
                 target[..., colours] = imresize(np.ascontiguousarray(seen[..., colours]), scale)[own[0], own[1]] if scale != 1 else seen[own[0], own[1], colours]
             step()
-    return out
+        yield band
+        del band, target  # or it would stay while the next one is made
+
+
+def restore_image(restorer, image, tile=256, overlap=32, step=lambda: None):
+    """``image [H, W, C]`` -> ``[s H, s W, C]`` of the same type: all of ``restore_bands``."""
+    return np.concatenate(list(restore_bands(restorer, image, tile, overlap, step)))
+
+
+def write_restored(target, restorer, image, tile=256, overlap=32, step=lambda: None):
+    """Restores ``image`` into the file ``target``, whole or not at all: a PNG band by band as they come, any other format at the end."""
+    if target.suffix != '.png':
+        return write_image(target, restore_image(restorer, image, tile, overlap, step))
+
+    def write(file):
+        png = PngWriter(file, (image.shape[0] * restorer.scale, image.shape[1] * restorer.scale, image.shape[2]), image.dtype)
+        for band in restore_bands(restorer, image, tile, overlap, step):
+            png.write(band)
+            del band
+        png.close()
+    write_whole(target, write)
 
 
 def plan(sources, out, overwrite=False):
     """``[(image file, file to write)]`` of files and folders ``sources``: the stem with ``.png``, or ``.tif`` for a TIFF, in the folder ``out``.
 
-    Raises UserError, before anything is written, where a source is missing, ``out`` is a folder that images are read from, two results share a name, or one exists already (unless ``overwrite``).
+    Raises UserError, before anything is written, where a source is missing, ``out`` is a file, or a folder that images are read from, two results share a name, or one exists already (unless ``overwrite``).
     """
     out, files = Path(out), []
+    if out.exists() and not out.is_dir():
+        raise UserError(f'Output {str(out)!r} is a file; give a folder.')
     for source in map(Path, sources):
         folder = source if source.is_dir() else source.parent
         if out.resolve() == folder.resolve():
@@ -114,11 +138,12 @@ def restore_files(restorer, sources, out, tile=256, overlap=32, overwrite=False,
             try:
                 image = read_image(file)
                 bar.reset(part, total=len(tiles(image.shape[0], tile, overlap)) * len(tiles(image.shape[1], tile, overlap)), description=file.name)
-                write_image(target, restore_image(restorer, image, tile, overlap, lambda: bar.advance(part)))
+                write_restored(target, restorer, image, tile, overlap, lambda: bar.advance(part))
                 written.append(target)
             except UserError as error:
                 failed.append((file, error))
             bar.advance(whole)
     if failed:
-        raise UserError(f'{len(failed)} of {len(pairs)} images could not be restored; {str(failed[0][0])!r}: {failed[0][1]}')
+        file, error = failed[0]
+        raise UserError(f'{len(failed)} of {len(pairs)} images could not be restored; {error if str(file) in str(error) else f"{str(file)!r}: {error}"}')
     return written

@@ -12,7 +12,7 @@ from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 
 from ..errors import UserError
-from ..images import cached, list_images, read_image, to_rgb
+from ..images import cached, image_size, list_images, read_image, to_rgb
 from ..physics.degradations import degrade
 from ..physics.resize import imresize, mod_crop
 from ..registry import DATASETS, TRANSFORMS
@@ -28,10 +28,11 @@ class BasicImageDataset(BaseDataset):
         data_prefix: ``dict(gt='HR', img='LR_bicubic/X{scale}')``, folders in it; without ``img``, truths alone; without ``gt``, images to be restored.
         filename_tmpl: ``dict(img='{}x{scale}')``: how the stem of an image follows from that of its truth; suffixes may differ.
         scale: of the pairs. name: of the set, by which metrics group; the last part of ``data_root`` by default.
-        sets: ``{name: folder in data_root}``, each laid out by ``data_prefix``: several sets as one, in order.
+        filter_cfg: ``dict(min_size=96)`` leaves out images (truths, where there are) with a side below 96 pixels; how many is told.
+        sets: ``{name: folder in data_root}``, each laid out by ``data_prefix``: several sets as one, in order; None as a folder leaves one out that a config inherits.
 
     Raises:
-        UserError: for a missing or empty folder, or a truth without its image.
+        UserError: for a missing or empty folder, a truth without its image, or one smaller than the patches of the pipeline.
     """
 
     METAINFO = dict(dataset_type='basic_image', task_name='sisr')
@@ -40,13 +41,36 @@ class BasicImageDataset(BaseDataset):
         self.prefix = {k: v for k, v in data_prefix.items() if v is not None}
         if not set(self.prefix) <= {'img', 'gt'} or not self.prefix:
             raise UserError(f'BasicImageDataset: data_prefix names {sorted(data_prefix)}; give gt, img, or both.')
-        self.filename_tmpl, self.scale, self.sets = (filename_tmpl or {}).get('img', '{}'), scale, dict(sets or {name or Path(data_root).name: ''})
+        self.filename_tmpl, self.scale, self.sets = (filename_tmpl or {}).get('img', '{}'), scale, {k: v for k, v in (sets or {name or Path(data_root).name: ''}).items() if v is not None}
+        if not self.sets:
+            raise UserError('BasicImageDataset: every set is left out; keep one.')
+        wrong = sorted({*(kwargs.get('filter_cfg') or {})} - {'min_size'})
+        if wrong:
+            raise UserError(f'BasicImageDataset: filter_cfg has {wrong[0]!r}; only min_size is known.')
         super().__init__(data_root=data_root, data_prefix={}, **kwargs)
+
+    def filter_data(self):
+        least, patch = (self.filter_cfg or {}).get('min_size', 0), max((getattr(step, 'gt_patch_size', 0) for step in self.pipeline.transforms), default=0)
+        if not least and not patch:
+            return self.data_list
+        sizes = [image_size(item.get('gt_path') or item['img_path']) for item in self.data_list]
+        kept = [item for item, size in zip(self.data_list, sizes) if min(size) >= least]
+        small = next(((item, size) for item, size in zip(self.data_list, sizes) if least <= min(size) < patch), None)
+        if small and 'gt_path' in small[0]:  # said now, and not when the image is drawn
+            raise UserError(f'Image {small[0]["gt_path"]!r} is {small[1][0]}x{small[1][1]}, smaller than the patch of {patch}x{patch}; remove it, take smaller patches, or leave out such images by filter_cfg=dict(min_size={patch}).')
+        if not kept:
+            raise UserError(f'No image of {", ".join(self.sets)} in {str(self.data_root)!r} has sides of {least} pixels (min_size) or more; take smaller patches, and a smaller min_size.')
+        if len(kept) < len(self.data_list):
+            print_log(f'{len(self.data_list) - len(kept)} of {len(self.data_list)} images in {str(self.data_root)!r} have a side below {least} pixels and are left out', logger='current')
+        return kept
 
     def _join_prefix(self):
         self.data_root = data_root(self.data_root)
 
     def load_data_list(self):
+        missing = next((name for name, folder in self.sets.items() if not Path(self.data_root, folder).is_dir()), None)
+        if missing and self.sets[missing]:
+            raise UserError(f'Set {missing!r} is not there: folder {str(Path(self.data_root, self.sets[missing]))!r} does not exist; put it there, or leave the set out (dataset.sets.{missing}=None).')
         return [item for name, folder in self.sets.items() for item in self._one_set(name, Path(self.data_root, folder))]
 
     def _one_set(self, name, root):
@@ -57,7 +81,10 @@ class BasicImageDataset(BaseDataset):
         truths = list_images(folders['gt'])
         if 'img' not in folders:
             return [dict(facts, gt_path=str(p), name=p.stem) for p in truths]
-        images, out = {p.stem: p for p in list_images(folders['img'])}, []
+        images, out = {}, []
+        for path in list_images(folders['img']):
+            if images.setdefault(path.stem, path) != path:
+                raise UserError(f'Images {str(images[path.stem])!r} and {path.name!r} have one name, so it is not clear which is the degraded version; remove one.')
         for truth in truths:
             stem = self.filename_tmpl.format(truth.stem, scale=self.scale)
             if stem not in images:
@@ -87,13 +114,15 @@ class LoadImageFromFile(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ModCrop(BaseTransform):
-    """``gt`` without the last rows and columns that the scale does not divide; the first such image is told of."""
+    """``gt`` without the last rows and columns that the scale does not divide; the first such image is told of. Raises UserError for one of which nothing would be left."""
 
     def __init__(self, key='gt'):
         self.key, self.told = key, False
 
     def transform(self, results):
         image, scale = results[self.key], results['scale']
+        if min(image.shape[:2]) < scale:
+            raise UserError(f'{where(results, self.key)} is {image.shape[0]}x{image.shape[1]}, smaller than one pixel at a scale of {scale}; remove it.')
         results[self.key] = mod_crop(image, scale)
         if not self.told and results[self.key].shape != image.shape:
             self.told = True
@@ -141,7 +170,10 @@ class RandomDegradation(BaseTransform):
 
     def transform(self, results):
         own = np.random.randint(2 ** 62) if self.seed is None else np.random.SeedSequence([self.seed, *f'{results.get("set")}/{results["name"]}'.encode()]).generate_state(1, np.uint64)[0] >> np.uint64(1)
-        results['img'] = degrade(np.ascontiguousarray(results['gt']), results['scale'], generator=torch.Generator().manual_seed(int(own)), **self.options)
+        try:
+            results['img'] = degrade(np.ascontiguousarray(results['gt']), results['scale'], generator=torch.Generator().manual_seed(int(own)), **self.options)
+        except UserError as error:
+            raise UserError(f'{where(results, "gt")}: {error}') from error
         return results
 
 

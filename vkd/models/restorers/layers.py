@@ -28,5 +28,5 @@ class SteppedUpsample(nn.Sequential):
     """EDSR's: a 3x3 convolution and a shuffle for every factor of 2 (one for 3), keeping the channels."""
 
     def __init__(self, channels, scale):
-        steps = dict(((1, ()), (2, (2,)), (3, (3,)), (4, (2, 2)), (8, (2, 2, 2))))[scale]
+        steps = {2: (2,), 3: (3,), 4: (2, 2), 8: (2, 2, 2)}[scale]
         super().__init__(*(PixelShuffleUpsample(channels, channels, step) for step in steps))

@@ -15,7 +15,8 @@ class ChannelAttention(nn.Module):
 
     def __init__(self, channels, reduction):
         super().__init__()
-        self.conv1, self.conv2, self.relu = conv(channels, channels // reduction, 1), conv(channels // reduction, channels, 1), nn.ReLU(inplace=True)
+        width = max(channels // reduction, 1)
+        self.conv1, self.conv2, self.relu = conv(channels, width, 1), conv(width, channels, 1), nn.ReLU(inplace=True)
 
     def forward(self, x):
         return x * self.conv2(self.relu(self.conv1(x.mean((2, 3), keepdim=True)))).sigmoid()

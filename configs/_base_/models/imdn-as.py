@@ -1,0 +1,3 @@
+# IMDN_AS, 64 wide, 6 blocks, output as large as the input: 752,104 parameters
+student = dict(type='vkd.Restorer', backbone=dict(type='IMDN_AS', channels=64, blocks=6), pixel_loss='l1')
+model = dict(type='vkd.Distiller', student=student, methods=[])
