@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny import ROOT
 
-from vkd import METHODS
+from vkd import METHODS, UserError
 from vkd.suite import read_suite
 
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
@@ -117,6 +117,10 @@ def test_every_config_is_built(path, tmp_path):
         assert start.parts[:1] in ((), ('weights',)) or (path.parent / f'{start.parent.name}.py').is_file() and start.stem == f'iter_{load_config(path.parent / f"{start.parent.name}.py").train_cfg.max_iters}'
     if str(cfg.model.student.get('checkpoint')).startswith('work_dirs/'):  # a network at another scale that is trained first
         assert Path(cfg.model.student.pop('checkpoint')).parent.name in {p.stem for p in (ROOT / 'configs/alone').glob('*.py')}
+    if cfg.model.student.get('decode_head', {}).get('type') == 'Mask2FormerHead' and not all(map(importlib.util.find_spec, ('mmdet', 'mmcv._ext'))):
+        with pytest.raises(UserError, match='Mask2FormerHead needs mmdet'):
+            build(cfg.model)
+        cfg.model.student.decode_head = load_config(ROOT / 'configs/_base_/models/deit-s.py').model.student.decode_head  # all else is built
     model = build(cfg.model)
     assert path.stem.split('_')[0] == '+'.join('-'.join([type(m).__name__, *([m.variant] if hasattr(m, 'variant') else [])]) for m in model.methods).lower() or path.stem.startswith('alone_') and not len(model.methods)
     assert len(path.stem.split('_')) == (4 if path.stem.startswith('alone_') else 5)

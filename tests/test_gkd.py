@@ -1,6 +1,7 @@
 """GKD by hand (the values of its specification), plain ViTs as backbones, the stages, and bad input."""
 import copy
 import hashlib
+import importlib.util
 
 import pytest
 import timm
@@ -15,7 +16,7 @@ from torch import nn
 
 from vkd import UserError
 from vkd.checkpoint import load_weights
-from vkd.config import experiment_fingerprint
+from vkd.config import check_packages, experiment_fingerprint, load_config
 from vkd.export import export
 from vkd.leaderboard import read_runs
 from vkd.methods.gkd import GKD, QuerySoftDistillation, feature_loss, query_soft_attention, random_patch_mask, token_loss
@@ -463,6 +464,21 @@ def test_stage_2_killed_and_resumed_ends_in_the_same_weights(tmp_path):
     alone.load_state_dict(load_weights(str(tmp_path / f'out/{found["name"]}.pth')), strict=True)
     with torch.no_grad():
         torch.testing.assert_close(alone.eval()(x), again.model.student.eval()(x), rtol=1e-4, atol=1e-5)  # the run was laid out channels last
+
+
+@pytest.mark.parametrize('installed, told', [((), 'and mmdet cannot be found'), (('mmdet',), "mmcv's compiled operators cannot be found")])
+def test_mask2former_without_its_packages_is_refused_before_any_stage(installed, told, chain, tmp_path, monkeypatch):
+    """By the network, and by a suite before the stages that lead to it."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name, *a: (object() if name in installed else None) if name.split('.')[0] == 'mmdet' or name == 'mmcv._ext' else real(name, *a))
+    path = chain()
+    last = tmp_path / 'alone_small-gkd_quick_scenes.py'
+    last.write_text(last.read_text().replace('SegformerHead', 'Mask2FormerHead'))
+    for ask in (lambda: build(load_config(ROOT / 'configs/gkd/alone_deit-s-gkd-mask2former_stage2_gtav-dg-512x512.py').model), lambda: build(dict(type='mmdet.DETR')), lambda: read_suite(path, tmp_path / 'w')):
+        with pytest.raises(UserError, match=told) as error:
+            ask()
+        assert 'SegformerHead' in str(error.value) and '\n' not in str(error.value)
+    check_packages(dict(type='EncoderDecoder', decode_head=[dict(type='SegformerHead')]))
 
 
 @pytest.mark.parametrize('protocol, steps, want', [('gkd_stage1b_paper', 300, {0: 1.25e-4, 150: 6.75e-5, 299: 1.0003e-5}), ('gkd_stage2_paper', 40000, {0: 1e-4, 10000: 7.7189e-5, 20000: 5.3589e-5, 39999: 7.2e-9})])

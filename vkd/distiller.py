@@ -15,6 +15,7 @@ from mmseg.models.segmentors import BaseSegmentor
 from torch import nn
 
 from .checkpoint import load_into
+from .config import check_packages
 from .errors import UserError, nearest
 from .registry import METHODS, MODELS
 from .taps import TapReader, student_input
@@ -50,12 +51,13 @@ def build_model(cfg):
     if isinstance(cfg, str):
         cfg = Config.fromfile(resolve_config(cfg)).model
     cfg = copy.deepcopy(ConfigDict(cfg))
+    check_packages(cfg)
     scope = DefaultScope.get_current_instance()
     with DefaultScope.overwrite_default_scope(cfg.pop('_scope_', None) or (scope.scope_name if scope else 'mmseg')):
         import mmseg.models  # noqa: F401  (registers)
         try:
             return MODELS.build(cfg)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ImportError) as error:
             if isinstance(error.__cause__ or error.__context__, UserError):
                 raise
             raise UserError(f"Model {cfg.get('type')!r} cannot be built ({type(error).__name__}: {' '.join(str(error).split())[:300]}); mend its type and options.") from error
