@@ -17,6 +17,7 @@ from torch import nn
 from vkd import UserError
 from vkd.checkpoint import load_weights
 from vkd.config import check_packages, experiment_fingerprint, load_config
+from vkd.engine import FeatureCache, build_runner
 from vkd.export import export
 from vkd.leaderboard import read_runs
 from vkd.methods.gkd import GKD, QuerySoftDistillation, feature_loss, query_soft_attention, random_patch_mask, token_loss
@@ -464,6 +465,86 @@ def test_stage_2_killed_and_resumed_ends_in_the_same_weights(tmp_path):
     alone.load_state_dict(load_weights(str(tmp_path / f'out/{found["name"]}.pth')), strict=True)
     with torch.no_grad():
         torch.testing.assert_close(alone.eval()(x), again.model.student.eval()(x), rtol=1e-4, atol=1e-5)  # the run was laid out channels last
+
+
+# -- the frozen encoder's features, kept -----------------------------------------------------------------------------------
+def frozen(**more):
+    return dict(type='vkd.Distiller', student=decoder(classes=9, frozen=True, **more), methods=[])
+
+
+def cached(folder, model=None, hooks=({},), **more):
+    cfg = config(model or frozen(), folder, iters=8, interval=4, optim_wrapper=dict(constructor='vkd.TrainedOnly', type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)), **more)
+    cfg.custom_hooks = [*cfg.custom_hooks, *(dict(type='vkd.FeatureCache', **options) for options in hooks)]
+    return cfg
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """How many images each pass through an encoder in training had."""
+    seen, real = [], TimmViT._run
+    monkeypatch.setattr(TimmViT, '_run', lambda self, x, *a, **k: (seen.append(len(x)) if torch.is_grad_enabled() or self.cache and self.cache.keys else None, real(self, x, *a, **k))[1])
+    return seen
+
+
+def test_kept_features_train_the_same_decoder(tmp_path, encoded):
+    runs, work = {}, {}
+    for name, hooks in (('plain', ()), ('kept', [{}]), ('small', [dict(gib=1e-9)])):
+        runs[name] = build_runner(cached(tmp_path / name, hooks=hooks))
+        encoded.clear()
+        runs[name].train()
+        work[name] = sum(encoded)
+    states = {name: runner.model.state_dict() for name, runner in runs.items()}
+    for a, b, c in zip(*(s.values() for s in states.values())):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+        assert torch.equal(b, c)  # what is kept is what would be computed
+    assert work['small'] == 8 * 2 and 8 < work['kept'] <= 15  # of 8 images, flipped or not, in 8 batches of two
+    assert all(r.model.student.backbone.cache is None for r in runs.values())
+
+
+def test_kept_features_and_a_kill(tmp_path):
+    killed_and_resumed(lambda name: cached(tmp_path / name), tmp_path, 6)
+
+
+def test_views_are_told_apart():
+    model, cache = build(frozen()), FeatureCache()
+    cache.attach(model)
+    encoder, random = model.student.backbone, torch.Generator().manual_seed(0)
+    image = torch.randint(256, (3, 32, 48), generator=random, dtype=torch.uint8)
+
+    def maps(*images, size=(32, 48)):
+        cache.before_train_iter(None, 0, dict(inputs=list(images)))
+        x = nn.functional.pad(torch.stack(images).float(), (0, size[1] - 48, 0, size[0] - 32))
+        out = encoder(x)
+        cache.after_train_iter(None, 0)
+        assert all(torch.equal(a[:1], b) for a, b in zip(out, encoder(x[:1])))  # outside a step nothing is looked up
+        return out
+    first = maps(image, image.flip(-1))
+    assert len(cache.kept) == 2 and cache.used == sum(y.nbytes for kept in cache.kept.values() for y in kept) == 2 * 4 * 16 * 4 * 6 * 4
+    assert all(torch.equal(a, b) for a, b in zip(first, maps(image, image.flip(-1)))) and len(cache.kept) == 2
+    maps(image, size=(32, 64))
+    assert len(cache.kept) == 3  # padded otherwise, it is another image
+    with torch.no_grad():
+        encoder.vit.blocks[0].mlp.fc1.weight.add_(0.1)
+    assert not torch.equal(maps(image)[1], first[1][:1]) and len(cache.kept) == 1  # of another encoder
+
+
+def test_what_cannot_be_kept(tmp_path):
+    crops = config(frozen(), tmp_path / 'x').train_dataloader.dataset.pipeline
+    crops.insert(1, dict(type='PhotoMetricDistortion'))
+    with pytest.raises(UserError, match='8 draws of the first training image [78] differ'):
+        build_runner(cached(tmp_path / 'crops', train_dataloader=dict(dataset=dict(pipeline=crops)))).train()
+    kl = dict(type='KL', student='decode_head.conv_seg', teacher='decode_head.conv_seg')
+    mse = dict(type='FeatureKD', student='backbone[0]', teacher='backbone[0]')
+    for model, match in ((dict(frozen(), student=decoder(classes=9)), 'no frozen TimmViT'), (dict(type='vkd.Distiller', student=segmentor(8), methods=[]), 'no frozen TimmViT'), (frozen(tokens=True), "'cls' is read inside"),
+                         (dict(frozen(), teacher=decoder(classes=9), methods=[kl, dict(mse, student='backbone.vit.blocks.1')]), "'backbone.vit.blocks.1' is read inside"),
+                         (dict(frozen(), data_preprocessor=dict(PREPROCESSOR, batch_augments=[])), None)):
+        model = build(model)
+        if match is None:
+            model.data_preprocessor.batch_augments, match = nn.Identity(), 'batch_augments'
+        with pytest.raises(UserError, match=match) as error:
+            FeatureCache().attach(model)
+        assert '\n' not in str(error.value)
+    FeatureCache().attach(build(dict(frozen(), teacher=decoder(classes=9), methods=[kl, mse])))
 
 
 @pytest.mark.parametrize('installed, told', [((), 'and mmdet cannot be found'), (('mmdet',), "mmcv's compiled operators cannot be found")])

@@ -97,7 +97,7 @@ class TimmViT(BaseModule):
         self.out_norm, self.pyramid, self.frozen, self.resample, self.with_cp = out_norm, pyramid, frozen, resample, with_cp
         self.tokens = tokens or self.out_indices is None
         self.cls, self.patches = nn.Identity(), nn.Identity()
-        self.report = None
+        self.report = self.cache = None  # the latter is set by a FeatureCache while it trains
         if frozen:
             self.requires_grad_(False)
         elif not self.tokens and not out_norm:
@@ -219,11 +219,15 @@ class TimmViT(BaseModule):
         if self.out_indices is None:
             return self.forward_tokens(x)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            outs, last, grid = self._run(x, self.out_indices, to_the_end=self.tokens)
-            if self.tokens:
-                self._final(last)
-            outs = [self.vit.norm(y) if self.out_norm else y for y in outs]
-            maps = [y[:, self.vit.num_prefix_tokens:].transpose(1, 2).reshape(y.shape[0], -1, *grid) for y in outs]
+            maps = self._maps(x) if self.cache is None else self.cache.maps(x, self._maps)
             if self.pyramid:
                 maps = [y if scale == 1 else F.interpolate(y, scale_factor=scale, mode='bilinear', align_corners=False) for y, scale in zip(maps, PYRAMID)]
         return tuple(maps)
+
+    def _maps(self, x):
+        """Maps ``[B, C, H/p, W/p]`` of ``out_indices``."""
+        outs, last, grid = self._run(x, self.out_indices, to_the_end=self.tokens)
+        if self.tokens:
+            self._final(last)
+        outs = [self.vit.norm(y) if self.out_norm else y for y in outs]
+        return [y[:, self.vit.num_prefix_tokens:].transpose(1, 2).reshape(y.shape[0], -1, *grid) for y in outs]
