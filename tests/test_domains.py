@@ -91,6 +91,9 @@ def test_bad_samples():
     own.process({}, with_iou(40, 2, 'x'))
     with pytest.raises(UserError, match='saw 2 images of a set of 3'):
         own.evaluate(3)
+    own.process({}, with_iou(40, 1, 'x') + with_iou(40, 1, 'y') + [sample([[0]], [[255]], domain='z')])
+    with pytest.raises(UserError, match="no pixel of domain 'z' has a label"):
+        own.evaluate(3)
     with pytest.raises(UserError, match="'q'.*nearest|'q'.*names"):
         metric(mean_over=['x', 'q']).process({}, with_iou(40, 1, 'x'))
     plain = MultiDomainIoUMetric()
