@@ -126,7 +126,7 @@ def test_composition():
 def toy(**options):
     """A method whose heads give zeros, between hand-made tokens, as in the composition."""
     method = GKD('patches', 'patches', student_cls='cls', teacher_cls='cls', embed='patch_embed', **options)
-    method.find_taps(None, None)
+    method.find_taps(nn.Linear(1, 1), None)
     method.setup(dict(patches=(1, 4, 2), cls=(1, 2), patch_embed=(1, 2, 2, 2)), dict(patches=(1, 4, 2), cls=(1, 2)))
     for p in method.parameters():
         nn.init.zeros_(p)
@@ -243,7 +243,7 @@ def test_resampling():
 
 def test_bad_vits():
     for options, match in ((dict(arch='deit_smal_patch16_224'), 'deit_small_patch16_224'), (dict(arch='resnet18'), 'no plain vision transformer'), (dict(resample='linear'), 'linear'),
-                           (dict(arch='vit_medium_patch16_gap_256', img_size=64), 'class token'), (dict(out_indices=(5,)), 'blocks 0 to 1'), (dict(out_indices=(0, 1), pyramid=True), 'four')):
+                           (dict(arch='vit_medium_patch16_gap_256', img_size=64), 'class token'), (dict(out_indices=(5,)), 'blocks 0 to 1'), (dict(out_indices=(0, 1), pyramid=True), 'four'), (dict(img_size=40), 'img_size 40x40.*16x16')):
         with pytest.raises(UserError, match=match):
             TimmViT(**{'arch': 'vit_tiny_patch16_224', **({} if 'arch' in options else dict(options=dict(depth=2))), **options})
     with pytest.raises(UserError, match='do not fill an image of 40x32'):
@@ -321,6 +321,10 @@ def test_checkpoints_that_do_not_fit(tmp_path):
         with pytest.raises(UserError, match=share) as error:
             model.init_weights()
         assert 'release.pth' in str(error.value) and '\n' not in str(error.value)
+    whole = TimmViT('deit_tiny_patch16_224', img_size=64)
+    whole.init_cfg = stored({k: v for k, v in whole.vit.state_dict().items() if k != 'pos_embed'}, tmp_path)
+    with pytest.raises(UserError, match="fits 149 of 150 tensors .99%.*'pos_embed' is not in it"):  # many tensors, and none of them says where
+        whole.init_weights()
     model.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'none.pth'))
     with pytest.raises(UserError, match='none.pth'):
         model.init_weights()
@@ -399,11 +403,14 @@ def test_bad_input_of_the_method():
     for build_it, match in ((lambda: build(stage1(teacher=vit(32, patch_size=16))), '16 tokens.*of 4'), (lambda: build(stage1(method=dict(METHOD, student_cls='patches'))), 'patches.*class token'),
                             (lambda: build(stage1(method=dict(METHOD, mask_ratio=1.5))), '1.5'), (lambda: build(stage1(method=dict(METHOD, feat_weight=0, mask_weight=0, cls_weight=0))), 'all three'),
                             (lambda: build(stage1(method=dict(METHOD, student='patch'))), 'nearest'), (lambda: build(stage1(method=dict(METHOD, embed='in:vit.patch_embed'))), 'in:vit'),
-                            (lambda: losses(build(stage1()), images(1)), 'batch of 1')):
+                            (lambda: build(stage1(student=vit(16, frozen=True))), 'frozen=True'), (lambda: losses(build(stage1()), images(1)), 'batch of 1')):
         with pytest.raises(UserError, match=match) as error:
             build_it()
         assert '\n' not in str(error.value)
     assert losses(build(stage1(method=dict(METHOD, mask_weight=0))), images(1))
+    unmasked = build(stage1(method=dict(METHOD, mask_probability=0)))
+    total(unmasked, images(1)).backward()
+    assert unmasked.methods[0].mask_token.grad.abs().max() == 0  # zero, not missing: other processes wait for it
     model = build(stage1(teacher=vit(32), student=vit(16)))
     with pytest.raises(UserError, match='grid'):
         model.methods[0](dict(patches=torch.zeros(2, 16, 16), cls=torch.zeros(2, 16)), dict(patches=torch.zeros(2, 9, 32), cls=torch.zeros(2, 32)), {}, None)
@@ -588,6 +595,8 @@ def test_joint_variant():
     alone = build(dict(type='vkd.Distiller', student=decoder(classes=9), methods=[]))
     total(alone, batch()).backward()  # a norm that nothing reads is not trained
     assert all(p.grad is not None for p in alone.parameters() if p.requires_grad) and not alone.student.backbone.vit.norm.weight.requires_grad
+    shallow = build(vit(depth=4, out_indices=(0, 2)))
+    assert [all(p.requires_grad for p in block.parameters()) for block in shallow.vit.blocks] == [True, True, True, False]  # nor is a block that nothing reads
 
 
 def test_activation_checkpointing_gives_the_same_gradient():
