@@ -2,6 +2,7 @@
 import copy
 import hashlib
 import importlib.util
+from contextlib import nullcontext
 
 import pytest
 import timm
@@ -11,9 +12,10 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from tiny import ROOT, batch, build, config, killed_and_resumed, losses, segmentor, total
+from tiny import ROOT, Power, batch, build, config, killed_and_resumed, losses, segmentor, total
 from torch import nn
 
+import vkd.run
 from vkd import UserError
 from vkd.checkpoint import load_weights
 from vkd.config import check_packages, experiment_fingerprint, load_config
@@ -101,9 +103,9 @@ def test_the_fused_attention_is_the_plain_one_and_gradients_are_right():
 
 def test_attention_stays_in_float32_under_autocast():
     s, t = torch.randn(2, 9, 16), 2 * torch.randn(2, 9, 16)
-    want = query_soft_attention(s, t, s)
+    want = [query_soft_attention(s, t, s, fused=fused) for fused in (False, True)]
     with torch.autocast('cpu', torch.bfloat16):
-        assert torch.equal(query_soft_attention(s, t, s), want) and token_loss(s.bfloat16(), t).dtype == torch.float32
+        assert all(torch.equal(query_soft_attention(s, t, s, fused=fused), y) for fused, y in enumerate(want)) and token_loss(s.bfloat16(), t).dtype == torch.float32
 
 
 def test_unscaled_logits_are_nearly_one_hot():
@@ -652,10 +654,10 @@ runs = [dict(method='alone', student='small', config='{folder}/alone_small_quick
 def chain(tmp_path):
     free = dict(val_dataloader=None, val_evaluator=None, val_cfg=None, test_dataloader=None, test_evaluator=None, test_cfg=None)
     for name in ('1a', '1b'):
-        cfg = config(stage1(student=vit(16, depth=4, init_cfg=dict(type='Pretrained', checkpoint='of a stage') if name == '1b' else None)), tmp_path / f'gkd_small_big_{name}_images', iters=2, interval=2)
+        cfg = config(stage1(student=vit(16, depth=4, init_cfg=dict(type='Pretrained', checkpoint='of a stage') if name == '1b' else None)), tmp_path / f'gkd_small_big_{name}_images', iters=2, interval=1)
         Config({**cfg.to_dict(), **free}).dump(tmp_path / f'gkd_small_big_{name}_images.py')
-    config(dict(type='vkd.Distiller', student=decoder(classes=9), methods=[]), tmp_path / 'alone_small_quick_scenes', iters=2, interval=2)
-    config(dict(type='vkd.Distiller', student=decoder('of a stage', classes=9, frozen=True), methods=[]), tmp_path / 'alone_small-gkd_quick_scenes', iters=2, interval=2)
+    config(dict(type='vkd.Distiller', student=decoder(classes=9), methods=[]), tmp_path / 'alone_small_quick_scenes', iters=2, interval=1)
+    config(dict(type='vkd.Distiller', student=decoder('of a stage', classes=9, frozen=True), methods=[]), tmp_path / 'alone_small-gkd_quick_scenes', iters=2, interval=1)
 
     def write(more='', name='chain'):
         path = tmp_path / f'{name}.py'
@@ -681,7 +683,7 @@ class Here:
         return code
 
 
-def test_a_suite_runs_the_chain_once(chain, tmp_path):
+def test_a_suite_runs_the_chain_once_and_goes_on_where_it_was_killed(chain, tmp_path, monkeypatch):
     folder = tmp_path / 'work'
     _, cells = read_suite(chain(), folder)
     names = [c.name for c in cells]
@@ -695,6 +697,25 @@ def test_a_suite_runs_the_chain_once(chain, tmp_path):
     assert all(torch.equal(v, last[k.replace('student.', 'student.backbone.', 1)]) for k, v in first.items() if k.startswith('student.'))
     again = Here(folder)
     assert _run_cells(wanted, folder, again, 0, lambda line: None) == [] and again.started == []
+    # killed in the last iteration of each stage, and started again each time
+    cut, real = tmp_path / 'cut', vkd.run.build_runner
+    died = []
+
+    def once(cfg, work, *args):
+        runner = real(cfg, work, *args)
+        if work not in died:
+            died.append(work)
+            runner.register_hook(Power(2))
+        return runner
+    monkeypatch.setattr(vkd.run, 'build_runner', once)
+    wanted = [c for c in read_suite(chain(), cut)[1] if c.name in engine.started]
+    for i in range(4):
+        with pytest.raises(InterruptedError) if i < 3 else nullcontext():
+            assert _run_cells(wanted, cut, Here(cut), 0, lambda line: None) == []
+    assert [p.name for p in died] == engine.started
+    for name in engine.started:
+        a, b = (load_weights(str(f / name / 'iter_2.pth')) for f in (folder, cut))
+        assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
     assert {r['run'] for r in read_runs(folder)[0]} == {'gkd_small_quick_scenes_seed1'}  # a stage has no score to show
 
 
