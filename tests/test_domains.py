@@ -262,7 +262,7 @@ def test_shipped_lists_without_labels(tmp_path, monkeypatch):
     monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path / 'data'))
     all_folders(tmp_path / 'data')
     with DefaultScope.overwrite_default_scope('mmseg'):
-        for name, file in (('gtav', '00001.png'), ('cityscapes', 'aachen_000000_000019_leftImg8bit.png')):
+        for name, file in (('gtav', '00001.png'), ('potsdam', '2_10_0_0_512_512.png'), ('cityscapes', 'aachen_000000_000019_leftImg8bit.png')):
             cfg = load_config(ROOT / f'configs/_base_/datasets/{name}-unlabeled.py').train_dataloader.dataset
             data = DATASETS.build(cfg)
             assert [data.get_data_info(i)['img_path'].rsplit('/', 1)[-1] for i in range(len(data))] == [file] and data[0]['inputs'].shape == (3, 512, 512) and 'gt_sem_seg' not in data[0]['data_samples']
