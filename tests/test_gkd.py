@@ -245,7 +245,7 @@ def test_resampling():
 
 def test_bad_vits():
     for options, match in ((dict(arch='deit_smal_patch16_224'), 'deit_small_patch16_224'), (dict(arch='resnet18'), 'no plain vision transformer'), (dict(resample='linear'), 'linear'),
-                           (dict(arch='vit_medium_patch16_gap_256', img_size=64), 'class token'), (dict(out_indices=(5,)), 'blocks 0 to 1'), (dict(out_indices=(0, 1), pyramid=True), 'four'), (dict(img_size=40), 'img_size 40x40.*16x16')):
+                           (dict(arch='vit_medium_patch16_gap_256', img_size=64), 'class token'), (dict(out_indices=(5,)), 'blocks 0 to 1'), (dict(out_indices=(0, 1), pyramid=True), 'four'), (dict(img_size=40), 'img_size 40x40.*16x16'), (dict(arch='deit_tiny_distilled_patch16_224'), 'deit_tiny_patch16_224')):
         with pytest.raises(UserError, match=match):
             TimmViT(**{'arch': 'vit_tiny_patch16_224', **({} if 'arch' in options else dict(options=dict(depth=2))), **options})
     with pytest.raises(UserError, match='do not fill an image of 40x32'):

@@ -89,6 +89,8 @@ class TimmViT(BaseModule):
             raise UserError(f'TimmViT: {arch!r} is no plain vision transformer with a class token ({error}); choose one such as deit_small_patch16_224.') from error
         if getattr(self.vit, 'cls_token', None) is None or not hasattr(self.vit, 'blocks') or getattr(self.vit, 'rope_mixed', False):
             raise UserError(f'TimmViT: {arch!r} has no class token, or no plain blocks; choose a model such as deit_small_patch16_224.')
+        if getattr(self.vit, 'dist_token', None) is not None:
+            raise UserError(f'TimmViT: {arch!r} has a distillation token; choose its twin without one ({arch.replace("_distilled", "")}), into which a checkpoint of it loads too.')
         sides = list(zip(self.vit.patch_embed.img_size, self.vit.patch_embed.patch_size))
         if any(n % p for n, p in sides):
             raise UserError(f'TimmViT: img_size {"x".join(str(n) for n, _ in sides)} is not filled by patches of {"x".join(str(p) for _, p in sides)}; choose a multiple.')
