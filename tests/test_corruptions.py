@@ -155,7 +155,7 @@ def test_an_evaluation_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     # made again elsewhere, the numbers are the same
     again = evaluate_corruptions(cfg, tmp_path / 'x.pth', tmp_path / 'again', ['impulse_noise'], [5])
     assert again['cells']['impulse_noise-5'] == found['cells']['impulse_noise-5'] and again['cells']['clean'] == found['cells']['clean']
-    for more, match in ((dict(seed=1), 'another seed'), (dict(names=['mist']), 'mist'), (dict(severities=[9]), '9'), (dict(names=[]), 'None')):
+    for more, match in ((dict(seed=1), 'another seed'), (dict(names=['mist']), 'mist'), (dict(severities=[9]), '9'), (dict(names=[]), 'No corruption'), (dict(severities=[]), 'no severity')):
         with pytest.raises(UserError, match=match):
             ask(**more)
     write_json(tmp_path / 'out/corruptions.json', dict(found, checkpoint_sha256='0'))

@@ -91,6 +91,9 @@ def test_bad_samples():
     own.process({}, with_iou(40, 2, 'x'))
     with pytest.raises(UserError, match='saw 2 images of a set of 3'):
         own.evaluate(3)
+    own.process({}, with_iou(40, 1, 'x') + with_iou(40, 1, 'y') + [sample([[0]], [[255]], domain='z')])
+    with pytest.raises(UserError, match="no pixel of domain 'z' has a label"):
+        own.evaluate(3)
     with pytest.raises(UserError, match="'q'.*nearest|'q'.*names"):
         metric(mean_over=['x', 'q']).process({}, with_iou(40, 1, 'x'))
     plain = MultiDomainIoUMetric()
@@ -259,7 +262,7 @@ def test_shipped_lists_without_labels(tmp_path, monkeypatch):
     monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path / 'data'))
     all_folders(tmp_path / 'data')
     with DefaultScope.overwrite_default_scope('mmseg'):
-        for name, file in (('gtav', '00001.png'), ('cityscapes', 'aachen_000000_000019_leftImg8bit.png')):
+        for name, file in (('gtav', '00001.png'), ('potsdam', '2_10_0_0_512_512.png'), ('cityscapes', 'aachen_000000_000019_leftImg8bit.png')):
             cfg = load_config(ROOT / f'configs/_base_/datasets/{name}-unlabeled.py').train_dataloader.dataset
             data = DATASETS.build(cfg)
             assert [data.get_data_info(i)['img_path'].rsplit('/', 1)[-1] for i in range(len(data))] == [file] and data[0]['inputs'].shape == (3, 512, 512) and 'gt_sem_seg' not in data[0]['data_samples']

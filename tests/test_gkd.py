@@ -1,6 +1,8 @@
 """GKD by hand (the values of its specification), plain ViTs as backbones, the stages, and bad input."""
 import copy
 import hashlib
+import importlib.util
+from contextlib import nullcontext
 
 import pytest
 import timm
@@ -10,12 +12,14 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from tiny import ROOT, batch, build, config, killed_and_resumed, losses, segmentor, total
+from tiny import ROOT, Power, batch, build, config, killed_and_resumed, losses, segmentor, total
 from torch import nn
 
+import vkd.run
 from vkd import UserError
 from vkd.checkpoint import load_weights
-from vkd.config import experiment_fingerprint
+from vkd.config import check_packages, experiment_fingerprint, load_config
+from vkd.engine import FeatureCache, build_runner
 from vkd.export import export
 from vkd.leaderboard import read_runs
 from vkd.methods.gkd import GKD, QuerySoftDistillation, feature_loss, query_soft_attention, random_patch_mask, token_loss
@@ -99,9 +103,9 @@ def test_the_fused_attention_is_the_plain_one_and_gradients_are_right():
 
 def test_attention_stays_in_float32_under_autocast():
     s, t = torch.randn(2, 9, 16), 2 * torch.randn(2, 9, 16)
-    want = query_soft_attention(s, t, s)
+    want = [query_soft_attention(s, t, s, fused=fused) for fused in (False, True)]
     with torch.autocast('cpu', torch.bfloat16):
-        assert torch.equal(query_soft_attention(s, t, s), want) and token_loss(s.bfloat16(), t).dtype == torch.float32
+        assert all(torch.equal(query_soft_attention(s, t, s, fused=fused), y) for fused, y in enumerate(want)) and token_loss(s.bfloat16(), t).dtype == torch.float32
 
 
 def test_unscaled_logits_are_nearly_one_hot():
@@ -124,7 +128,7 @@ def test_composition():
 def toy(**options):
     """A method whose heads give zeros, between hand-made tokens, as in the composition."""
     method = GKD('patches', 'patches', student_cls='cls', teacher_cls='cls', embed='patch_embed', **options)
-    method.find_taps(None, None)
+    method.find_taps(nn.Linear(1, 1), None)
     method.setup(dict(patches=(1, 4, 2), cls=(1, 2), patch_embed=(1, 2, 2, 2)), dict(patches=(1, 4, 2), cls=(1, 2)))
     for p in method.parameters():
         nn.init.zeros_(p)
@@ -241,7 +245,7 @@ def test_resampling():
 
 def test_bad_vits():
     for options, match in ((dict(arch='deit_smal_patch16_224'), 'deit_small_patch16_224'), (dict(arch='resnet18'), 'no plain vision transformer'), (dict(resample='linear'), 'linear'),
-                           (dict(arch='vit_medium_patch16_gap_256', img_size=64), 'class token'), (dict(out_indices=(5,)), 'blocks 0 to 1'), (dict(out_indices=(0, 1), pyramid=True), 'four')):
+                           (dict(arch='vit_medium_patch16_gap_256', img_size=64), 'class token'), (dict(out_indices=(5,)), 'blocks 0 to 1'), (dict(out_indices=(0, 1), pyramid=True), 'four'), (dict(img_size=40), 'img_size 40x40.*16x16'), (dict(arch='deit_tiny_distilled_patch16_224'), 'deit_tiny_patch16_224')):
         with pytest.raises(UserError, match=match):
             TimmViT(**{'arch': 'vit_tiny_patch16_224', **({} if 'arch' in options else dict(options=dict(depth=2))), **options})
     with pytest.raises(UserError, match='do not fill an image of 40x32'):
@@ -319,6 +323,10 @@ def test_checkpoints_that_do_not_fit(tmp_path):
         with pytest.raises(UserError, match=share) as error:
             model.init_weights()
         assert 'release.pth' in str(error.value) and '\n' not in str(error.value)
+    whole = TimmViT('deit_tiny_patch16_224', img_size=64)
+    whole.init_cfg = stored({k: v for k, v in whole.vit.state_dict().items() if k != 'pos_embed'}, tmp_path)
+    with pytest.raises(UserError, match="fits 149 of 150 tensors .99%.*'pos_embed' is not in it"):  # many tensors, and none of them says where
+        whole.init_weights()
     model.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'none.pth'))
     with pytest.raises(UserError, match='none.pth'):
         model.init_weights()
@@ -397,11 +405,14 @@ def test_bad_input_of_the_method():
     for build_it, match in ((lambda: build(stage1(teacher=vit(32, patch_size=16))), '16 tokens.*of 4'), (lambda: build(stage1(method=dict(METHOD, student_cls='patches'))), 'patches.*class token'),
                             (lambda: build(stage1(method=dict(METHOD, mask_ratio=1.5))), '1.5'), (lambda: build(stage1(method=dict(METHOD, feat_weight=0, mask_weight=0, cls_weight=0))), 'all three'),
                             (lambda: build(stage1(method=dict(METHOD, student='patch'))), 'nearest'), (lambda: build(stage1(method=dict(METHOD, embed='in:vit.patch_embed'))), 'in:vit'),
-                            (lambda: losses(build(stage1()), images(1)), 'batch of 1')):
+                            (lambda: build(stage1(student=vit(16, frozen=True))), 'frozen=True'), (lambda: losses(build(stage1()), images(1)), 'batch of 1')):
         with pytest.raises(UserError, match=match) as error:
             build_it()
         assert '\n' not in str(error.value)
     assert losses(build(stage1(method=dict(METHOD, mask_weight=0))), images(1))
+    unmasked = build(stage1(method=dict(METHOD, mask_probability=0)))
+    total(unmasked, images(1)).backward()
+    assert unmasked.methods[0].mask_token.grad.abs().max() == 0  # zero, not missing: other processes wait for it
     model = build(stage1(teacher=vit(32), student=vit(16)))
     with pytest.raises(UserError, match='grid'):
         model.methods[0](dict(patches=torch.zeros(2, 16, 16), cls=torch.zeros(2, 16)), dict(patches=torch.zeros(2, 9, 32), cls=torch.zeros(2, 32)), {}, None)
@@ -465,6 +476,101 @@ def test_stage_2_killed_and_resumed_ends_in_the_same_weights(tmp_path):
         torch.testing.assert_close(alone.eval()(x), again.model.student.eval()(x), rtol=1e-4, atol=1e-5)  # the run was laid out channels last
 
 
+# -- the frozen encoder's features, kept -----------------------------------------------------------------------------------
+def frozen(**more):
+    return dict(type='vkd.Distiller', student=decoder(classes=9, frozen=True, **more), methods=[])
+
+
+def cached(folder, model=None, hooks=({},), **more):
+    cfg = config(model or frozen(), folder, iters=8, interval=4, optim_wrapper=dict(constructor='vkd.TrainedOnly', type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)), **more)
+    cfg.custom_hooks = [*cfg.custom_hooks, *(dict(type='vkd.FeatureCache', **options) for options in hooks)]
+    return cfg
+
+
+@pytest.fixture
+def encoded(monkeypatch):
+    """How many images each pass through an encoder in training had."""
+    seen, real = [], TimmViT._run
+    monkeypatch.setattr(TimmViT, '_run', lambda self, x, *a, **k: (seen.append(len(x)) if torch.is_grad_enabled() or self.cache and self.cache.keys else None, real(self, x, *a, **k))[1])
+    return seen
+
+
+def test_kept_features_train_the_same_decoder(tmp_path, encoded):
+    runs, work = {}, {}
+    for name, hooks in (('plain', ()), ('kept', [{}]), ('small', [dict(gib=1e-9)])):
+        runs[name] = build_runner(cached(tmp_path / name, hooks=hooks))
+        encoded.clear()
+        runs[name].train()
+        work[name] = sum(encoded)
+    states = {name: runner.model.state_dict() for name, runner in runs.items()}
+    for a, b, c in zip(*(s.values() for s in states.values())):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+        assert torch.equal(b, c)  # what is kept is what would be computed
+    assert work['small'] == 8 * 2 and 8 < work['kept'] <= 15  # of 8 images, flipped or not, in 8 batches of two
+    assert all(r.model.student.backbone.cache is None for r in runs.values())
+
+
+def test_kept_features_and_a_kill(tmp_path):
+    killed_and_resumed(lambda name: cached(tmp_path / name), tmp_path, 6)
+
+
+def test_views_are_told_apart():
+    model, cache = build(frozen()), FeatureCache()
+    cache.attach(model)
+    encoder, random = model.student.backbone, torch.Generator().manual_seed(0)
+    image = torch.randint(256, (3, 32, 48), generator=random, dtype=torch.uint8)
+
+    def maps(*images, size=(32, 48)):
+        cache.before_train_iter(None, 0, dict(inputs=list(images)))
+        x = nn.functional.pad(torch.stack(images).float(), (0, size[1] - 48, 0, size[0] - 32))
+        out = encoder(x)
+        cache.after_train_iter(None, 0)
+        assert all(torch.equal(a[:1], b) for a, b in zip(out, encoder(x[:1])))  # outside a step nothing is looked up
+        return out
+    first = maps(image, image.flip(-1))
+    assert len(cache.kept) == 2 and cache.used == sum(y.nbytes for kept in cache.kept.values() for y in kept) == 2 * 4 * 16 * 4 * 6 * 4
+    assert all(torch.equal(a, b) for a, b in zip(first, maps(image, image.flip(-1)))) and len(cache.kept) == 2
+    maps(image, size=(32, 64))
+    assert len(cache.kept) == 3  # padded otherwise, it is another image
+    with torch.no_grad():
+        encoder.vit.blocks[0].mlp.fc1.weight.add_(0.1)
+    assert not torch.equal(maps(image)[1], first[1][:1]) and len(cache.kept) == 1  # of another encoder
+
+
+def test_what_cannot_be_kept(tmp_path):
+    crops = config(frozen(), tmp_path / 'x').train_dataloader.dataset.pipeline
+    crops.insert(1, dict(type='PhotoMetricDistortion'))
+    with pytest.raises(UserError, match='8 draws of the first training image [78] differ'):
+        build_runner(cached(tmp_path / 'crops', train_dataloader=dict(dataset=dict(pipeline=crops)))).train()
+    kl = dict(type='KL', student='decode_head.conv_seg', teacher='decode_head.conv_seg')
+    mse = dict(type='FeatureKD', student='backbone[0]', teacher='backbone[0]')
+    for model, match in ((dict(frozen(), student=decoder(classes=9)), 'no frozen TimmViT'), (dict(type='vkd.Distiller', student=segmentor(8), methods=[]), 'no frozen TimmViT'), (frozen(tokens=True), "'cls' is read inside"),
+                         (dict(frozen(), teacher=decoder(classes=9), methods=[kl, dict(mse, student='backbone.vit.blocks.1')]), "'backbone.vit.blocks.1' is read inside"),
+                         (dict(frozen(), data_preprocessor=dict(PREPROCESSOR, batch_augments=[])), None)):
+        model = build(model)
+        if match is None:
+            model.data_preprocessor.batch_augments, match = nn.Identity(), 'batch_augments'
+        with pytest.raises(UserError, match=match) as error:
+            FeatureCache().attach(model)
+        assert '\n' not in str(error.value)
+    FeatureCache().attach(build(dict(frozen(), teacher=decoder(classes=9), methods=[kl, mse])))
+
+
+@pytest.mark.parametrize('installed, told', [((), 'and mmdet cannot be found'), (('mmdet',), "mmcv's compiled operators cannot be found")])
+def test_mask2former_without_its_packages_is_refused_before_any_stage(installed, told, chain, tmp_path, monkeypatch):
+    """By the network, and by a suite before the stages that lead to it."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name, *a: (object() if name in installed else None) if name.split('.')[0] == 'mmdet' or name == 'mmcv._ext' else real(name, *a))
+    path = chain()
+    last = tmp_path / 'alone_small-gkd_quick_scenes.py'
+    last.write_text(last.read_text().replace('SegformerHead', 'Mask2FormerHead'))
+    for ask in (lambda: build(load_config(ROOT / 'configs/gkd/alone_deit-s-gkd-mask2former_stage2_gtav-dg-512x512.py').model), lambda: build(dict(type='mmdet.DETR')), lambda: read_suite(path, tmp_path / 'w')):
+        with pytest.raises(UserError, match=told) as error:
+            ask()
+        assert 'SegformerHead' in str(error.value) and '\n' not in str(error.value)
+    check_packages(dict(type='EncoderDecoder', decode_head=[dict(type='SegformerHead')]))
+
+
 @pytest.mark.parametrize('protocol, steps, want', [('gkd_stage1b_paper', 300, {0: 1.25e-4, 150: 6.75e-5, 299: 1.0003e-5}), ('gkd_stage2_paper', 40000, {0: 1e-4, 10000: 7.7189e-5, 20000: 5.3589e-5, 39999: 7.2e-9})])
 def test_learning_rates(protocol, steps, want):
     """Those of the specification; the cosine goes by iterations here, so its 300 epochs are asked for as 300 steps."""
@@ -491,6 +597,8 @@ def test_joint_variant():
     alone = build(dict(type='vkd.Distiller', student=decoder(classes=9), methods=[]))
     total(alone, batch()).backward()  # a norm that nothing reads is not trained
     assert all(p.grad is not None for p in alone.parameters() if p.requires_grad) and not alone.student.backbone.vit.norm.weight.requires_grad
+    shallow = build(vit(depth=4, out_indices=(0, 2)))
+    assert [all(p.requires_grad for p in block.parameters()) for block in shallow.vit.blocks] == [True, True, True, False]  # nor is a block that nothing reads
 
 
 def test_activation_checkpointing_gives_the_same_gradient():
@@ -546,10 +654,10 @@ runs = [dict(method='alone', student='small', config='{folder}/alone_small_quick
 def chain(tmp_path):
     free = dict(val_dataloader=None, val_evaluator=None, val_cfg=None, test_dataloader=None, test_evaluator=None, test_cfg=None)
     for name in ('1a', '1b'):
-        cfg = config(stage1(student=vit(16, depth=4, init_cfg=dict(type='Pretrained', checkpoint='of a stage') if name == '1b' else None)), tmp_path / f'gkd_small_big_{name}_images', iters=2, interval=2)
+        cfg = config(stage1(student=vit(16, depth=4, init_cfg=dict(type='Pretrained', checkpoint='of a stage') if name == '1b' else None)), tmp_path / f'gkd_small_big_{name}_images', iters=2, interval=1)
         Config({**cfg.to_dict(), **free}).dump(tmp_path / f'gkd_small_big_{name}_images.py')
-    config(dict(type='vkd.Distiller', student=decoder(classes=9), methods=[]), tmp_path / 'alone_small_quick_scenes', iters=2, interval=2)
-    config(dict(type='vkd.Distiller', student=decoder('of a stage', classes=9, frozen=True), methods=[]), tmp_path / 'alone_small-gkd_quick_scenes', iters=2, interval=2)
+    config(dict(type='vkd.Distiller', student=decoder(classes=9), methods=[]), tmp_path / 'alone_small_quick_scenes', iters=2, interval=1)
+    config(dict(type='vkd.Distiller', student=decoder('of a stage', classes=9, frozen=True), methods=[]), tmp_path / 'alone_small-gkd_quick_scenes', iters=2, interval=1)
 
     def write(more='', name='chain'):
         path = tmp_path / f'{name}.py'
@@ -575,7 +683,7 @@ class Here:
         return code
 
 
-def test_a_suite_runs_the_chain_once(chain, tmp_path):
+def test_a_suite_runs_the_chain_once_and_goes_on_where_it_was_killed(chain, tmp_path, monkeypatch):
     folder = tmp_path / 'work'
     _, cells = read_suite(chain(), folder)
     names = [c.name for c in cells]
@@ -589,6 +697,25 @@ def test_a_suite_runs_the_chain_once(chain, tmp_path):
     assert all(torch.equal(v, last[k.replace('student.', 'student.backbone.', 1)]) for k, v in first.items() if k.startswith('student.'))
     again = Here(folder)
     assert _run_cells(wanted, folder, again, 0, lambda line: None) == [] and again.started == []
+    # killed in the last iteration of each stage, and started again each time
+    cut, real = tmp_path / 'cut', vkd.run.build_runner
+    died = []
+
+    def once(cfg, work, *args):
+        runner = real(cfg, work, *args)
+        if work not in died:
+            died.append(work)
+            runner.register_hook(Power(2))
+        return runner
+    monkeypatch.setattr(vkd.run, 'build_runner', once)
+    wanted = [c for c in read_suite(chain(), cut)[1] if c.name in engine.started]
+    for i in range(4):
+        with pytest.raises(InterruptedError) if i < 3 else nullcontext():
+            assert _run_cells(wanted, cut, Here(cut), 0, lambda line: None) == []
+    assert [p.name for p in died] == engine.started
+    for name in engine.started:
+        a, b = (load_weights(str(f / name / 'iter_2.pth')) for f in (folder, cut))
+        assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
     assert {r['run'] for r in read_runs(folder)[0]} == {'gkd_small_quick_scenes_seed1'}  # a stage has no score to show
 
 

@@ -3,6 +3,7 @@ import builtins
 import copy
 import itertools
 import multiprocessing
+import types
 from pathlib import Path
 
 import cv2
@@ -10,11 +11,14 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.runner import set_random_seed
 from tiny import Power, config
 
 from vkd import UserError
 from vkd.datasets import ImageNetAugment, RepeatedAugmentation, UnlabeledImageDataset
-from vkd.engine import build_runner
+from vkd.engine import RandomState, build_runner
+from vkd.engine.hooks import random_state
+from vkd.methods.gkd import random_patch_mask
 
 
 def folder(root, *names, size=(40, 48)):
@@ -150,7 +154,19 @@ def test_resumed():
 
 def _member(rank, path, out):
     torch.distributed.init_process_group('gloo', init_method=f'file://{path}', rank=rank, world_size=2)
-    out.put((rank, (taken(RepeatedAugmentation(range(9), seed=4), 12), taken(RepeatedAugmentation(range(9)), 12))))
+    orders = taken(RepeatedAugmentation(range(9), seed=4), 12), taken(RepeatedAugmentation(range(9)), 12)
+    views = []
+    for iteration in (0, 0, 5):  # twice as a fresh run, then as a resumed one
+        set_random_seed(3)
+        hook = RandomState()
+        hook.state = None if iteration == 0 else random_state()
+        hook.before_train(types.SimpleNamespace(seed=3, iter=iteration))
+        hook.before_train_epoch(None)
+        hook.before_train_iter(None, 0)
+        image = np.full((60, 80, 3), 90, np.uint8)
+        image[20:40] = 200
+        views.append([ImageNetAugment(32).transform(dict(img=image))['img'].sum().item(), *random_patch_mask(2, 16)[0].tolist()])
+    out.put((rank, (*orders, views)))
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
@@ -168,6 +184,9 @@ def test_two_real_processes(tmp_path):
     for kind in (0, 1):  # a given seed, and one that they agree on
         flat = [x for turn in zip(found[0][kind], found[1][kind]) for x in turn]
         assert flat[0] == flat[1] == flat[2] and flat[3] == flat[4] == flat[5] and len(set(flat[:10])) == 4
+    a, b = found[0][2], found[1][2]
+    assert a[0] == a[1] and b[0] == b[1] and b[2] != b[0]  # as the seed says; the first process goes on with its stream, the others begin a new one
+    assert all(x[0] != y[0] and x[1:] != y[1:] for x, y in zip(a, b))  # copies of one image on two processes are two views of it, with two masks
 
 
 # -- stage 1b in a runner --------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Reading mm configs with errors that say what to mend, and telling two of them apart."""
 import hashlib
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -26,6 +27,26 @@ def load_config(path, options=None):
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise UserError(f'Config {path!r}: the options {options} do not fit ({error}); name keys that exist.') from error
     return cfg
+
+
+def check_packages(model):
+    """Raises UserError where a model config, at any depth, needs mmdet or mmcv's compiled operators and they are not installed. Called before anything is trained."""
+    for part in _parts(model):
+        kind = str(part.get('type', ''))
+        if not kind.startswith('mmdet.') and not kind.endswith('Mask2FormerHead'):
+            continue
+        missing = 'mmdet' if importlib.util.find_spec('mmdet') is None else "mmcv's compiled operators" if importlib.util.find_spec('mmcv._ext') is None else None
+        if missing:
+            raise UserError(f"{kind} needs mmdet and an mmcv with compiled operators, and {missing} cannot be found; run pip install -e '.[mask2former]' beside an mmcv that was built for this torch, "
+                            'or choose another decoder, such as SegformerHead.')
+
+
+def _parts(value):
+    """Every dict inside ``value``, itself first."""
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ():
+        yield from _parts(inner)
 
 
 def plain(value):

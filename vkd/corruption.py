@@ -40,10 +40,12 @@ def evaluate_corruptions(cfg, checkpoint, folder, names=CORRUPTIONS, severities=
     Returns what the file holds: ``cells`` (``clean`` and ``<name>-<severity>``: scores as metrics.json has them) and ``summary``, see ``summarize``; None but on the first process.
 
     Raises:
-        UserError: for an unknown corruption or severity, or a folder with results of another config, checkpoint or seed.
+        UserError: for an unknown corruption or severity, or none, or a folder with results of another config, checkpoint or seed.
     """
     wrong = next((n for n in names if n not in CORRUPTIONS), None) or next((str(s) for s in severities if s not in SEVERITIES), None)
-    if wrong or not names or not severities:
+    if not names or not severities:
+        raise UserError('No corruption or no severity is named; name some, such as fog at 1, 3 and 5.')
+    if wrong:
         raise UserError(f'Corruption or severity {wrong!r} is unknown; {nearest(wrong, [*CORRUPTIONS, *SEVERITIES])}.')
     file, checkpoint = Path(folder, 'corruptions.json'), resolve_checkpoint(checkpoint)
     facts = dict(format=FORMAT, config=str(cfg.filename), fingerprint=fingerprint(cfg), checkpoint=checkpoint, checkpoint_sha256=sha256(checkpoint), seed=seed)

@@ -10,6 +10,7 @@ from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from .config import check_packages
 from .errors import UserError, nearest
 from .registry import MODELS
 
@@ -44,30 +45,16 @@ def build_model(cfg):
     if isinstance(cfg, str):
         cfg = Config.fromfile(resolve_config(cfg)).model
     cfg = copy.deepcopy(ConfigDict(cfg))
-    _check_mmdet(cfg)
+    check_packages(cfg)
     scope = DefaultScope.get_current_instance()
     with DefaultScope.overwrite_default_scope(cfg.pop('_scope_', None) or (scope.scope_name if scope else 'mmseg')):
         import mmseg.models  # noqa: F401  (registers)
         try:
             return MODELS.build(cfg)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ImportError) as error:
             if isinstance(error.__cause__ or error.__context__, UserError):
                 raise
             raise UserError(f"Model {cfg.get('type')!r} cannot be built ({type(error).__name__}: {' '.join(str(error).split())[:300]}); mend its type and options.") from error
-
-
-def _check_mmdet(cfg):
-    """Raises UserError where ``cfg`` has a decoder that mmseg takes from mmdet, and that cannot be imported: mmseg's own words come late, and differ by version."""
-    inside = [cfg]
-    while inside:
-        part = inside.pop()
-        inside += part.values() if isinstance(part, dict) else part if isinstance(part, (list, tuple)) else ()
-        kind = part.get('type') if isinstance(part, dict) else None
-        if isinstance(kind, str) and kind.rsplit('.', 1)[-1] in ('Mask2FormerHead', 'MaskFormerHead'):
-            try:
-                from mmdet.models.dense_heads import Mask2FormerHead  # noqa: F401
-            except ImportError as error:
-                raise UserError(f'{kind} cannot be had here ({error}); install mmdet and an mmcv with compiled operators, or take a decode_head that needs neither, such as SegformerHead.') from error
 
 
 def split_role(role, name):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from .config import fingerprint, load_config
+from .config import check_packages, fingerprint, load_config
 from .errors import UserError, nearest
 from .files import read_json, safe_name, write_json
 from .registry import METHODS
@@ -122,10 +122,17 @@ def _config_of(path, template, where):
     return config
 
 
+def _config(config, options):
+    """The config of a cell, whose packages are there: it may be built only when hours of other cells are done."""
+    cfg = load_config(config, options)
+    check_packages(cfg.model)
+    return cfg
+
+
 def _teacher(path, suite, entry, teacher, data):
     config = _config_of(path, entry['config'], dict(teacher=teacher, student=teacher, peer=None, data=data, method='alone'))
     options = {'randomness.seed': entry.get('seed', 0), **dict(entry.get('options') or {})}
-    cfg = load_config(config, options)
+    cfg = _config(config, options)
     if not cfg.train_cfg.get('max_iters'):
         raise UserError(f'Suite {path!r}: teacher {teacher!r} is not trained by iterations, so the name of its last checkpoint is unknown; give its config an IterBasedTrainLoop.')
     known = experiment(cfg)
@@ -150,7 +157,7 @@ def _after(path, suite, stages, after, seed, folder, cells, trail=()):
         before = _after(path, suite, stages, entry.get('after') or {}, own, folder, cells, (*trail, stage))
         config = _config_of(path, entry['config'], {})
         options = {'randomness.seed': own, **dict(entry.get('options') or {}), **_begin(before, folder)}
-        cfg = load_config(config, options)
+        cfg = _config(config, options)
         if not cfg.train_cfg.get('max_iters'):
             raise UserError(f'Suite {path!r}: stage {stage!r} is not trained by iterations, so the name of its last checkpoint is unknown; give its config an IterBasedTrainLoop.')
         info = dict(experiment(cfg), role='stage')
@@ -178,7 +185,7 @@ def _cell(path, suite, entry, method, where, seed, needs, folder, after):
     if needs:
         options['model.teacher.checkpoint'] = str(folder / needs.name / f'iter_{needs.info["max_iters"]}.pth')
     options.update(_begin(after, folder))
-    cfg = load_config(config, options)
+    cfg = _config(config, options)
     if (method == 'alone') != (not cfg.model.get('methods')):
         raise UserError(f'Suite {path!r}: config {config!r} has methods={cfg.model.get("methods")}, which is not method {method!r}; name the config of that method.')
     known = experiment(cfg)

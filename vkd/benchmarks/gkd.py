@@ -1,4 +1,4 @@
-"""GKD: a stage of representation learning, what caching a frozen encoder's features would save, and the query heads' own share."""
+"""GKD: a stage of representation learning, what keeping a frozen encoder's features saves, and the query heads' own share."""
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -6,6 +6,7 @@ from mmengine.config import Config
 from .. import profile
 from ..check import show_table
 from ..config import load_config
+from ..engine import FeatureCache
 from ..methods.gkd import QuerySoftDistillation, token_loss
 from . import CONFIGS, quartiles, verdict
 
@@ -13,8 +14,8 @@ GOAL, TOKENS = 1.10, 1024
 
 
 def measure(rounds, device, shape=(8, 3, 160, 160)):
-    """``dict(stage1, stage2, heads)``: the step of stage 1 to (two passes of the student with their gradients + a forward of the teacher); a step of the decoder on the frozen encoder to one on
-    features that are there already; forward and backward of one query head at 1024 tokens, plain and fused, and peak memory of a whole step with either."""
+    """``dict(stage1, stage2, heads)``: the step of stage 1 to (two passes of the student with their gradients + a forward of the teacher); a step of the decoder on the frozen encoder to one with
+    vkd.FeatureCache that has its views already; forward and backward of one query head at 1024 tokens, plain and fused, and peak memory of a whole step with either."""
     rounds = max(3, rounds // 2)
     first = load_config(CONFIGS / 'gkd/gkd_deit-ti_vit-s_stage1b_camvid-160x160.py')
     first.model.teacher.pop('init_cfg')
@@ -43,13 +44,13 @@ def _stage2(rounds, device, shape=(8, 3, 160, 160)):
     cfg.model.student.backbone.pop('init_cfg')
     model = profile.build(cfg, device)
     wrapper, batch = profile.optim(cfg, model), profile.synthetic_batch(shape, 11)
-    data = model.data_preprocessor(batch, True)
-    with torch.no_grad():
-        features = model.student.extract_feat(data['inputs'])
+    cache = FeatureCache()
+    cache.attach(model)
 
     def cached():
-        loss, _ = model.parse_losses(model.student._decode_head_forward_train(features, data['data_samples']))
-        wrapper.update_params(loss)
+        cache.before_train_iter(None, 0, batch)
+        model.train_step(batch, wrapper)
+        cache.after_train_iter(None, 0)
     took = profile.interleaved(dict(encoded=lambda: model.train_step(batch, wrapper), cached=cached), rounds, device=device)
     low, ratio, high = quartiles(took['encoded']['times'], took['cached']['times'])
     return dict(shape=list(shape), seconds=took['encoded']['seconds'], ratio=ratio, low=low, high=high)
@@ -86,6 +87,6 @@ def show(out, found):
     one, two, heads = found['stage1'], found['stage2'], found['heads']
     out.print(f'GKD, DeiT-S to DeiT-Ti, batch {"x".join(map(str, one["shape"]))}: a step of stage 1 takes {one["ratio"]:.2f} ({one["low"]:.2f} to {one["high"]:.2f}) of two passes of the student with their '
               f'gradients and a forward of the teacher, goal {GOAL}: {verdict(one["ratio"], GOAL)}.')
-    out.print(f'A step of stage 2 takes {two["ratio"]:.1f} ({two["low"]:.1f} to {two["high"]:.1f}) of one on features that are there already.')
+    out.print(f'A step of stage 2 takes {two["ratio"]:.1f} ({two["low"]:.1f} to {two["high"]:.1f}) of one whose features vkd.FeatureCache holds.')
     show_table(out, f'A query head at {heads["tokens"]} tokens, forward and backward, batch of 2 (largest difference of both {heads["difference"]:.1e})', ['attention', 'time', 'to plain', '(25 to 75 %)', 'memory of a whole step'],
                [[r['case'], f'{1000 * r["seconds"]:.0f} ms', f'{r["ratio"]:.2f}', f'{r["low"]:.2f} to {r["high"]:.2f}', f'{r["memory_mib"]:.0f} MiB'] for r in heads['rows']])

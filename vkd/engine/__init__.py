@@ -1,8 +1,9 @@
 from .amp import CPUAmpOptimWrapper
+from .cache import FeatureCache
 from .hooks import ChannelsLast, PlainState, RandomState, StopOnNonFinite
 from .launch import build_runner, init_distributed, last_checkpoint, processes, rank, use_amp
 from .peers import PeerOptimWrapper, PerRole
 from .storage import WholeFileBackend
 from .trained import TrainedOnly
 
-__all__ = ['CPUAmpOptimWrapper', 'ChannelsLast', 'PeerOptimWrapper', 'PerRole', 'PlainState', 'RandomState', 'StopOnNonFinite', 'TrainedOnly', 'WholeFileBackend', 'build_runner', 'init_distributed', 'last_checkpoint', 'processes', 'rank', 'use_amp']
+__all__ = ['CPUAmpOptimWrapper', 'ChannelsLast', 'FeatureCache', 'PeerOptimWrapper', 'PerRole', 'PlainState', 'RandomState', 'StopOnNonFinite', 'TrainedOnly', 'WholeFileBackend', 'build_runner', 'init_distributed', 'last_checkpoint', 'processes', 'rank', 'use_amp']

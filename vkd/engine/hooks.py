@@ -4,7 +4,9 @@ import random
 
 import numpy as np
 import torch
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
+from mmengine.runner import set_random_seed
 
 from ..errors import UserError
 from ..registry import HOOKS
@@ -38,8 +40,8 @@ class RandomState(Hook):
     """Keeps the random streams of torch, numpy and Python in the checkpoint, so that a resumed run equals an uninterrupted one.
 
     Validation, which a resumed run does not repeat, leaves the streams as they were. Exact with ``num_workers=0``; worker processes have
-    streams of their own, which a resume starts anew. In a distributed run each process draws its own stream, and only the first one's is
-    kept: there a resume repeats the data order, not the dropout masks of the others.
+    streams of their own, which a resume starts anew. In a distributed run the other processes draw streams of their own, by seed, rank and the
+    iteration at which they begin, and only the first one's is kept: there a resume repeats the data order, not the dropout masks of the others.
     """
 
     priority = 'VERY_LOW'
@@ -53,6 +55,11 @@ class RandomState(Hook):
     def after_load_checkpoint(self, runner, checkpoint):
         if runner._resume:
             self.state = checkpoint.get('random_state')
+
+    def before_train(self, runner):
+        if get_rank():  # mmengine seeds all processes alike: copies of an image on two of them would be augmented and masked alike
+            self.state = None
+            set_random_seed(int(np.random.SeedSequence([runner.seed, get_rank(), runner.iter]).generate_state(1)[0]))
 
     def before_train_epoch(self, runner):
         if self.state is not None:

@@ -12,8 +12,7 @@ def mean_report(reports, classes):
     """The unweighted mean of the ``report`` of each domain, of a class over the domains that have it: ``dict(images, classes, aAcc, mIoU, mAcc, IoU, Acc)``; images are summed."""
     out = dict(images=sum(r['images'] for r in reports), classes=list(classes))
     for key in ('aAcc', 'mIoU', 'mAcc'):
-        known = [r[key] for r in reports if r[key] is not None]
-        out[key] = round(float(np.mean(known)), 4) if known else None
+        out[key] = round(float(np.mean([r[key] for r in reports])), 4)
     for key in ('IoU', 'Acc'):
         columns = [[v for v in column if v is not None] for column in zip(*(r[key] for r in reports))]
         out[key] = [round(float(np.mean(column)), 4) if column else None for column in columns]
@@ -31,7 +30,7 @@ class MultiDomainIoUMetric(BaseMetric):
         mean_over (list, optional): the domains that the means are of; the others are only reported. All by default.
 
     Raises:
-        UserError: for a sample of an unknown domain, a domain without an image, a name in ``mean_over`` that is no domain.
+        UserError: for a sample of an unknown domain, a domain without an image or a label, a name in ``mean_over`` that is no domain.
     """
 
     default_prefix = None
@@ -72,6 +71,8 @@ class MultiDomainIoUMetric(BaseMetric):
             raise UserError(f'MultiDomainIoUMetric saw {sum(images)} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), so that each comes once.')
         if 0 in images:
             raise UserError(f'MultiDomainIoUMetric: domain {domains[images.index(0)]!r} has no image, so the mean would be of fewer domains than it says; mend its data set.')
+        if not all(counts.flatten(1).sum(1)):
+            raise UserError(f'MultiDomainIoUMetric: no pixel of domain {domains[counts.flatten(1).sum(1).tolist().index(0)]!r} has a label, so the mean would be of fewer domains than it says; mend its labels, or ignore_index.')
         mean_over = self.mean_over or domains
         own = {name: dict(report(c, classes, n), in_mean=name in mean_over) for name, c, n in zip(domains, counts, images)}
         self.report = dict(mean_report([own[name] for name in mean_over], classes), domains=own)

@@ -100,7 +100,7 @@ class GKD(nn.Module):
         scale, fused: see QuerySoftDistillation.
 
     Raises:
-        UserError: for grids that differ, no patch embedding, a batch in which no image would be masked.
+        UserError: for grids that differ, no patch embedding, a student of which nothing is trained, a batch in which no image would be masked.
     """
 
     def __init__(self, student, teacher, student_cls=None, teacher_cls=None, feat_weight=1.0, mask_weight=1.0, cls_weight=1.0, feat_includes_cls=True, mask_probability=0.5, mask_ratio=0.5,
@@ -119,6 +119,8 @@ class GKD(nn.Module):
 
     # -- taps ------------------------------------------------------------------------------------------------------------
     def find_taps(self, student, teacher):
+        if not any(p.requires_grad for p in student.parameters()):
+            raise UserError(f'GKD: nothing of the student ({type(student).__name__}) is trained, so only the query heads would learn; take frozen=True out of it.')
         if self.mask_weight and self.embed is None:
             self.embed = find_patch_embedding(student)
         self.student_taps = [t for t in (self.student, self.student_cls, self.embed if self.mask_weight else None) if t]
@@ -167,7 +169,7 @@ class GKD(nn.Module):
     def check_image(self, image):
         """Called before the networks run. Raises UserError where the mask would hide no image."""
         if self.training and self.mask_weight and self.mask_probability and int(len(image) * self.mask_probability) == 0:
-            raise UserError(f'GKD: of a batch of {len(image)} the share mask_probability={self.mask_probability} is no whole image; use a larger batch_size, mask_probability=1, or mask_weight=0.')
+            raise UserError(f'GKD: of a batch of {len(image)} the share mask_probability={self.mask_probability} is no whole image; use a larger batch_size (and drop_last=True in epochs), mask_probability=1, or mask_weight=0.')
 
     @contextmanager
     def second_pass(self, student):

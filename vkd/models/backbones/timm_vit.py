@@ -64,7 +64,7 @@ class TimmViT(BaseModule):
         img_size (int | tuple): that the position embeddings are for. patch_size (int, optional): another than the model's own.
         out_indices (tuple, optional): 0-based blocks whose maps are given. out_norm: after the final norm.
         pyramid: resize four maps bilinearly to strides p/4, p/2, p and 2p.
-        tokens: run the final norm although no map needs it, so that ``cls`` and ``patches`` can be tapped. Without it, a norm that nothing needs is left untrained.
+        tokens: run to the final norm although no map needs it, so that ``cls`` and ``patches`` can be tapped. Without it, blocks and a norm that nothing needs are left untrained.
         frozen: no gradients, always in eval mode, and its output carries no graph.
         options: more for timm's constructor, such as ``dict(init_values=1.0)``, a LayerScale that starts as the identity.
         resample: 'bicubic', or 'timm' (see ``resize_positions`` and ``resize_kernel``); teacher and student should have the same.
@@ -72,7 +72,7 @@ class TimmViT(BaseModule):
             dropped, and patch and position embeddings are resampled; the share of matched tensors is logged.
 
     Raises:
-        UserError: for an unknown model, one without class token, an image that its patches do not fill, a checkpoint that fits less than 99 % of its tensors.
+        UserError: for an unknown model, one without class token, an image that its patches do not fill, a checkpoint that fits less than 99 % of its tensors, or lacks an embedding.
     """
 
     def __init__(self, arch, img_size=224, patch_size=None, out_indices=None, out_norm=False, pyramid=False, tokens=False, frozen=False, resample='bicubic', drop_path_rate=0.0, with_cp=False,
@@ -89,6 +89,11 @@ class TimmViT(BaseModule):
             raise UserError(f'TimmViT: {arch!r} is no plain vision transformer with a class token ({error}); choose one such as deit_small_patch16_224.') from error
         if getattr(self.vit, 'cls_token', None) is None or not hasattr(self.vit, 'blocks') or getattr(self.vit, 'rope_mixed', False):
             raise UserError(f'TimmViT: {arch!r} has no class token, or no plain blocks; choose a model such as deit_small_patch16_224.')
+        if getattr(self.vit, 'dist_token', None) is not None:
+            raise UserError(f'TimmViT: {arch!r} has a distillation token; choose its twin without one ({arch.replace("_distilled", "")}), into which a checkpoint of it loads too.')
+        sides = list(zip(self.vit.patch_embed.img_size, self.vit.patch_embed.patch_size))
+        if any(n % p for n, p in sides):
+            raise UserError(f'TimmViT: img_size {"x".join(str(n) for n, _ in sides)} is not filled by patches of {"x".join(str(p) for _, p in sides)}; choose a multiple.')
         self.out_indices = None if out_indices is None else tuple(out_indices)
         if self.out_indices is not None and not all(0 <= i < len(self.vit.blocks) for i in self.out_indices):
             raise UserError(f'TimmViT: out_indices are {self.out_indices}, but {arch!r} has blocks 0 to {len(self.vit.blocks) - 1}.')
@@ -97,11 +102,12 @@ class TimmViT(BaseModule):
         self.out_norm, self.pyramid, self.frozen, self.resample, self.with_cp = out_norm, pyramid, frozen, resample, with_cp
         self.tokens = tokens or self.out_indices is None
         self.cls, self.patches = nn.Identity(), nn.Identity()
-        self.report = None
+        self.report = self.cache = None  # the latter is set by a FeatureCache while it trains
         if frozen:
             self.requires_grad_(False)
-        elif not self.tokens and not out_norm:
-            self.vit.norm.requires_grad_(False)
+        elif not self.tokens:
+            for unread in [*self.vit.blocks[max(self.out_indices) + 1:], *([] if out_norm else [self.vit.norm])]:
+                unread.requires_grad_(False)
 
     def _create(self, **more):
         return timm.create_model(self.arch, pretrained=False, **{**dict(num_classes=0, global_pool='token', dynamic_img_size=True), **self.options, **more})
@@ -119,7 +125,8 @@ class TimmViT(BaseModule):
         fits = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
         missing = sorted(set(own) - set(fits))
         self.report = dict(checkpoint=str(name), matched=len(fits), total=len(own), share=len(fits) / len(own), missing=missing)
-        if self.report['share'] < 0.99:
+        if self.report['share'] < 0.99 or any(k.startswith(('patch_embed.', 'pos_embed', 'cls_token')) for k in missing):  # of many tensors one alone may matter
+            missing.sort(key=lambda k: k.startswith('blocks.'))
             why = f'has shape {tuple(found[missing[0]].shape)} for {tuple(own[missing[0]].shape)}' if missing[0] in found else 'is not in it'
             raise UserError(f'Checkpoint {str(name)!r} fits {len(fits)} of {len(own)} tensors ({self.report["share"]:.0%}) of {self.arch}, for example {missing[0]!r} {why}; '
                             'give a checkpoint of this encoder (of a stage that distilled into it, or of its release).')
@@ -219,11 +226,15 @@ class TimmViT(BaseModule):
         if self.out_indices is None:
             return self.forward_tokens(x)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            outs, last, grid = self._run(x, self.out_indices, to_the_end=self.tokens)
-            if self.tokens:
-                self._final(last)
-            outs = [self.vit.norm(y) if self.out_norm else y for y in outs]
-            maps = [y[:, self.vit.num_prefix_tokens:].transpose(1, 2).reshape(y.shape[0], -1, *grid) for y in outs]
+            maps = self._maps(x) if self.cache is None else self.cache.maps(x, self._maps)
             if self.pyramid:
                 maps = [y if scale == 1 else F.interpolate(y, scale_factor=scale, mode='bilinear', align_corners=False) for y, scale in zip(maps, PYRAMID)]
         return tuple(maps)
+
+    def _maps(self, x):
+        """Maps ``[B, C, H/p, W/p]`` of ``out_indices``."""
+        outs, last, grid = self._run(x, self.out_indices, to_the_end=self.tokens)
+        if self.tokens:
+            self._final(last)
+        outs = [self.vit.norm(y) if self.out_norm else y for y in outs]
+        return [y[:, self.vit.num_prefix_tokens:].transpose(1, 2).reshape(y.shape[0], -1, *grid) for y in outs]
