@@ -73,14 +73,17 @@ def results(patterns, page, folder=ROOT / 'docs/leaderboard'):
                 continue
             extra = extra_columns(shown, metric)
             heads = ['student', 'teacher', 'method', 'seeds', f'{metric} (95 %)', *extra, 'gain over alone (95 %)', 'verdict', 'step ÷ alone']
-            out += [f'[{_cell(content["title"])}]({up}/{name}/leaderboard.md); data {_cell(section["data"])}, protocol {_cell(section["protocol"])}:', '',
+            drawn = f' ([curves and pictures]({up}/{name}/leaderboard.html))' if file.with_suffix('.html').is_file() else ''
+            out += [f'[{_cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {_cell(section["data"])}, protocol {_cell(section["protocol"])}:', '',
                     '| ' + ' | '.join(map(_cell, heads)) + ' |', '|---' * len(heads) + '|']
             for r in shown:
                 cells = [r['student'], r['teacher'] or '–', named(r), len(r['seeds']), _with_interval(r['mean'], r['interval']), *(number(r['extra'].get(key), digits(key)) for key in extra.values()),
                          '–' if r['gain'] is None else _with_interval(r['gain'], r['gain_interval'], True), verdict(r) or '–', number(r['step'])]
                 out.append('| ' + ' | '.join(map(_cell, cells)) + ' |')
             out.append('')
-    return '\n'.join(out) if out else 'No finished run of it is among the [results](' + posixpath.relpath('leaderboard/README.md', posixpath.dirname(page) or '.') + ') yet.'
+    if out:
+        return '\n'.join(['<div class="results" markdown>', '', *out, '</div>'])
+    return 'No finished run of it is among the [results](' + posixpath.relpath('leaderboard/README.md', posixpath.dirname(page) or '.') + ') yet.'
 
 
 # -- the API reference -------------------------------------------------------------------------------------------------------
