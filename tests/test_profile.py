@@ -127,3 +127,10 @@ def test_benchmark_covers_every_method_and_counts_alike():
     assert 'teacher' not in cases['alone'].model and cases['FitNet'].model.methods[0].student == 'backbone[3]'
     assert counting.measure(1, 'cpu', (64, 128))['ratio'] > 0  # raises where the counts differ from mmseg's
     assert {p.stem for p in Path(steps.__file__).parent.glob('*.py')} == {'__init__', *QUESTIONS}
+
+
+@pytest.mark.parametrize('backbone, expected', [(dict(type='IMDN', scale=2), 158.77), (dict(type='IMDN', scale=3), 71.34), (dict(type='IMDN', scale=4), 40.89), (dict(type='RFDN', scale=4), 23.76)])
+def test_multiply_adds_of_super_resolution(backbone, expected):
+    """An output of 1280x720; at x3 from an image of 426x240, since 1280 is no multiple of 3."""
+    from vkd.registry import MODELS
+    assert round(profile.multiply_adds_720p(MODELS.build(dict(type='vkd.Restorer', backbone=backbone))) / 1e9, 2) == expected

@@ -35,7 +35,7 @@ def resnet(width=8, classes=CLASSES, groups=2):
 
 #: what a method needs beyond its defaults on these networks; InfoNCE depends on how many images all processes hold, which is tested apart
 _SCORES = dict(student='decode_head.conv_seg', teacher='decode_head.conv_seg')
-OPTIONS = dict(ChimeraSeg=dict(student='backbone[3]', teacher='backbone[3]', mode='cosine'), OutputKD=_SCORES, WaveletKD=_SCORES,
+OPTIONS = dict(GloReDi=dict(_SCORES, memory_size=4), ChimeraSeg=dict(student='backbone[3]', teacher='backbone[3]', mode='cosine'), OutputKD=_SCORES, WaveletKD=_SCORES,
                FAKD=dict(student='backbone[0]', teacher='backbone[0]'))  # of two places, the deepest stage, an L1 between affinities is all kink
 
 
@@ -114,7 +114,7 @@ def in_two_processes(function, folder, *args):
 def build(cfg, seed=0):
     from mmengine.registry import DefaultScope
 
-    from vkd.distiller import build_model
+    from vkd.networks import build_model
     torch.manual_seed(seed)
     with DefaultScope.overwrite_default_scope('mmseg'):
         model = build_model(cfg)

@@ -6,7 +6,7 @@ from vkd.checkpoint import load_into
 from vkd.cli import add_config, command, parser
 from vkd.config import load_config
 from vkd.datasets.zero_shot import zero_shot_split
-from vkd.distiller import build_model
+from vkd.networks import build_model
 from vkd.errors import UserError
 from vkd.files import write_whole
 from vkd.models.text_tower import fit_text_tower

@@ -14,8 +14,10 @@ from mmengine.runner import set_random_seed
 from . import profile
 from .checkpoint import load_into
 from .config import fingerprint
-from .distiller import Distiller, forward_features, student_input
+from .distiller import Distiller
 from .errors import UserError
+from .networks import forward_features
+from .taps import student_input
 from .text import check_text
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')

@@ -1,195 +1,17 @@
 """The one abstraction: a student, its teachers, and the methods between them, as one mmengine model."""
-import copy
-import importlib.util
-from pathlib import Path
-from urllib.error import URLError
-
 import torch
-import torch.nn.functional as F
-from mmengine.config import Config, ConfigDict
-from mmengine.logging import MessageHub, print_log
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
-from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import BaseSegmentor
 from torch import nn
 
 from .checkpoint import load_into
 from .errors import UserError, nearest
+from .networks import build_model, forward_features, initialise, split_role, tell_loaded
 from .registry import METHODS, MODELS
+from .roles import Role
 from .taps import TapReader, student_input
-
-_ROLE_KEYS = {'cfg', 'model', 'checkpoint', 'strict', 'prefix', 'unsafe_pickle', 'trainable', 'ema', 'momentum', 'view'}
-
-
-def resolve_config(path):
-    """``'mmseg::segformer/x.py'`` or a path -> path of a config file, looked up beside the module that provides ``mmseg``.
-
-    mmengine's own resolver may pip-install upstream packages over a fork, so it is not used.
-    """
-    path = str(path)
-    if '::' not in path:
-        if not Path(path).is_file():
-            raise UserError(f'Config {path!r} does not exist; give the path of a config file or mmseg::path.')
-        return path
-    package, name = path.split('::', 1)
-    spec = importlib.util.find_spec(package)
-    if spec is None:
-        raise UserError(f'Config {path!r}: the package {package!r} is not installed; install it or give a path.')
-    root = Path(spec.origin).parent / '.mim' / 'configs'
-    file = root / name
-    if not file.is_file():
-        raise UserError(f'Config {path!r}: no such file below {package}; {nearest(name, [p.relative_to(root).as_posix() for p in root.rglob("*.py")])}.')
-    return str(file)
-
-
-def build_model(cfg):
-    """An ``nn.Module`` from a module, a model dict, or ``dict(cfg=path)``."""
-    if isinstance(cfg, nn.Module):
-        return cfg
-    if isinstance(cfg, str):
-        cfg = Config.fromfile(resolve_config(cfg)).model
-    cfg = copy.deepcopy(ConfigDict(cfg))
-    scope = DefaultScope.get_current_instance()
-    with DefaultScope.overwrite_default_scope(cfg.pop('_scope_', None) or (scope.scope_name if scope else 'mmseg')):
-        import mmseg.models  # noqa: F401  (registers)
-        try:
-            return MODELS.build(cfg)
-        except (KeyError, TypeError) as error:
-            if isinstance(error.__cause__ or error.__context__, UserError):
-                raise
-            raise UserError(f"Model {cfg.get('type')!r} cannot be built ({type(error).__name__}: {' '.join(str(error).split())[:300]}); mend its type and options.") from error
-
-
-def split_role(role, name):
-    """``(model cfg, options)`` of a role given as a module, an inline model dict, or a dict with ``cfg`` and options."""
-    if isinstance(role, nn.Module):
-        return role, {}
-    role = dict(role)
-    if 'type' in role:
-        options = {k: role.pop(k) for k in _ROLE_KEYS - {'cfg', 'model'} if k in role}
-        return role, options
-    unknown = set(role) - _ROLE_KEYS
-    if unknown:
-        raise UserError(f'{name}: unknown option {sorted(unknown)[0]!r}; {nearest(sorted(unknown)[0], _ROLE_KEYS)}.')
-    model = role.pop('model', None) or role.pop('cfg', None)
-    if model is None:
-        raise UserError(f"{name}: neither 'cfg' (a config file) nor an inline model dict with 'type' was given; add one.")
-    return model, role
-
-
-def initialise(module, name, options):
-    """``module.init_weights()``, unless a checkpoint will fill it wholly anyway: mm's own initialisation may fetch weights from the network."""
-    checkpoint = options.get('checkpoint')
-    if not hasattr(module, 'init_weights') or checkpoint and options.get('strict', True) and not str(checkpoint).startswith('pkg:'):
-        return
-    try:
-        module.init_weights()
-    except (URLError, FileNotFoundError) as error:
-        raise UserError(f"{name}: the weights that its config starts from cannot be had ({getattr(error, 'reason', error)}); give checkpoint= a local file, or set init_cfg of its backbone to None.") from error
-
-
-def _tell_loaded(name, report):
-    print_log(f'{name}: {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) from {report["checkpoint"]}', logger='current')
-
-
-class Renormalize:
-    """View of the student's image for a teacher trained with other statistics: re-normalised and, on demand, resized.
-
-    Args:
-        source: the student's data preprocessor, whose ``mean`` and ``std`` (on 0 to 255) are undone.
-        mean, std: the teacher's, on the same 0 to 255.
-        size: ``(H, W)`` of the teacher's input, bicubic; None keeps it.
-    """
-
-    def __init__(self, source, mean, std, size=None):
-        self.source, self.size = source, size
-        self.mean, self.std = (torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (mean, std))
-
-    def __call__(self, x):
-        if self.mean.device != x.device:  # once: each copy would wait for the device
-            self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
-        if getattr(self.source, '_enable_normalize', False):
-            x = x * self.source.std.to(x) + self.source.mean.to(x)
-        x = (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
-        return x if self.size is None else F.interpolate(x, size=self.size, mode='bicubic', align_corners=False)
-
-
-class Role:
-    """A teacher and its options; not an ``nn.Module``, so that a frozen one is in no state dict, optimizer or DDP bucket."""
-
-    def __init__(self, name, cfg, student, preprocessor=None):
-        model, options = split_role(cfg, name)
-        self.name = name
-        self.module = build_model(model)
-        self.trainable = options.get('trainable', False)
-        self.ema = options.get('ema')
-        self.momentum = options.get('momentum', 0.999)
-        self.checkpoint = options.get('checkpoint')
-        self.report = None
-        view = options.get('view')
-        self.view = Renormalize(preprocessor, **view) if isinstance(view, dict) else view
-        if not isinstance(model, nn.Module):
-            initialise(self.module, name, options)
-            self.report = getattr(self.module, 'report', None)  # of a network that loads its own release
-        if self.checkpoint:
-            self.report = load_into(self.module, self.checkpoint, name, options.get('strict', True), options.get('prefix'), options.get('unsafe_pickle', False))
-            _tell_loaded(name, self.report)
-        elif not self.report and not self.trainable and not self.ema and not isinstance(model, nn.Module):
-            print_log(f'{name}: no checkpoint was given, so an untrained teacher teaches', logger='current', level=30)
-        if not self.trainable:
-            self.module.requires_grad_(False).eval()
-        self.pairs = self._ema_pairs(student)
-
-    def _ema_pairs(self, student):
-        """``[(teacher sub-module, student sub-module)]`` that follow by exponential moving average."""
-        if not self.ema:
-            return []
-        names = {'': ''} if self.ema is True else dict(self.ema)
-        pairs = []
-        for ours, theirs in names.items():
-            for model, path, who in ((self.module, ours, self.name), (student, theirs, 'student')):
-                if path not in dict(model.named_modules()):
-                    raise UserError(f'{self.name}: ema names {path!r}, which the {who} does not have; {nearest(path, dict(model.named_modules()))}.')
-            pair = self.module.get_submodule(ours), student.get_submodule(theirs)
-            a, b = (m.state_dict() for m in pair)
-            if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
-                raise UserError(f'{self.name}: ema pairs {ours!r} with {theirs!r} of the student, but their tensors differ; pair equal sub-modules.')
-            if not self.checkpoint:
-                pair[0].load_state_dict(b)
-            pair[0].requires_grad_(False).eval()
-            pairs.append(pair)
-        return pairs
-
-    @property
-    def registered(self):
-        """Whether it belongs in the checkpoint: it learns, or follows the student."""
-        return self.trainable or bool(self.ema)
-
-    def input(self, inputs):
-        """What this teacher sees of the batch: a named view, a re-normalised image, or the student's image."""
-        if isinstance(self.view, str):
-            if not isinstance(inputs, dict) or self.view not in inputs:
-                raise UserError(f'{self.name}: view {self.view!r} is not among the inputs ({", ".join(inputs) if isinstance(inputs, dict) else "one image"}); give it in the data preprocessor.')
-            return inputs[self.view]
-        image = student_input(inputs)
-        return image if self.view is None else self.view(image)
-
-    def set_mode(self, training):
-        self.module.train(training and self.trainable)
-        for ours, _ in self.pairs:
-            ours.eval()
-
-    @torch.no_grad()
-    def follow(self):
-        for ours, theirs in self.pairs:
-            for a, b in zip(ours.state_dict().values(), theirs.state_dict().values()):
-                a.lerp_(b, 1 - self.momentum) if a.is_floating_point() else a.copy_(b)
-
-
-def forward_features(model, x):
-    """A pass for its taps alone: no task loss is computed."""
-    return model(x, mode='tensor') if isinstance(model, BaseModel) else model(x)
 
 
 @MODELS.register_module()
@@ -199,8 +21,8 @@ class Distiller(BaseModel):
     Args:
         student (dict | nn.Module): the network that is deployed: an inline model dict, or ``dict(cfg='mmseg::…', checkpoint=…)``.
         teacher (dict | nn.Module, optional): one teacher, named ``teacher``. Options: ``checkpoint``, ``strict``, ``trainable``
-            (a peer with its own task loss), ``ema`` (True, or ``{teacher sub-module: student sub-module}``), ``momentum``, and ``view``
-            (the name of an input, or ``dict(mean, std, size)`` to re-normalise the student's).
+            (a peer with its own task loss), ``ema`` (True, or ``{teacher sub-module: student sub-module}``), ``momentum``, ``ema_buffers`` (False: parameters
+            alone follow, and statistics are its own, of its own batches), and ``view`` (the name of an input, or ``dict(mean, std, size)`` to re-normalise the student's).
         teachers (dict, optional): several, by name; a method picks one by ``of=name``.
         methods (list): configs of registered methods, or built ones. A method between two networks takes ``of`` (the teacher's name; the first by default) and
             ``learner`` (whose taps are the student's; 'student' by default, or a peer); one among peers takes ``among`` (role names; all by default).
@@ -254,7 +76,7 @@ class Distiller(BaseModel):
     def _load_student(self):
         o = self._student_options
         self.student_report = load_into(self.student, o['checkpoint'], 'student', o.get('strict', True), o.get('prefix'), o.get('unsafe_pickle', False))
-        _tell_loaded('student', self.student_report)
+        tell_loaded('student', self.student_report)
 
     def _wire(self, cfg):
         """A built method and whose taps it reads."""

@@ -16,12 +16,12 @@ from torch import nn
 
 from .checkpoint import load_into, resolve_checkpoint
 from .config import fingerprint, plain
-from .distiller import build_model, forward_features, resolve_config, split_role
 from .errors import UserError, nearest
 from .files import read_json, sha256, write_json, write_text, write_whole
 from .models.clip_embedding import ClipEmbedding
 from .models.heads.clip_semantic import ClipSemanticHead, set_text
 from .models.restorers import Restorer
+from .networks import build_model, forward_features, resolve_config, split_role
 from .profile import input_size, quiet, scope
 from .provenance import git_state, versions
 from .registry import DATASETS, MODELS, TRANSFORMS

@@ -24,6 +24,8 @@ KEY = ['data', 'protocol', 'student', 'teacher', 'method']
 #: columns that stand in a table only where one of its runs has them: head and key in metrics.json
 ZERO_SHOT = {'S': 'mIoU_seen', 'U': 'mIoU_unseen', 'hIoU': 'hIoU'}
 
+MULTIPLY_ADDS = 'G multiply-adds at 1280x720'
+
 
 # -- statistics ------------------------------------------------------------------------------------------------------------
 def mean_interval(values, level=0.95):
@@ -193,6 +195,8 @@ def table(runs, profile=None, metric='mIoU'):
             else:
                 row['gain'], row['gain_interval'] = gain_interval(values, base)
         row.update({k: (models.get(student) or {}).get(k) for k in ('params', 'flops', 'latency_ms')})
+        if (models.get(student) or {}).get('multiply_adds_720p'):
+            row['extra'][MULTIPLY_ADDS] = models[student]['multiply_adds_720p'] / 1e9
         step = steps.get('|'.join((student, teacher or '-', method)))
         row['step'] = step.get('ratio') if step else None
         row['classes'], row['per_class'] = _per_class(done)
@@ -206,7 +210,7 @@ def extra_scores(run):
     test, corrupted = run['test'], run.get('corruptions') or {}
     out = {**{key: test.get(key) for key in ZERO_SHOT.values()}, **{f'mIoU.{name}': scores.get('mIoU') for name, scores in (test.get('domains') or {}).items()}}
     for i, (name, own) in enumerate((test.get('sets') or {}).items()):  # of restoration; PSNR of the first is the main metric
-        out.update({f'{name} {key}': own.get(key) for key in ('PSNR', 'SSIM')[i == 0:]})
+        out.update({f'{name} {key}': own.get(key) for key in ('PSNR', 'SSIM', 'RMSE')[i == 0:] if key in own})
     if corrupted.get('summary'):
         cells = [key.rsplit('-', 1) for key in corrupted['cells'] if key != 'clean']
         names, severities = sorted({name for name, _ in cells}), sorted({severity for _, severity in cells})

@@ -2,6 +2,7 @@
 
 Timings that are compared are taken interleaved in one process, because a machine drifts: only their ratios mean something.
 """
+import copy
 import multiprocessing
 import statistics
 import sys
@@ -16,9 +17,12 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from torch.utils.flop_counter import FlopCounterMode
 
-from .distiller import Distiller, _progress, build_model, forward_features, student_input
+from .distiller import Distiller, _progress
 from .errors import UserError
+from .models.restorers import Restorer
+from .networks import build_model, forward_features
 from .provenance import hardware
+from .taps import student_input
 
 
 # -- what a config describes ---------------------------------------------------------------------------------------------
@@ -139,6 +143,12 @@ def params_flops(model, shape):
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
     return sum(p.numel() for p in model.parameters()), int(counter.get_total_flops())
+
+
+def multiply_adds_720p(restorer):
+    """Multiply-adds of a Restorer's convolutions and matrix products for an RGB output of 1280x720, the custom of super-resolution: from an image of 1280 // s x 720 // s. Nothing is computed."""
+    network = copy.deepcopy(restorer).to('meta')
+    return params_flops(network, (3, 720 // restorer.scale, 1280 // restorer.scale))[1] // 2
 
 
 def latency_ms(model, shape, rounds=15, warmup=3):
@@ -303,7 +313,7 @@ def suite_profile(cfgs, rounds=5, device=None):
         rounds: interleaved rounds of each student's group of steps.
         device: default: the GPU, where there is one.
 
-    Returns ``dict(hardware, models, steps)``: parameters, FLOPs and latency of each network at its own training size; of each triple the
+    Returns ``dict(hardware, models, steps)``: parameters, FLOPs and latency of each network at its own training size, of restorers of RGB images the multiply-adds at 1280x720; of each triple the
     ratio of its step to its student's own (median over rounds, with quartiles ``low`` and ``high``), on the first batch of its
     training set, or noise of that size where there are no data (``data`` says which).
     """
@@ -315,6 +325,8 @@ def suite_profile(cfgs, rounds=5, device=None):
         if name != '-' and name not in models:
             params, flops = params_flops(network, shape)
             models[name], networks[name] = dict(params=params, flops=flops, shape=list(shape)), network
+            if isinstance(network, Restorer) and network.metainfo['channel_order'] == 'rgb':
+                models[name]['multiply_adds_720p'] = multiply_adds_720p(network)
 
     for student in dict.fromkeys(k[0] for k in keys):
         own = sorted((k for k in keys if k[0] == student), key=lambda k: k[2] not in ('alone', 'teacher'))

@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .checkpoint import load_into
-from .distiller import build_model, split_role
 from .errors import UserError
 from .images import list_images, read_image, write_image
 from .models.restorers import Restorer
+from .networks import build_model, split_role
 from .physics.resize import imresize
 from .profile import quiet, scope
 

@@ -15,9 +15,9 @@ from torch.nn.functional import normalize
 
 from .config import load_config
 from .datasets.zero_shot import SPLITS
-from .distiller import resolve_config
 from .errors import UserError, nearest
 from .files import sha256, write_whole
+from .networks import resolve_config
 
 _SIZES = ('a', 'a small', 'a medium', 'a large')
 #: Sets of sentences with ``{}`` for the class. ``single`` and ``multi15`` are ZegCLIP's for VOC and COCO-Stuff (Zhou et al., CVPR 2023); ``vild`` (14) and ``imagenet`` (80) are mmseg's own lists, and

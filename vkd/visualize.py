@@ -8,13 +8,14 @@ from mmengine.dataset import pseudo_collate
 from PIL import Image, ImageDraw, ImageFont
 
 from .config import plain
-from .distiller import forward_features, student_input
 from .errors import UserError, nearest
 from .methods.ctcl import CTCL, cost_map, region_costs, teaches
 from .models.heads.clip_semantic import set_text
+from .networks import forward_features
 from .peers import on_one_grid
 from .profile import build, build_loader
 from .run import of_run
+from .taps import student_input
 from .text import load_text_embeddings
 
 #: Okabe and Ito's blue and vermilion, which colour-blind readers tell apart; grey where nobody teaches, dark where there is no label

@@ -7,8 +7,8 @@ from mmengine.config import Config
 
 from .. import profile
 from ..check import show_table
-from ..distiller import forward_features
 from ..errors import UserError
+from ..networks import forward_features
 from ..registry import METHODS
 from . import quartiles, verdict
 

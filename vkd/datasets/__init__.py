@@ -1,7 +1,9 @@
 from .camvid import CamVidDataset
 from .cityscapes import ACDCDataset, CityscapesDataset
 from .corruptions import Corrupt
+from .ct import ClipHU, CTSliceDataset, LoadCTSlice, PackCTInputs, ResizeHU
 from .demo import DemoDataset, DrawScene
+from .demo_phantoms import DemoPhantomDataset, DrawPhantom
 from .demo_pictures import DemoPictureDataset, DrawPicture
 from .domains import MultiDomainDataset
 from .loading import LoadImage, LoadLabel
@@ -14,6 +16,8 @@ from .unlabeled import ImageNetAugment, RepeatedAugmentation, UnlabeledImageData
 from .voc import VOCDataset
 from .zero_shot import COCOStuffDataset, MaskUnseenLabels, PascalContext59Dataset, VOC20Dataset, ZeroShotCamVidDataset
 
-__all__ = ['ACDCDataset', 'BasicImageDataset', 'COCOStuffDataset', 'CamVidDataset', 'CityscapesDataset', 'Corrupt', 'DemoDataset', 'DemoPictureDataset', 'DrawPicture', 'DrawScene', 'Flip', 'ImageNetAugment',
-           'LoadImage', 'LoadImageFromFile', 'LoadLabel', 'MATLABLikeResize', 'MaskUnseenLabels', 'ModCrop', 'MultiDomainDataset', 'NYUv2Dataset', 'PackInputs', 'PairedRandomCrop', 'PascalContext59Dataset',
-           'RandomDegradation', 'RandomShift', 'RandomTransposeHW', 'RepeatedAugmentation', 'StreetDataset', 'UnlabeledImageDataset', 'VOC20Dataset', 'VOCDataset', 'ZeroShotCamVidDataset', 'data_root']
+__all__ = ['ACDCDataset', 'BasicImageDataset', 'COCOStuffDataset', 'CTSliceDataset', 'CamVidDataset', 'CityscapesDataset', 'ClipHU', 'Corrupt', 'DemoDataset',
+           'DemoPhantomDataset', 'DemoPictureDataset', 'DrawPhantom', 'DrawPicture', 'DrawScene', 'Flip', 'ImageNetAugment', 'LoadCTSlice', 'LoadImage', 'LoadImageFromFile',
+           'LoadLabel', 'MATLABLikeResize', 'MaskUnseenLabels', 'ModCrop', 'MultiDomainDataset', 'NYUv2Dataset', 'PackCTInputs', 'PackInputs', 'PairedRandomCrop',
+           'PascalContext59Dataset', 'RandomDegradation', 'RandomShift', 'RandomTransposeHW', 'RepeatedAugmentation', 'ResizeHU', 'StreetDataset', 'UnlabeledImageDataset',
+           'VOC20Dataset', 'VOCDataset', 'ZeroShotCamVidDataset', 'data_root']

@@ -79,10 +79,13 @@ class RestorationMetric(BaseMetric):
 
     def process(self, data_batch, data_samples):
         for sample in data_samples:
-            name = str(sample.get('name', len(self.values)))
+            name = self.name(sample)
             if 'gt_img' not in sample:
-                raise UserError(f'RestorationMetric: {name} has no gt_img to be compared with; give the dataset a gt prefix.')
+                raise UserError(f'{type(self).__name__}: {name} has no gt_img to be compared with; give the dataset a gt prefix.')
             self.values.append((str(sample.get('set', 'test')), name, self.scores(sample['pred_img'], sample['gt_img'].to(sample['pred_img'].device), name)))
+
+    def name(self, sample):
+        return str(sample.get('name', len(self.values)))
 
     def scores(self, output, truth, name='an image'):
         """``[PSNR, SSIM]`` of ``output [C, H, W]`` in 0 to 1 and ``truth [C, H, W]`` on 0 to 255, a float64 tensor on their device."""
@@ -103,7 +106,7 @@ class RestorationMetric(BaseMetric):
     def evaluate(self, size):
         values = torch.stack([v for _, _, v in self.values]).tolist() if self.values else []
         rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
-        own = [(i * world + rank, *names[:2], *v) for i, (names, v) in enumerate(zip(self.values, values))]
+        own = [(i * world + rank, *names[:2], v) for i, (names, v) in enumerate(zip(self.values, values))]
         self.values = []
         if world > 1:
             gathered = [None] * world
@@ -111,19 +114,20 @@ class RestorationMetric(BaseMetric):
             own = [row for part in gathered for row in part]
         rows = sorted(own)  # DefaultSampler deals the images out in turn, so this is the data set's order
         if len(rows) != size:
-            raise UserError(f'RestorationMetric saw {len(rows)} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), so that each comes once.')
-        broken = next((f'{s}/{name}' for _, s, name, p, q in rows if p != p or q != q), None)
+            raise UserError(f'{type(self).__name__} saw {len(rows)} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), so that each comes once.')
+        broken = next((f'{s}/{name}' for _, s, name, v in rows if any(x != x for x in v)), None)
         if broken:
             raise UserError(f'{broken}: the prediction or the truth holds values that are not finite; look at the image, or at the weights.')
         sets = {}
-        for _, key, name, p, q in rows:
+        for _, key, name, v in rows:
             own = sets.setdefault(key, {})
-            own[name if name not in own else f'{name}#{len(own)}'] = [p, q]
+            own[name if name not in own else f'{name}#{len(own)}'] = v
         if self.main not in (None, *sets):
-            raise UserError(f'RestorationMetric: main is {self.main!r}, but the sets are {", ".join(sets)}; choose one of these.')
+            raise UserError(f'{type(self).__name__}: main is {self.main!r}, but the sets are {", ".join(sets)}; choose one of these.')
         self.report = self.describe(sets, len(rows))
         for key, own in self.report['sets'].items():
-            MMLogger.get_current_instance().info(f'{key}: PSNR {own["PSNR"]:.3f} dB, SSIM {own["SSIM"]:.4f} ({own["images"]} images)')
+            rest = f', RMSE {own["RMSE"]:.2f} HU' if 'RMSE' in own else ''
+            MMLogger.get_current_instance().info(f'{key}: PSNR {own["PSNR"]:.3f} dB, SSIM {own["SSIM"]:.4f}{rest} ({own["images"]} images)')
         return {f'{self.prefix}/{k}' if self.prefix else k: v for k, v in self.compute_metrics(self.report).items()}
 
     def describe(self, sets, images):
@@ -136,5 +140,6 @@ class RestorationMetric(BaseMetric):
 
     def compute_metrics(self, found):
         """What is logged of ``report``."""
-        scores = {f'{key}/{k}': own[k] for key, own in found['sets'].items() for k in ('PSNR', 'SSIM')}
-        return {k: round(v, 4) for k, v in {**scores, 'PSNR': found['PSNR'], 'SSIM': found['SSIM']}.items()}
+        names = [k for k in ('PSNR', 'SSIM', 'RMSE') if k in found]
+        scores = {f'{key}/{k}': own[k] for key, own in found['sets'].items() for k in names}
+        return {k: round(v, 4) for k, v in {**scores, **{k: found[k] for k in names}}.items()}

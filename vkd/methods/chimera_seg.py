@@ -9,13 +9,13 @@ CLIP-ZSS (arXiv 2310.02296).
 import math
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from mmengine.logging import print_log
 from torch import nn
 
 from ..align import channel_adapter, tokens_to_map
 from ..errors import UserError, nearest
+from ..memory_bank import gather_vectors
 from ..registry import METHODS
 from ..taps import student_input
 
@@ -75,15 +75,6 @@ def global_distill_loss(tokens, cls, count, mode='infonce', tau=0.07, pool='mean
     pooled = pool_tokens(chosen, cls, kept, pool)
     own = torch.arange(len(cls), device=cls.device) if own is None else own
     return info_nce(pooled, cls if candidates is None else candidates, own, tau, there), a, index, kept
-
-
-def gather_vectors(cls):
-    """``(vectors of all processes [M, D], index of this process's first)``; without gradient."""
-    if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
-        return cls, 0
-    parts = [torch.empty_like(cls) for _ in range(dist.get_world_size())]
-    dist.all_gather(parts, cls.contiguous())
-    return torch.cat(parts), dist.get_rank() * len(cls)
 
 
 # -- the method ------------------------------------------------------------------------------------------------------------

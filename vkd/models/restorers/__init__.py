@@ -1,4 +1,7 @@
+from .ct_preprocessor import SparseViewCTPreprocessor
 from .edsr import EDSR
+from .fbpconvnet import FBPConvNet
+from .gloredi import GloReNet
 from .imdn import IMDN
 from .imdn_as import IMDN_AS
 from .imdn_rtc import IMDN_RTC
@@ -6,5 +9,6 @@ from .preprocessor import RestorationPreprocessor
 from .rcan import RCAN
 from .restorer import Restorer
 from .rfdn import RFDN
+from .untouched import Untouched
 
-__all__ = ['EDSR', 'IMDN', 'IMDN_AS', 'IMDN_RTC', 'RCAN', 'RFDN', 'RestorationPreprocessor', 'Restorer']
+__all__ = ['EDSR', 'FBPConvNet', 'GloReNet', 'IMDN', 'IMDN_AS', 'IMDN_RTC', 'RCAN', 'RFDN', 'RestorationPreprocessor', 'Restorer', 'SparseViewCTPreprocessor', 'Untouched']

@@ -1,0 +1,3 @@
+_base_ = 'glorenet-w16.py'
+student = dict(backbone=dict(legacy_split=True))
+model = dict(student=dict(backbone=dict(legacy_split=True)))
