@@ -1,5 +1,6 @@
 """GloReDi: networks, terms by hand, the bank, who learns from whom, and whole runs on phantoms."""
 import copy
+from functools import partial
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from scipy.fft import dctn
 from tiny import ROOT, build, distributed, in_two_processes, killed_and_resumed, total
 
 from vkd import UserError
+from vkd.engine import alternate_step
 from vkd.engine.peers import PerRole
 from vkd.memory_bank import MemoryBank
 from vkd.methods import gloredi
@@ -244,6 +246,53 @@ def test_the_teachers_decoder_follows_the_students(momentum):
     assert torch.equal(ours.up[1].running_mean, statistics) and not torch.equal(ours.up[1].running_mean, theirs.up[1].running_mean) and ours.training
 
 
+def test_in_turns_the_student_meets_the_teacher_after_its_step():
+    """The release's order, against the same by hand."""
+    sgd = dict(optimizer=dict(type='SGD', lr=0.1))
+    ours, model = (build(distiller(dict(type='GloReDi', variant='rdd'))) for _ in range(2))
+    model.load_state_dict(ours.state_dict())
+    optim = PerRole(dict(student=sgd, teacher=sgd))(ours)
+    for _ in range(2):
+        logs = alternate_step(ours, slices(), optim)
+        data = model.data_preprocessor(slices(), True)
+        few, dense = data['inputs']['student'], data['inputs']['dense']
+        for a, b in zip(model.teacher.backbone.decoder.parameters(), model.student.backbone.decoder.parameters()):
+            a.data.copy_(b)
+        first = model.teacher(dense, data['data_samples'], mode='loss')['loss_pixel']
+        first.backward()
+        learn(model.teacher)
+        with torch.no_grad():
+            z_t = model.teacher.backbone.encoder(dense)
+        z_s = model.student.backbone.encoder(few)
+        pixel, rdd = model.student(few, data['data_samples'], mode='loss')['loss_pixel'], 0.1 * direction_loss(z_s[:, :z_s.shape[1] // 2], z_t[:, :z_t.shape[1] // 2])
+        (pixel + rdd).backward()
+        learn(model.student)
+        assert logs['teacher.loss_pixel'].item() == pytest.approx(first.item(), rel=1e-5) and logs['loss_rdd'].item() == pytest.approx(rdd.item(), rel=1e-5) and logs['loss'].item() == pytest.approx((first + pixel + rdd).item(), rel=1e-5)
+    for (name, a), b in zip(ours.named_parameters(), model.parameters()):  # the teacher's decoder last followed before the second step
+        assert torch.allclose(a, b, atol=1e-6), name
+
+
+def learn(network, rate=0.1):
+    for p in network.parameters():
+        if p.grad is not None:
+            p.data -= rate * p.grad
+            p.grad = None
+
+
+def test_turns_need_two_that_learn_and_an_optimizer_each(tmp_path):
+    from vkd.engine import build_runner
+    turns = dict(train_cfg=dict(_delete_=True, type='vkd.AlternateTrainLoop', max_iters=2, val_interval=2))
+    alone = dict(type='vkd.Distiller', student=restorer(), methods=[], probe_shape=(1, 32, 32), data_preprocessor=dict(SCANNER, teacher_views=None))
+    one = dict(optim_wrapper=dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3)))
+    other = distiller(dict(type='FeatureKD', student='backbone.encoder', teacher='backbone.encoder', of='student', learner='teacher'))
+    for model, more, text in ((alone, {}, 'no teacher learns'), (distiller(), one, 'the roles share one optimizer'), (other, {}, 'FeatureKD teaches teacher, but in turns the student alone is taught')):
+        cfg = config(tmp_path / 'x', model, 2)
+        for part in (turns, more):
+            cfg.merge_from_dict(part)
+        with pytest.raises(UserError, match=text):
+            build_runner(cfg).train()
+
+
 def test_options_that_make_no_sense():
     for options, text in ((dict(variant='rd'), "variant 'rd' is unknown; nearest: 'rdd'"), (dict(band=(0.6, 0.1)), 'the band rises'), (dict(rdd_weight=0, bpcd_weight=0), 'both weights are 0'), (dict(pretrain=2), 'pretrain 2')):
         with pytest.raises(UserError, match=text):
@@ -284,6 +333,11 @@ def test_killed_and_resumed_with_noise_it_ends_in_the_same_bank(tmp_path):
     assert whole.val_loop.evaluator.metrics[0].report == again.val_loop.evaluator.metrics[0].report
 
 
+def test_killed_and_resumed_in_turns_it_ends_alike(tmp_path):
+    turns = dict(train_cfg=dict(type='vkd.AlternateTrainLoop', max_iters=4, val_interval=4))
+    killed_and_resumed(lambda name: config(tmp_path / name, distiller(dict(type='GloReDi', memory_size=2, bpcd_weight=1e-3)), **turns), tmp_path, 3)
+
+
 def test_all_stages_run(tmp_path, monkeypatch):
     from vkd.engine import build_runner
     seen, plain = [], gloredi.GloReDi.forward
@@ -310,7 +364,7 @@ def test_it_learns(tmp_path):
     assert found[-1]['loss_bpcd'] > 0
 
 
-def one_step(wrap=lambda model: model):
+def one_step(wrap=lambda model: model, step=lambda model, data, optim: model.train_step(data, optim)):
     torch.manual_seed(0)
     model = wrap(build(distiller(dict(type='GloReDi', memory_size=4))))
     inner = getattr(model, 'module', model)
@@ -318,18 +372,19 @@ def one_step(wrap=lambda model: model):
         if isinstance(m, torch.nn.BatchNorm2d):
             m.eval()
     adam = dict(optimizer=dict(type='SGD', lr=0.1))
-    out = model.train_step(slices(), PerRole(dict(student=adam, teacher=adam))(inner))
+    out = step(model, slices(), PerRole(dict(student=adam, teacher=adam))(inner))
     return out['loss'].item(), torch.cat([p.detach().flatten() for p in inner.parameters()]).double().sum().item(), inner.methods[0].memory.count.item()
 
 
 def in_group():
-    return one_step(distributed), filled()
+    return one_step(distributed), filled(), one_step(partial(distributed, find_unused_parameters=True), alternate_step)
 
 
 def test_two_processes_give_the_loss_of_one_and_hold_one_bank(tmp_path):
-    wanted, found = one_step(), in_two_processes(in_group, tmp_path)
+    wanted, turns, found = one_step(), one_step(step=alternate_step), in_two_processes(in_group, tmp_path)
     assert found[0][1] == found[1][1]
-    for step, (bank, losses) in found.values():
+    for step, (bank, losses), in_turns in found.values():
+        assert in_turns[:2] == pytest.approx(turns[:2], rel=1e-5)
         assert step[:2] == pytest.approx(wanted[:2], rel=1e-5) and (wanted[2], step[2]) == (2, 4)
         assert [row[0] for row in bank] == [0, 1, 100, 101, 10, 11, 110, 111] and losses == [1.5, 4.0]
 

@@ -92,9 +92,9 @@ def _in_group(rank, function, path, args, out):
     dist.destroy_process_group()
 
 
-def distributed(model):
+def distributed(model, **more):
     from mmengine.model import MMDistributedDataParallel
-    return MMDistributedDataParallel(model, device_ids=None)
+    return MMDistributedDataParallel(model, device_ids=None, **more)
 
 
 def in_two_processes(function, folder, *args):

@@ -213,17 +213,20 @@ class Distiller(BaseModel):
         return self
 
     # -- running -----------------------------------------------------------------------------------------------------
-    def forward(self, inputs, data_samples=None, mode='tensor'):
+    def forward(self, inputs, data_samples=None, mode='tensor', turn=None):
         """mmengine's three modes; ``loss`` gives a dict of the task's and the methods' losses."""
         if mode == 'loss':
-            return self.loss(inputs, data_samples)
+            return self.loss(inputs, data_samples, turn)
         if mode == 'predict' and len(self.learners) > 1 and all(isinstance(self.networks[n], BaseSegmentor) for n in self.learners):
             return self.predict(inputs, data_samples)
         return self.student(student_input(inputs), data_samples, mode=mode)
 
-    def loss(self, inputs, data_samples):
-        """Losses of the task, of teachers that learn, and of the methods; ``inputs`` as the data preprocessor gives them."""
+    def loss(self, inputs, data_samples, turn=None):
+        """Losses of the task, of teachers that learn, and of the methods; ``inputs`` as the data preprocessor gives them. ``turn`` names a learner whose losses alone are asked for (``vkd.AlternateTrainLoop``)."""
         self.follow()
+        if turn not in (None, 'student'):
+            role = next(r for r in self._roles if r.name == turn)
+            return self._teach(role, role.input(inputs), data_samples)[0]
         image = student_input(inputs)
         for method in self.methods:  # before a network fails on it in words of its own
             if hasattr(method, 'check_image'):
@@ -236,7 +239,7 @@ class Distiller(BaseModel):
             losses = {}
         seen = {'student': taps}
         for role in self._roles:
-            own, seen[role.name] = self._teach(role, role.input(inputs), data_samples)
+            own, seen[role.name] = self._teach(role, role.input(inputs), data_samples, learns=turn is None)
             losses.update(own)
         for i, terms in enumerate(self.terms(seen, dict(inputs=inputs, data_samples=data_samples, **_progress()))):
             for key, value in terms.items():
@@ -275,10 +278,10 @@ class Distiller(BaseModel):
             sample.set_data({**fields[0][i], **named, 'pred_sem_seg_ensemble': PixelData(data=best)})
         return out
 
-    def _teach(self, role, image, data_samples):
-        """``(own losses of a peer, its taps)``."""
+    def _teach(self, role, image, data_samples, learns=True):
+        """``(own losses of a peer that learns in this pass, its taps)``."""
         reader = self._readers[role.name]
-        if role.trainable:
+        if role.trainable and learns:
             own, taps = reader.read(lambda: role.module(image, data_samples, mode='loss'))
             return {f'{role.name}.{k}': v for k, v in own.items()}, taps
         if not reader.taps:

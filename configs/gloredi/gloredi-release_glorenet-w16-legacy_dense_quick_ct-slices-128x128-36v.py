@@ -1,5 +1,4 @@
-_base_ = '../alone/alone_glorenet-w16-legacy_quick_ct-slices-128x128-36v.py'
-# a network of the student's kind that sees twice the views: its encoder learns by its own loss, its decoder is the student's (momentum 0, as in the release's sample run)
-model = dict(data_preprocessor=dict(teacher_views=72), methods=[dict(type='GloReDi', variant='release')],
-             teacher=dict(model={{_base_.student}}, trainable=True, ema={'backbone.decoder': 'backbone.decoder'}, ema_buffers=False, momentum=0.0, start='student', view='dense'))
-optim_wrapper = dict(_delete_=True, constructor='vkd.PerRole', **{role: dict(optimizer=dict(type='Adam', lr=2e-3, betas=(0.9, 0.999))) for role in ('student', 'teacher')})
+_base_ = 'gloredi-full_glorenet-w16_dense_quick_ct-slices-128x128-36v.py'
+# the release's split of channels, weights and order of steps
+model = dict(student=dict(backbone=dict(legacy_split=True)), teacher=dict(model=dict(backbone=dict(legacy_split=True))), methods=[dict(type='GloReDi', variant='release')])
+train_cfg = dict(type='vkd.AlternateTrainLoop')

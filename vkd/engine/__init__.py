@@ -1,3 +1,4 @@
+from .alternate import AlternateTrainLoop, alternate_step
 from .amp import CPUAmpOptimWrapper
 from .cache import FeatureCache
 from .hooks import ChannelsLast, PlainState, RandomState, StopOnNonFinite
@@ -6,4 +7,4 @@ from .peers import PeerOptimWrapper, PerRole
 from .storage import WholeFileBackend
 from .trained import TrainedOnly
 
-__all__ = ['CPUAmpOptimWrapper', 'ChannelsLast', 'FeatureCache', 'PeerOptimWrapper', 'PerRole', 'PlainState', 'RandomState', 'StopOnNonFinite', 'TrainedOnly', 'WholeFileBackend', 'build_runner', 'init_distributed', 'last_checkpoint', 'processes', 'rank', 'use_amp']
+__all__ = ['AlternateTrainLoop', 'CPUAmpOptimWrapper', 'ChannelsLast', 'FeatureCache', 'PeerOptimWrapper', 'PerRole', 'PlainState', 'RandomState', 'StopOnNonFinite', 'TrainedOnly', 'WholeFileBackend', 'alternate_step', 'build_runner', 'init_distributed', 'last_checkpoint', 'processes', 'rank', 'use_amp']
