@@ -106,8 +106,10 @@ def load_into(model, name, role='model', strict=True, prefix=None, unsafe=False)
     if report['missing'] and (strict or not fits):
         key = report['missing'][0]
         found = f'shape {tuple(state[key].shape)} for {tuple(own[key].shape)}' if key in state else 'no such key'
+        scale = getattr(model, 'scale', 1)
+        other = f'; all but the end fits, so it is probably of another scale than x{scale}' if scale > 1 and report['share'] > 0.8 else ''
         raise UserError(f'Checkpoint {name!r} fits {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) of the {role} ({type(model).__name__}), '
-                        f'for example {key!r}: {found}; give the checkpoint of this very model{", or write strict=False" if fits else ""}.')
+                        f'for example {key!r}: {found}{other}; give the checkpoint of this very model{", or write strict=False" if fits else ""}.')
     model.load_state_dict(fits, strict=False)
     return report
 
