@@ -1,6 +1,5 @@
 # the teacher is trained for longer than its students
 _base_ = ['../_base_/models/edsr-baseline.py', '../_base_/datasets/t91-bsds-x2.py', '../_base_/protocols/sr_quick.py', '../_base_/runtime.py']
 model = dict(student=dict(backbone=dict(scale=2)))
-default_hooks = dict(checkpoint=dict(interval=250))
-train_cfg = dict(max_iters=1500)
-param_scheduler = [dict(type='OneCycleLR', eta_max=1e-3, total_steps=1500, pct_start=0.1, by_epoch=False)]
+train_cfg = dict(max_iters=900)
+param_scheduler = [dict(type='OneCycleLR', eta_max=1e-3, total_steps=900, pct_start=0.1, by_epoch=False)]

@@ -1,2 +1,1 @@
 _base_ = ['../_base_/models/imdn-half.py', '../_base_/datasets/t91-bsds-x4.py', '../_base_/protocols/sr_quick.py', '../_base_/runtime.py']
-default_hooks = dict(checkpoint=dict(interval=250))

@@ -1,3 +1,3 @@
 _base_ = ['../alone/alone_imdn-half_quick_t91-bsds-x4.py', '../_base_/teachers/edsr-baseline.py']
 model = dict(methods=[dict(type='WaveletKD')],
-             teacher=dict(model={{_base_.teacher}}, checkpoint='work_dirs/alone_edsr-baseline_quick_t91-bsds-x4/iter_1500.pth'))
+             teacher=dict(model={{_base_.teacher}}, checkpoint='work_dirs/alone_edsr-baseline_quick_t91-bsds-x4/iter_900.pth'))
