@@ -3,8 +3,9 @@ from pathlib import Path
 
 from vkd.cli import add_config, command, parser
 from vkd.config import load_config
-from vkd.corruption import SEVERITIES, evaluate_corruptions, table
+from vkd.corruption import SEVERITIES, evaluate_corruptions
 from vkd.datasets.corruptions import CORRUPTIONS
+from vkd.robustness import table
 
 
 def arguments():

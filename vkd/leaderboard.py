@@ -81,15 +81,9 @@ def read_runs(folder):
             notes.append(f'{name} was left out: it repeats {seen[same]}, with the same seed and config.')
             continue
         seen[same] = name
-        try:
-            corrupted = _part(own / 'corruptions.json')
-        except ValueError as error:
-            notes.append(f'Corruptions of {name} were left out: {error}.')
-            corrupted = {}
-        if corrupted and corrupted.get('fingerprint') != facts.get('fingerprint'):
-            notes.append(f'Corruptions of {name} were left out: corruptions.json is of another config; test the checkpoint of this run again.')
-            corrupted = {}
-        run['corruptions'] = corrupted
+        for part in ('corruptions', 'attacks'):
+            run[part], left_out = _variants(own / f'{part}.json', facts)
+            notes += [f'{part.capitalize()} of {name} were left out: {left_out}.'] * bool(left_out)
         runs += by_peer(run)
     for file in sorted(Path(folder).glob('external/*.json')):
         for run in read_submission(file)['runs']:
@@ -102,6 +96,17 @@ def read_runs(folder):
             except ValueError as error:
                 notes.append(f'{file.parent.name} was left out: {error}.')
     return runs, notes
+
+
+def _variants(file, facts):
+    """``(what corruptions.json or attacks.json of a run holds, why it was left out)``, the one or the other."""
+    try:
+        found = _part(file)
+    except ValueError as error:
+        return {}, str(error)
+    if found and found.get('fingerprint') != facts.get('fingerprint'):
+        return {}, f'{file.name} is of another config; test the checkpoint of this run again'
+    return found, None
 
 
 def _part(file):
@@ -129,7 +134,7 @@ def by_peer(run):
         student = network.get(role, label) if role != 'ensemble' else ' + '.join(names)
         others = [n for r, n in network.items() if r != role] if role != 'ensemble' else []  # frozen teachers too
         out.append(dict(run, run=f'{run["run"]}_{label}', label=label, network=role, role='ensemble' if role == 'ensemble' else 'student', student=student, teacher='+'.join(others) or None,
-                        test=own, val=(run['val'].get('peers') or {}).get(label) or {}, corruptions=run.get('corruptions') if role == 'student' else {}))
+                        test=own, val=(run['val'].get('peers') or {}).get(label) or {}, **{part: run.get(part) if role == 'student' else {} for part in ('corruptions', 'attacks')}))
     return out
 
 
@@ -205,7 +210,7 @@ def table(runs, profile=None, metric='mIoU'):
 
 
 def extra_scores(run):
-    """``{column: score}`` that only some runs have: of seen and unseen classes, of each domain, and under corruptions, where ``corruptions.json`` lies beside the run's other files."""
+    """``{column: score}`` that only some runs have: of seen and unseen classes, of each domain, and under corruptions and attacks, where ``corruptions.json`` and ``attacks.json`` lie beside the run's other files."""
     test, corrupted = run['test'], run.get('corruptions') or {}
     out = {**{key: test.get(key) for key in ZERO_SHOT.values()}, **{f'mIoU.{name}': scores.get('mIoU') for name, scores in (test.get('domains') or {}).items()}}
     for i, (name, own) in enumerate((test.get('sets') or {}).items()):  # of restoration; PSNR of the first is the main metric
@@ -215,6 +220,10 @@ def extra_scores(run):
         names, severities = sorted({name for name, _ in cells}), sorted({severity for _, severity in cells})
         under = f'{", ".join(names) if len(names) < 4 else f"{len(names)} corruptions"}, severity {", ".join(severities)}'  # other corruptions are another column
         out.update({f'mIoU under {under}': corrupted['summary']['corrupted'], f'% kept under {under}': corrupted['summary']['relative']})
+    for cell, own in ((run.get('attacks') or {}).get('cells') or {}).items():
+        if cell != 'clean':
+            name, eps = cell.rsplit('-', 1)
+            out[f'mIoU under {name.upper().replace("PGD", "PGD-")}, {eps}/255'] = own.get('mIoU')
     return out
 
 
@@ -231,7 +240,7 @@ def _gathered(scores):
 def _run_facts(run):
     """What leaderboard.json keeps of a run: enough to work its row out again."""
     kept = ('run', 'seed', 'state', 'command', 'config', 'fingerprint', 'experiment', 'seconds', 'git', 'versions', 'hardware', 'lines', 'max_iters', 'batch_size', 'teacher_checkpoint', 'teacher_sha256', 'data_sha256',
-            'synthetic_text', 'corruptions', 'test', 'val')
+            'synthetic_text', 'corruptions', 'attacks', 'test', 'val')
     return {k: run.get(k) for k in kept}
 
 

@@ -17,6 +17,6 @@ DATA_SAMPLERS = Registry('data sampler', parent=_DATA_SAMPLERS, scope='vkd', loc
 TRANSFORMS = Registry('transform', parent=_TRANSFORMS, scope='vkd', locations=['vkd.datasets'])
 METRICS = Registry('metric', parent=_METRICS, scope='vkd', locations=['vkd.evaluation'])
 HOOKS = Registry('hook', parent=_HOOKS, scope='vkd', locations=['vkd.engine'])
-LOOPS = Registry('loop', parent=_LOOPS, scope='vkd', locations=['vkd.engine'])
+LOOPS = Registry('loop', parent=_LOOPS, scope='vkd', locations=['vkd.engine', 'vkd.attack'])
 OPTIM_WRAPPERS = Registry('optim_wrapper', parent=_OPTIM_WRAPPERS, scope='vkd', locations=['vkd.engine'])
 OPTIM_WRAPPER_CONSTRUCTORS = Registry('optimizer wrapper constructor', parent=_OPTIM_WRAPPER_CONSTRUCTORS, scope='vkd', locations=['vkd.engine'])

@@ -25,7 +25,7 @@ _RUN = dict(
     type='object', required=['run', 'seed', 'state', 'test'],
     properties=dict(run=_NAME, seed=_COUNT, state=dict(enum=['done']), command=dict(type='string', pattern=r'^[\w +.,()=/:\'"\[\]{}-]{0,2000}$'), config=_PATH, fingerprint=_HASH, experiment=_HASH, seconds=dict(type=['number', 'null'], minimum=0),
                     git=_FACTS, versions=_FACTS, hardware=_FACTS, lines=dict(type='array', maxItems=0), max_iters=_COUNT, batch_size=_COUNT, teacher_checkpoint=_PATH, teacher_sha256=_HASH,
-                    data_sha256=dict(type=['object', 'null'], propertyNames=dict(enum=['train', 'test']), additionalProperties=_HASH), synthetic_text=dict(type=['boolean', 'null']), corruptions=dict(anyOf=[{'$ref': '#/$defs/scores'}, dict(type='null')]),
+                    data_sha256=dict(type=['object', 'null'], propertyNames=dict(enum=['train', 'test']), additionalProperties=_HASH), synthetic_text=dict(type=['boolean', 'null']), **dict.fromkeys(('corruptions', 'attacks'), dict(anyOf=[{'$ref': '#/$defs/scores'}, dict(type='null')])),
                     test={'$ref': '#/$defs/scores'}, val={'$ref': '#/$defs/scores'}),
     additionalProperties=False)
 _ROW = dict(

@@ -1,0 +1,31 @@
+"""Evaluate a checkpoint under gradient attacks on the test images (FGSM and PGD); started again, it continues."""
+from pathlib import Path
+
+from vkd.attack import ATTACKS, evaluate_attacks
+from vkd.cli import add_config, command, parser
+from vkd.config import load_config
+from vkd.robustness import table
+
+
+def arguments():
+    p = add_config(parser(__doc__))
+    p.add_argument('checkpoint', help='checkpoint of a Distiller or of the plain student')
+    p.add_argument('--work-dir', help='folder of the results; work_dirs/<config name>_attacks by default')
+    p.add_argument('--attacks', nargs='+', default=list(ATTACKS), metavar='NAME', help='fgsm (one step), pgd (iterative)')
+    p.add_argument('--eps', nargs='+', type=float, default=[2, 8], help='greatest change of a value, of 255')
+    p.add_argument('--steps', type=int, default=10, help='of PGD')
+    p.add_argument('--seed', type=int, default=0, help="other starts of PGD's")
+    p.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='who started the processes')
+    p.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers; the environment counts')
+    return p
+
+
+def main(args):
+    found = evaluate_attacks(load_config(args.config, args.cfg_options), args.checkpoint, args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_attacks'), args.attacks, args.eps, args.steps, args.seed,
+                             args.launcher, tell=print)
+    if found:
+        print(table(found['cells']))
+
+
+if __name__ == '__main__':
+    command(main, arguments())
