@@ -15,13 +15,13 @@ from pathlib import Path
 
 from mkdocs.structure.files import File
 
-from vkd.leaderboard import _cell, _with_interval, by_protocol, digits, extra_columns, named, number, verdict
+from vkd.tables import by_protocol, cell, digits, extra_columns, named, number, verdict, with_interval
 
 ROOT = Path(__file__).parent.parent
 LOG = logging.getLogger('mkdocs.hooks')
 #: modules of vkd itself by page; a sub-package has its own page, and what is named nowhere stands behind the tools
 CORE = dict(distiller=['distiller', 'roles', 'networks', 'taps', 'align', 'peers', 'memory_bank', 'registry', 'checkpoint', 'config', 'errors'],
-            runs=['run', 'suite', 'leaderboard', 'verify', 'submit', 'robustness', 'corruption', 'attack', 'curves', 'pictures', 'provenance', 'files'])
+            runs=['run', 'suite', 'results', 'intervals', 'tables', 'leaderboard', 'illustrations', 'verify', 'submit', 'robustness', 'corruption', 'attack', 'curves', 'pictures', 'provenance', 'files'])
 TITLES = dict(distiller='The Distiller and what it is made of', runs='Runs, suites and their results', tools='Behind the tools', methods='Methods', models='Networks', datasets='Data', evaluation='Metrics',
               engine='What mmengine lacks', physics='Physics of images', benchmarks='Benchmarks')
 LANGUAGES = {'.py': 'python', '.sh': 'bash', '.md': 'markdown', '.yml': 'yaml', '.json': 'json', '.html': 'html'}
@@ -74,12 +74,12 @@ def results(patterns, page, folder=ROOT / 'docs/leaderboard'):
             extra = extra_columns(shown, metric)
             heads = ['student', 'teacher', 'method', 'seeds', f'{metric} (95 %)', *extra, 'gain over alone (95 %)', 'verdict', 'step ÷ alone']
             drawn = f' ([curves and pictures]({up}/{name}/leaderboard.html))' if file.with_suffix('.html').is_file() else ''
-            out += [f'[{_cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {_cell(section["data"])}, protocol {_cell(section["protocol"])}:', '',
-                    '| ' + ' | '.join(map(_cell, heads)) + ' |', '|---' * len(heads) + '|']
+            out += [f'[{cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {cell(section["data"])}, protocol {cell(section["protocol"])}:', '',
+                    '| ' + ' | '.join(map(cell, heads)) + ' |', '|---' * len(heads) + '|']
             for r in shown:
-                cells = [r['student'], r['teacher'] or '–', named(r), len(r['seeds']), _with_interval(r['mean'], r['interval']), *(number(r['extra'].get(key), digits(key)) for key in extra.values()),
-                         '–' if r['gain'] is None else _with_interval(r['gain'], r['gain_interval'], True), verdict(r) or '–', number(r['step'])]
-                out.append('| ' + ' | '.join(map(_cell, cells)) + ' |')
+                cells = [r['student'], r['teacher'] or '–', named(r), len(r['seeds']), with_interval(r['mean'], r['interval']), *(number(r['extra'].get(key), digits(key)) for key in extra.values()),
+                         '–' if r['gain'] is None else with_interval(r['gain'], r['gain_interval'], True), verdict(r) or '–', number(r['step'])]
+                out.append('| ' + ' | '.join(map(cell, cells)) + ' |')
             out.append('')
     if out:
         return '\n'.join(['<div class="results" markdown>', '', *out, '</div>'])

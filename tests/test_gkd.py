@@ -21,7 +21,7 @@ from vkd.checkpoint import load_weights
 from vkd.config import check_packages, experiment_fingerprint, load_config
 from vkd.engine import FeatureCache, build_runner
 from vkd.export import export
-from vkd.leaderboard import read_runs
+from vkd.results import read_runs
 from vkd.methods.gkd import GKD, QuerySoftDistillation, feature_loss, query_soft_attention, random_patch_mask, token_loss
 from vkd.models.backbones import TimmViT
 from vkd.models.backbones.timm_vit import replace_masked, resize_kernel, resize_positions

@@ -8,7 +8,11 @@ from scipy import stats
 
 from vkd import UserError
 from vkd.files import read_json, write_json
-from vkd.leaderboard import build, curve_svg, gain_interval, mean_interval, read_curve, table, verdict
+from vkd.illustrations import curve_svg
+from vkd.intervals import gain_interval, mean_interval
+from vkd.leaderboard import build
+from vkd.results import read_curve
+from vkd.tables import table, verdict
 
 EVIL = '<script>alert(1)</script>"\'><img src=x onerror=alert(2)>'
 
@@ -42,7 +46,7 @@ def test_intervals_by_hand_and_against_scipy():
 
 
 def test_gains_and_why_they_are_withheld(tmp_path):
-    from vkd.leaderboard import read_runs
+    from vkd.results import read_runs
     for seed, (alone, kl, cwd) in enumerate([(40, 44, 41), (41, 45, 39), (42, 46, 40)]):
         write(tmp_path, score=alone, seed=seed)
         write(tmp_path, 'KL', score=kl, seed=seed, teacher='big')
@@ -137,7 +141,7 @@ def test_broken_parts_are_notes_or_one_sentence(tmp_path):
 
 
 def test_what_is_not_one_experiment_is_not_one_row(tmp_path):
-    from vkd.leaderboard import read_runs
+    from vkd.results import read_runs
     for seed in (0, 1):
         write(tmp_path, score=40 + seed, seed=seed, experiment='aaaaaaaa')
         write(tmp_path, 'KL', score=44 + seed, seed=seed, teacher='big', experiment='bbbbbbbb')

@@ -9,8 +9,9 @@ from tiny import restorer
 
 from vkd.files import read_json, write_json
 from vkd.images import write_image
+from vkd.illustrations import nearer
 from vkd.leaderboard import build as build_leaderboard
-from vkd.leaderboard import nearer, read_curve
+from vkd.results import read_curve
 from vkd.physics.resize import imresize
 from vkd.pictures import restored_pictures
 from vkd.run import evaluate, run

@@ -7,7 +7,8 @@ from tiny import ROOT
 
 from vkd import UserError
 from vkd.files import digest, read_json, write_json
-from vkd.leaderboard import build, read_runs
+from vkd.leaderboard import build
+from vkd.results import read_runs
 from vkd.run import run_digest
 from vkd.submit import LARGEST, read_results, submit
 from vkd.verify import refresh, verify

@@ -2,7 +2,8 @@
 import sys
 
 from vkd.cli import command, parser
-from vkd.leaderboard import build, read_runs
+from vkd.leaderboard import build
+from vkd.results import read_runs
 from vkd.submit import submit
 from vkd.verify import refresh, verify
 

@@ -3,8 +3,9 @@ from pathlib import Path
 
 from .errors import UserError
 from .files import is_sealed, read_json, sha256, write_json, write_text
-from .leaderboard import by_protocol, finite, frame, markdown, read_runs, table, with_pages
+from .results import read_runs
 from .submit import runs_of
+from .tables import by_protocol, finite, frame, markdown, table, with_pages
 
 
 def verify(folder, runs=None):

@@ -1,0 +1,130 @@
+"""Pictures and curves of a page of results."""
+import base64
+import io
+
+import numpy as np
+from PIL import Image
+
+from .results import read_curve
+
+#: Okabe and Ito's colours, which colour-blind readers can tell apart
+COLOURS = ('#999999', '#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a6d3b', '#7f5fc9')
+
+
+def illustrated(section, runs):
+    """A section of ``by_protocol`` with ``gallery``, ``palette`` and ``curves``, from the folders of ``runs``."""
+    own, by_name = section['rows'], {r['run']: r for r in runs}
+    students = list(dict.fromkeys(r['student'] for r in own if r['role'] == 'student'))
+    galleries = [gallery([r for r in own if r['student'] == student], runs, limit=3 if len(students) == 1 else 2) for student in students]
+    drawn = []
+    for student in students:
+        curves = [(r['method'], COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]) for f in r['runs']])
+                  for i, r in enumerate(x for x in own if x['student'] == student and x['role'] == 'student')]
+        for key, what in (('loss', 'training loss of the task, smoothed'), ('mIoU', 'mIoU on validation images'), ('PSNR', 'PSNR on validation images, dB')):
+            svg = curve_svg([(label, colour, [c[key] for c in seeds]) for label, colour, seeds in curves], key)
+            if svg:
+                drawn.append(dict(svg, title=f'{student}: {what}', legend=[(label, colour) for label, colour, _ in curves]))
+    return dict(section, gallery=[row for rows, _ in galleries for row in rows], palette=next((c for _, c in galleries if c), []), curves=drawn)
+
+
+def gallery(rows, runs, limit=3):
+    """Rows of pictures: image, truth, student alone, the method with the best mean, and where those two differ in being right.
+
+    Returns ``(list of lists of dict(src, title), classes with their colours)``; empty where pictures are missing or do not belong together.
+    """
+    by_name = {r['run']: r for r in runs}
+
+    def first(row):
+        done = [f for f in row['runs'] if f['state'] == 'done'] if row else []
+        return _load_pictures(by_name[done[0]['run']]) if done else None
+    alone = next((r for r in rows if r['method'] == 'alone' and r['role'] == 'student' and r['mean'] is not None), None)
+    distilled = [r for r in rows if alone and r['role'] == 'student' and r['method'] != 'alone' and r['student'] == alone['student'] and r['mean'] is not None]
+    best = max(distilled, key=lambda r: r['mean'], default=None)
+    a, b = first(alone), first(best)
+    if not a or not b or a['image'].shape != b['image'].shape or not np.array_equal(a['truth'], b['truth']):
+        return [], []
+    if 'palette' not in a:  # images were restored
+        shown = [(str(a.get('image_name', 'bicubic')), a['image']), ('truth', a['truth']), (f'{alone["student"]} alone', a['pred']), (f'{best["student"]} + {best["method"]}', b['pred']), ('difference', nearer(a, b))]
+        return [[dict(src=_png(images[i]), title=title) for title, images in shown] for i in range(min(limit, len(a['image'])))], []
+    palette = np.zeros((256, 3), np.uint8)
+    palette[:len(a['palette'])] = a['palette']
+    out = []
+    for image, truth, one, two in list(zip(a['image'], a['truth'], a['pred'], b['pred']))[:limit]:
+        counted = truth != 255
+        difference = np.full((*truth.shape, 3), 128, np.uint8)
+        difference[counted & (one == truth) & (two != truth)] = (213, 94, 0)
+        difference[counted & (one != truth) & (two == truth)] = (0, 114, 178)
+        difference[~counted] = 90
+        out.append([dict(src=_jpeg(image), title='image'), dict(src=_png(palette[truth]), title='truth'), dict(src=_png(palette[one]), title=f'{alone["student"]} alone'),
+                    dict(src=_png(palette[two]), title=f'{best["student"]} + {best["method"]}'), dict(src=_png(difference), title='difference')])
+    classes = [dict(name=n, colour='#%02x%02x%02x' % tuple(int(v) for v in c)) for n, c in zip(alone['classes'], a['palette'])]
+    return out, classes
+
+
+def nearer(alone, distilled, tolerance=2):
+    """Where the distilled student's image is nearer to the truth than the student's alone by more than ``tolerance`` grey levels (blue), and where it is farther (orange); ``[N, H, W, 3]``."""
+    truth = alone['truth'].astype(float)
+    gain = (np.abs(alone['pred'] - truth) - np.abs(distilled['pred'] - truth)).mean(-1)
+    out = np.full(truth.shape, 128, np.uint8)
+    out[gain > tolerance], out[gain < -tolerance] = (0, 114, 178), (213, 94, 0)
+    return out
+
+
+def _load_pictures(run):
+    file, network = run['folder'] / 'pictures.npz', run.get('network', 'student')
+    if not file.is_file():
+        return None
+    with np.load(file, allow_pickle=False) as content:
+        found = {k: content[k] for k in content.files}
+    return {**found, 'pred': found.get(f'pred_{network}', found['pred'])}
+
+
+def _png(array):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, 'PNG', optimize=True)
+    return 'data:image/png;base64,' + base64.b64encode(file.getvalue()).decode()
+
+
+def _jpeg(array):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, 'JPEG', quality=85)
+    return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
+
+
+def curve_svg(curves, key, width=560, height=240):
+    """Training curves as an SVG drawing in the text's colour; ``curves``: ``[(label, colour, [dict of step: value, one a seed])]``."""
+    points = [(s, v) for _, _, seeds in curves for seed in seeds for s, v in seed.items()]
+    if len({s for s, _ in points}) < 2:
+        return None
+    xs, ys = np.array([p[0] for p in points], float), np.array([p[1] for p in points], float)
+    low, high = float(ys.min()), float(np.quantile(ys, 0.99) if key == 'loss' else ys.max())
+    high = high if high > low else low + 1
+    left, right, top, bottom = 46, 8, 8, 30
+
+    def at(step, value):
+        x = left + (step - xs.min()) / (xs.max() - xs.min()) * (width - left - right)
+        y = top + (1 - (min(value, high) - low) / (high - low)) * (height - top - bottom)
+        return f'{x:.1f},{y:.1f}'
+    parts = []
+    for k in range(5):
+        value = low + (high - low) * k / 4
+        y = float(at(xs.min(), value).split(',')[1])
+        parts.append(dict(y=round(y, 1), text=f'{value:.3g}'))
+    lines = []
+    for label, colour, seeds in curves:
+        for seed in seeds:
+            if seed:
+                lines.append(dict(colour=colour, label=label, points=' '.join(at(s, v) for s, v in _thin(_smooth(sorted(seed.items()), 9 if key == 'loss' else 1)))))
+    ticks = [dict(x=round(float(at(s, low).split(',')[0]), 1), text=f'{s:g}') for s in np.linspace(xs.min(), xs.max(), 5).round()]
+    return dict(width=width, height=height, left=left, right=right, bottom=bottom, y=parts, x=ticks, lines=lines, key=key)
+
+
+def _smooth(pairs, window):
+    values = np.array([v for _, v in pairs])
+    half = window // 2
+    return [(s, float(values[max(0, i - half):i + half + 1].mean())) for i, (s, _) in enumerate(pairs)]
+
+
+def _thin(pairs, most=150):
+    step = max(1, len(pairs) // most)
+    return [p for i, p in enumerate(pairs) if i % step == 0 or i == len(pairs) - 1]
