@@ -1,0 +1,80 @@
+"""All tables of a folder on one page: a tab a field, gains with their verdicts, scores against costs, gains a class, and each suite's own page."""
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader
+
+from .errors import UserError
+from .files import is_sealed, read_json, write_text
+from .scatter import scatter_svg
+from .submit import runs_of
+from .tables import by_protocol, digits, extra_columns, human, named, number, verdict, with_interval
+
+#: tabs, in order
+FIELDS = ('Segmentation', 'Zero-shot', 'Domains and robustness', 'Super-resolution', 'Sparse-view CT')
+#: what cannot be run here, and why: rows without numbers
+EMPTY = 'not_run.json'
+
+
+def build_board(folder, title='vkd: does distillation pay?'):
+    """Writes ``folder / 'board.html'`` of the tables (``leaderboard.json``) in the folders below it. Returns the path.
+
+    ``not_run.json`` beside them, ``[dict(field, suite, reason)]``, names what has no numbers and why.
+
+    Raises UserError where there is no table, where one was changed after it was written, or for an unknown field.
+    """
+    folder = Path(folder)
+    suites = [_suite(file, folder) for file in sorted(folder.glob('*/leaderboard.json'))]
+    if not suites:
+        raise UserError(f'Folder {str(folder)!r} holds no table (*/leaderboard.json); build some by tools/leaderboard.py build.')
+    empty = read_json(folder / EMPTY, [])
+    wrong = next((e for e in empty if set(e) != {'field', 'suite', 'reason'} or e['field'] not in FIELDS), None)
+    if wrong:
+        raise UserError(f'{str(folder / EMPTY)!r}: {wrong} is no dict(field, suite, reason) with a field of {", ".join(FIELDS)}; mend it.')
+    tabs = [dict(name=name, id=name.lower().replace(' ', '-'), suites=[s for s in suites if s['field'] == name], empty=[e for e in empty if e['field'] == name]) for name in FIELDS]
+    environment = Environment(loader=PackageLoader('vkd', 'templates'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(number=number, human=human, digits=digits, column=lambda head: (head, ''))
+    page = environment.get_template('board.html').render(title=title, tabs=[t for t in tabs if t['suites'] or t['empty']], verdict=verdict, named=named, extra_columns=extra_columns, with_interval=with_interval)
+    write_text(folder / 'board.html', page)
+    return folder / 'board.html'
+
+
+def field(content):
+    """The tab of a leaderboard.json: by its metric, and by the scores that its runs have."""
+    tests = [run['test'] for run in runs_of(content)]
+    if content['metric'] == 'PSNR':
+        return 'Sparse-view CT' if any('RMSE' in own for t in tests for own in (t.get('sets') or {}).values()) else 'Super-resolution'
+    if any('mIoU_unseen' in t for t in tests):
+        return 'Zero-shot'
+    return 'Domains and robustness' if any(t.get('domains') for t in tests) else 'Segmentation'
+
+
+def _suite(file, folder):
+    content = read_json(file)
+    if not is_sealed(content):
+        raise UserError(f'{str(file)!r} was changed after it was written, or by an older vkd; build the table again by tools/leaderboard.py.')
+    sections = [dict(s, plots=_plots(s['rows'], content['metric']), classes=_class_gains(s['rows'])) for s in by_protocol(content['rows'])]
+    return dict(name=file.parent.name, title=content['title'], metric=content['metric'], command=content.get('command'), field=field(content), sections=sections, page=file.parent.relative_to(folder).as_posix())
+
+
+def _plots(rows, metric):
+    """Scores of all rows against parameters, and of each student's against the cost of a training step."""
+    unit = ', dB' if metric == 'PSNR' else ', %'
+    known = [r for r in rows if r['mean'] is not None]
+
+    def point(row, x, label):
+        return dict(x=x, y=row['mean'], half=row['interval'], label=label, kind='teacher' if row['role'] == 'teacher' else 'alone' if row['method'] == 'alone' else 'distilled')
+    out = [scatter_svg([point(r, r['params'] / 1e6, f'{r["student"]} {named(r)}' if r['role'] == 'student' else f'{r["student"]} (teacher)') for r in known if r['params'] and r['role'] in ('student', 'teacher')],
+                       f'{metric} against parameters', 'million parameters', metric + unit)]
+    for student in dict.fromkeys(r['student'] for r in known if r['role'] == 'student'):
+        own = [r for r in known if r['role'] == 'student' and r['student'] == student and r['step']]
+        out.append(scatter_svg([point(r, r['step'], named(r)) for r in own], f'{student}: {metric} against the cost of a training step', 'time of a step ÷ that of the student alone', metric + unit))
+    return [plot for plot in out if plot]
+
+
+def _class_gains(rows):
+    """``dict(classes, rows=[dict(student, method, gains, largest)])``: IoU a class less that of the same student alone, in points."""
+    alone = {r['student']: r for r in rows if r['role'] == 'student' and r['method'] == 'alone' and r['per_class']}
+    found = [dict(student=r['student'], method=named(r), gains=[None if a is None or b is None else a - b for a, b in zip(r['per_class'], alone[r['student']]['per_class'])])
+             for r in rows if r['role'] == 'student' and r['method'] != 'alone' and r['per_class'] and r['student'] in alone and r['classes'] == alone[r['student']]['classes']]
+    largest = max((abs(g) for r in found for g in r['gains'] if g is not None), default=0)
+    return dict(classes=next((r['classes'] for r in rows if r['per_class']), []), rows=found, largest=largest or 1)
