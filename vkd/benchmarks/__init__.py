@@ -2,7 +2,7 @@
 from pathlib import Path
 
 #: of the files of this package, in the order in which they are shown
-QUESTIONS = ('steps', 'transkd', 'peers', 'clip', 'gkd', 'restoration', 'ct', 'counting')
+QUESTIONS = ('steps', 'transkd', 'peers', 'clip', 'gkd', 'restoration', 'ct', 'counting', 'scale')
 CONFIGS = Path(__file__).parent.parent.parent / 'configs'
 
 
