@@ -63,8 +63,8 @@ def _plots(rows, metric):
 
     def point(row, x, label):
         return dict(x=x, y=row['mean'], half=row['interval'], label=label, kind='teacher' if row['role'] == 'teacher' else 'alone' if row['method'] == 'alone' else 'distilled')
-    out = [scatter_svg([point(r, r['params'] / 1e6, f'{r["student"]} {named(r)}' if r['role'] == 'student' else f'{r["student"]} (teacher)') for r in known if r['params'] and r['role'] in ('student', 'teacher')],
-                       f'{metric} against parameters', 'million parameters', metric + unit)]
+    out = [scatter_svg([point(r, r['params'], f'{r["student"]} {named(r)}' if r['role'] == 'student' else f'{r["student"]} (teacher)') for r in known if r['params'] and r['role'] in ('student', 'teacher')],
+                       f'{metric} against parameters', 'parameters', metric + unit, human)]
     for student in dict.fromkeys(r['student'] for r in known if r['role'] == 'student'):
         own = [r for r in known if r['role'] == 'student' and r['student'] == student and r['step']]
         out.append(scatter_svg([point(r, r['step'], named(r)) for r in own], f'{student}: {metric} against the cost of a training step', 'time of a step ÷ that of the student alone', metric + unit))

@@ -12,8 +12,8 @@ def pareto(points):
     return front
 
 
-def scatter_svg(points, title, across, up, width=560, height=300):
-    """What the template draws: ``points`` are ``dict(x, y, half, label, kind)``, ``half`` the interval or None; axes named ``across`` and ``up``; x logarithmic where it spans more than 5 times. None for fewer than two points."""
+def scatter_svg(points, title, across, up, told='{:.3g}'.format, width=650, height=300):
+    """What the template draws: ``points`` are ``dict(x, y, half, label, kind)``, ``half`` the interval or None; axes named ``across`` and ``up``, numbers of the first as ``told`` writes them; x logarithmic where it spans more than 5 times. None for fewer than two points."""
     if len(points) < 2:
         return None
     xs, halves = [p['x'] for p in points], [p['half'] or 0 for p in points]
@@ -24,7 +24,7 @@ def scatter_svg(points, title, across, up, width=560, height=300):
     bend = math.log if min(xs) > 0 and max(xs) > 5 * min(xs) else float
     first, last = bend(min(xs)), bend(max(xs))
     first, last = (first - 0.5, last + 0.5) if first == last else (first - 0.06 * (last - first), last + 0.06 * (last - first))
-    left, right, top, bottom = 48, 150, 10, 40
+    left, right, top, bottom = 48, 225, 10, 40
 
     def at_x(x):
         return left + (bend(x) - first) / (last - first) * (width - left - right)
@@ -35,10 +35,11 @@ def scatter_svg(points, title, across, up, width=560, height=300):
     for p, y in zip(sorted(drawn, key=lambda p: p['cy']), apart(sorted(p['cy'] for p in drawn), 13, top + 6, height - bottom)):
         p['text'] = y
     ticks = sorted(set(xs)) if len(set(xs)) <= 3 else [min(xs), math.sqrt(min(xs) * max(xs)) if bend is math.log else (min(xs) + max(xs)) / 2, max(xs)]
+    ticks = [t for i, t in enumerate(ticks) if i == 0 or at_x(t) - at_x(ticks[i - 1]) > 36]
     front = [drawn[i] for i in pareto([(p['x'], p['y']) for p in points])]
     path = ' '.join(f'{"M" if i == 0 else "L"}{p["cx"]:.1f},{front[max(i - 1, 0)]["cy"]:.1f} L{p["cx"]:.1f},{p["cy"]:.1f}' for i, p in enumerate(front)) + f' L{width - right + 4:.1f},{front[-1]["cy"]:.1f}'
     return dict(title=title, across=across, up=up, width=width, height=height, left=left, right=right, bottom=bottom, points=drawn, front=path, on_front=[p['label'] for p in front], logarithmic=bend is math.log,
-                x=[dict(x=at_x(t), value=t) for t in ticks], y=[dict(y=at_y(low + (high - low) * k / 4), value=low + (high - low) * k / 4) for k in range(5)])
+                x=[dict(x=at_x(t), text=told(t)) for t in ticks], y=[dict(y=at_y(low + (high - low) * k / 4), value=low + (high - low) * k / 4) for k in range(5)])
 
 
 def apart(places, gap, low, high):
