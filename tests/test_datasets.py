@@ -4,7 +4,7 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from vkd import UserError
-from vkd.datasets import ACDCDataset, CamVidDataset, DemoDataset, NYUv2Dataset, RandomShift, VOCDataset
+from vkd.datasets import ACDCDataset, ADE20KDataset, CamVidDataset, DemoDataset, NYUv2Dataset, RandomShift, VOCDataset
 from vkd.datasets.shift import shifted
 from vkd.datasets.demo import CLASSES, draw_scene
 
@@ -184,3 +184,19 @@ def test_voc_with_the_labels_of_sbd(tmp_path):
     (lists / 'aug.txt').unlink()
     with pytest.raises(UserError, match='aug.txt'):
         VOCDataset(data_root=str(tmp_path), split='trainaug', pipeline=PIPELINE)
+
+
+def test_ade20k_as_it_is_distributed(tmp_path):
+    for split in ('training', 'validation'):
+        save(tmp_path / f'images/{split}/ADE_{split}_1.jpg', np.zeros((4, 6, 3)))
+        save(tmp_path / f'annotations/{split}/ADE_{split}_1.png', [[0, 1, 2, 149, 150, 150]] * 4)
+    data = ADE20KDataset(data_root=str(tmp_path), pipeline=PIPELINE[:2])
+    assert len(data) == 1 and data[0]['gt_seg_map'][0].tolist() == [255, 0, 1, 148, 149, 149] and len(data.metainfo['classes']) == 150
+    with pytest.raises(UserError, match="'val' is unknown"):
+        ADE20KDataset(data_root=str(tmp_path), split='val')
+    save(tmp_path / 'annotations/training/ADE_training_1.png', [[151] * 6] * 4)
+    with pytest.raises(UserError, match='holds class 150; the dataset has classes 0 to 149'):
+        data[0]
+    (tmp_path / 'annotations/validation/ADE_validation_1.png').unlink()
+    with pytest.raises(UserError, match='has no label'):
+        ADE20KDataset(data_root=str(tmp_path), split='validation', pipeline=PIPELINE)

@@ -1,3 +1,4 @@
+from .ade20k import ADE20KDataset
 from .camvid import CamVidDataset
 from .cityscapes import ACDCDataset, CityscapesDataset
 from .corruptions import Corrupt
@@ -16,7 +17,7 @@ from .unlabeled import ImageNetAugment, RepeatedAugmentation, UnlabeledImageData
 from .voc import VOCDataset
 from .zero_shot import COCOStuffDataset, MaskUnseenLabels, PascalContext59Dataset, VOC20Dataset, ZeroShotCamVidDataset
 
-__all__ = ['ACDCDataset', 'BasicImageDataset', 'COCOStuffDataset', 'CTSliceDataset', 'CamVidDataset', 'CityscapesDataset', 'ClipHU', 'Corrupt', 'DemoDataset',
+__all__ = ['ACDCDataset', 'ADE20KDataset', 'BasicImageDataset', 'COCOStuffDataset', 'CTSliceDataset', 'CamVidDataset', 'CityscapesDataset', 'ClipHU', 'Corrupt', 'DemoDataset',
            'DemoPhantomDataset', 'DemoPictureDataset', 'DrawPhantom', 'DrawPicture', 'DrawScene', 'Flip', 'ImageNetAugment', 'LoadCTSlice', 'LoadImage', 'LoadImageFromFile',
            'LoadLabel', 'MATLABLikeResize', 'MaskUnseenLabels', 'ModCrop', 'MultiDomainDataset', 'NYUv2Dataset', 'PackCTInputs', 'PackInputs', 'PairedRandomCrop',
            'PascalContext59Dataset', 'RandomDegradation', 'RandomShift', 'RandomTransposeHW', 'RepeatedAugmentation', 'ResizeHU', 'StreetDataset', 'UnlabeledImageDataset',
