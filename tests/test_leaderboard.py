@@ -182,3 +182,11 @@ def test_domains_and_corruptions_are_columns_of_the_runs_that_have_them(tmp_path
     text, page = (open(paths[k], encoding='utf-8').read() for k in ('md', 'html'))
     assert '| day &lt;i&gt; | dusk | mIoU under fog, severity 1, 3 | % kept under fog, severity 1, 3 | gain' in text and '| 60.00 | 25.00 | 10.00 | 25.00 |' in text
     assert 'corruptions.json is of another config' in text and '<i>' not in page and 'day &lt;i&gt;' in page
+
+
+def test_the_config_of_a_row_stands_once(tmp_path):
+    for seed in range(3):
+        write(tmp_path, seed=seed, text='the = "resolved config"\n')
+    (tmp_path / 'student_alone_small_quick_scenes_0/config.py').unlink()  # the first that has one shows it
+    page = (build(tmp_path) and (tmp_path / 'leaderboard.html').read_text())
+    assert page.count('resolved config&#34;') == 1 and page.count('but for the seed') == 1 and 'href="#student_alone_small_quick_scenes_1">student_alone_small_quick_scenes_1</a> but' in page

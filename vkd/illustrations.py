@@ -80,6 +80,8 @@ def _load_pictures(run):
 
 
 def _png(array):
+    if array.ndim == 3 and (array == array[..., :1]).all():  # slices of CT: one channel of three alike
+        array = array[..., 0]
     file = io.BytesIO()
     Image.fromarray(array).save(file, 'PNG', optimize=True)
     return 'data:image/png;base64,' + base64.b64encode(file.getvalue()).decode()

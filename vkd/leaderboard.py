@@ -47,7 +47,7 @@ def build(folder, out=None, title=None, metric=None):
     environment = Environment(loader=PackageLoader('vkd', 'templates'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(number=number, human=human, digits=digits, column=lambda head: (head, ''))
     page = environment.get_template('leaderboard.html').render(
-        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, extra_columns=extra_columns, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, links=links, with_interval=with_interval, quote=shlex.quote)
+        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, extra_columns=extra_columns, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, with_config=lambda row: next((f['run'] for f in row['runs'] if configs[f['run']]), None), links=links, with_interval=with_interval, quote=shlex.quote)
     write_text(paths['html'], page)
     write_json(paths['json'], with_pages(dict(format=FORMAT, title=title, metric=metric, command=suite.get('command'), rows=rows, profile=profile, notes=notes), paths))
     return paths
