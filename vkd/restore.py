@@ -98,8 +98,13 @@ def write_restored(target, restorer, image, tile=256, overlap=32, step=lambda: N
     write_whole(target, write)
 
 
-def plan(sources, out, overwrite=False):
-    """``[(image file, file to write)]`` of files and folders ``sources``: the stem with ``.png``, or ``.tif`` for a TIFF, in the folder ``out``.
+def image_name(file):
+    """What an image is restored into: its stem with ``.png``, or ``.tif`` for a TIFF."""
+    return f'{file.stem}{".tif" if file.suffix.lower() in (".tif", ".tiff") else ".png"}'
+
+
+def plan(sources, out, overwrite=False, inside=list_images, name=image_name, wanted='image files or folders'):
+    """``[(file, file to write)]`` of files and folders ``sources``, in the folder ``out``: ``inside(folder)`` lists the files of a folder, ``name(file)`` names a result, ``wanted`` says what is taken.
 
     Raises UserError, before anything is written, where a source is missing, ``out`` is a file, or a folder that images are read from, two results share a name, or one exists already (unless ``overwrite``).
     """
@@ -111,10 +116,9 @@ def plan(sources, out, overwrite=False):
         if out.resolve() == folder.resolve():
             raise UserError(f'Output folder {str(out)!r} is the folder of the input {str(source)!r}; choose another, so that nothing is taken for its own result.')
         if not source.exists():
-            raise UserError(f'Input {str(source)!r} does not exist; give image files or folders.')
-        files += list_images(source) if source.is_dir() else [source]
-    pairs = [(file, out / f'{file.stem}{".tif" if file.suffix.lower() in (".tif", ".tiff") else ".png"}') for file in files]
-    taken = {}
+            raise UserError(f'Input {str(source)!r} does not exist; give {wanted}.')
+        files += inside(source) if source.is_dir() else [source]
+    taken, pairs = {}, [(file, out / name(file)) for file in files]
     for file, target in pairs:
         if target in taken:
             raise UserError(f'Inputs {str(taken[target])!r} and {str(file)!r} would both become {str(target)!r}; restore them into two folders.')

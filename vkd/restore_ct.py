@@ -1,6 +1,4 @@
 """Restoring CT slices and DICOM series; see ``vkd.restore`` for pictures."""
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F
 from rich.console import Console
@@ -8,6 +6,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .errors import UserError
 from .physics.hounsfield import hu_to_mu, mu_to_hu
+from .restore import plan
 from .slices import list_series, read_slice, write_slice
 
 
@@ -31,29 +30,14 @@ def restore_slice(restorer, hu, scanner=None):
     return mu_to_hu(y).cpu().numpy()
 
 
-def plan_slices(sources, out, overwrite=False):
-    """``[(file, file to write)]`` of slices, folders of ``.png`` or ``.npy`` slices, and folders of one DICOM series (any other folder), in the folder ``out``; names are kept.
+def slices_in(folder):
+    """The ``.png`` or ``.npy`` slices of a folder; of any other folder, the files of its one DICOM series. Raises UserError for a series that ``list_series`` refuses."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in ('.png', '.npy')) or list_series(folder)
 
-    Raises UserError, before anything is written, for what is missing, a series that ``list_series`` refuses, results that share a name or exist already (unless ``overwrite``), or an ``out`` that is read from.
-    """
-    out, files = Path(out), []
-    for source in map(Path, sources):
-        folder = source if source.is_dir() else source.parent
-        if out.resolve() == folder.resolve():
-            raise UserError(f'Output folder {str(out)!r} is the folder of the input {str(source)!r}; choose another, so that nothing is taken for its own result.')
-        if not source.exists():
-            raise UserError(f'Input {str(source)!r} does not exist; give slices (16-bit PNG, npy, DICOM), or folders of them.')
-        plain = sorted(p for p in source.iterdir() if p.suffix.lower() in ('.png', '.npy')) if source.is_dir() else [source]
-        files += plain or list_series(source)
-    taken, pairs = {}, [(file, out / file.name) for file in files]
-    for file, target in pairs:
-        if target in taken:
-            raise UserError(f'Inputs {str(taken[target])!r} and {str(file)!r} would both become {str(target)!r}; restore them into two folders.')
-        taken[target] = file
-    there = [target for _, target in pairs if target.exists()]
-    if there and not overwrite:
-        raise UserError(f'{str(there[0])!r} exists already{f", and {len(there) - 1} more" if there[1:] else ""}; choose another folder, or say --overwrite.')
-    return pairs
+
+def plan_slices(sources, out, overwrite=False):
+    """``restore.plan`` of slices, folders of them, and folders of one DICOM series; names are kept."""
+    return plan(sources, out, overwrite, slices_in, lambda file: file.name, 'slices (16-bit PNG, npy, DICOM), or folders of them')
 
 
 def restore_slices(restorer, sources, out, scanner=None, offset=1024, overwrite=False, progress=True):
