@@ -111,7 +111,7 @@ def curve_svg(curves, key, width=560, height=240):
     for k in range(5):
         value = low + (high - low) * k / 4
         y = float(at(xs.min(), value).split(',')[1])
-        parts.append(dict(y=round(y, 1), text=f'{value:.3g}'))
+        parts.append(dict(y=round(y, 1), text=f'{value:.3g}' if not 0 < abs(value) < 1e-3 else f'{value:.1e}'.replace('e-0', 'e-')))  # six letters fit beside the axis
     lines = []
     for label, colour, seeds in curves:
         for seed in seeds:
