@@ -10,7 +10,7 @@ import pytest
 from tiny import ROOT
 
 from vkd import METHODS, UserError
-from vkd.suite import read_suite
+from vkd.cells import read_suite
 
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'docs').glob('*/*.md'))]
 TUTORIALS = sorted((ROOT / 'docs/tutorials').glob('*.md'))

@@ -74,7 +74,7 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_tested(tmp_path, at):
                 runner.model.decode_head.conv_seg.bias.data[0] = math.nan
     runner = build_runner(config(segmentor(8), tmp_path / 'r', interval=2, iters=6))
     runner.register_hook(Overflow())
-    with pytest.raises(UserError, match=f"'decode_head.conv_seg.bias' is not finite.*kept"):
+    with pytest.raises(UserError, match="'decode_head.conv_seg.bias' is not finite.*kept"):
         runner.train()
     assert last_checkpoint(tmp_path / 'r').endswith(f'iter_{at - 2}.pth')
 

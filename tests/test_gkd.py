@@ -25,7 +25,9 @@ from vkd.results import read_runs
 from vkd.methods.gkd import GKD, QuerySoftDistillation, feature_loss, query_soft_attention, random_patch_mask, token_loss
 from vkd.models.backbones import TimmViT
 from vkd.models.backbones.timm_vit import replace_masked, resize_kernel, resize_positions
-from vkd.suite import _run_cells, read_suite, run_cell, status
+from vkd.cells import read_suite, status
+from vkd.jobs import run_cell
+from vkd.suite import run_cells
 
 V_S, V_T = torch.tensor([[[1., 0], [0, 2]]]), torch.tensor([[[1., 1], [0, 1]]])
 
@@ -691,12 +693,12 @@ def test_a_suite_runs_the_chain_once_and_goes_on_where_it_was_killed(chain, tmp_
     assert [n for n in names if n.startswith('stage')] == stages and len(names) == 7 and cells[names.index('gkd_small_quick_scenes_seed1')].after == ('stage_1b_1b_images_seed1',)
     wanted = [c for c in cells if 'seed1' in c.name and 'alone' not in c.name or '1a' in c.name]
     engine = Here(folder)
-    assert _run_cells(wanted, folder, engine, 0, lambda line: None) == [] and engine.started == ['stage_1a_1a_images_seed0', 'stage_1b_1b_images_seed1', 'gkd_small_quick_scenes_seed1']
+    assert run_cells(wanted, folder, engine, 0, lambda line: None) == [] and engine.started == ['stage_1a_1a_images_seed0', 'stage_1b_1b_images_seed1', 'gkd_small_quick_scenes_seed1']
     assert all(status(folder, c) == 'done' for c in wanted)
     last, first = (load_weights(str(folder / n / 'iter_2.pth')) for n in ('gkd_small_quick_scenes_seed1', 'stage_1b_1b_images_seed1'))
     assert all(torch.equal(v, last[k.replace('student.', 'student.backbone.', 1)]) for k, v in first.items() if k.startswith('student.'))
     again = Here(folder)
-    assert _run_cells(wanted, folder, again, 0, lambda line: None) == [] and again.started == []
+    assert run_cells(wanted, folder, again, 0, lambda line: None) == [] and again.started == []
     # killed in the last iteration of each stage, and started again each time
     cut, real = tmp_path / 'cut', vkd.run.build_runner
     died = []
@@ -711,7 +713,7 @@ def test_a_suite_runs_the_chain_once_and_goes_on_where_it_was_killed(chain, tmp_
     wanted = [c for c in read_suite(chain(), cut)[1] if c.name in engine.started]
     for i in range(4):
         with pytest.raises(InterruptedError) if i < 3 else nullcontext():
-            assert _run_cells(wanted, cut, Here(cut), 0, lambda line: None) == []
+            assert run_cells(wanted, cut, Here(cut), 0, lambda line: None) == []
     assert [p.name for p in died] == engine.started
     for name in engine.started:
         a, b = (load_weights(str(f / name / 'iter_2.pth')) for f in (folder, cut))

@@ -11,7 +11,9 @@ from tiny import ROOT, config, distiller, method, segmentor
 
 from vkd import UserError
 from vkd.files import read_json, write_json
-from vkd.suite import Slurm, _run_cells, iterations, read_suite, status
+from vkd.cells import iterations, read_suite, status
+from vkd.jobs import Slurm
+from vkd.suite import run_cells, run_suite
 
 SUITE = '''
 title = 'Tiny'
@@ -98,12 +100,34 @@ def test_the_command_of_a_run_makes_it_again(suite, tmp_path):
     _, cells = read_suite(path, tmp_path / 'w')
     engine = Slurm(tmp_path / 'w', cluster='local')  # submitit's own stand-in for a cluster
     said = []
-    assert _run_cells(cells, tmp_path / 'w', engine, 0.2, said.append) == [] and status(tmp_path / 'w', cells[0]) == 'done', said
+    assert run_cells(cells, tmp_path / 'w', engine, 0.2, said.append) == [] and status(tmp_path / 'w', cells[0]) == 'done', said
     command = read_json(tmp_path / 'w' / cells[0].name / 'run.json')['command'].split()
     command[command.index('--work-dir') + 1] = str(tmp_path / 'again')
     subprocess.run([sys.executable, *command[1:]], cwd=ROOT, check=True, capture_output=True, env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
     first, second = (read_json(folder / 'metrics.json') for folder in (tmp_path / 'w' / cells[0].name, tmp_path / 'again'))
     assert first.pop('digest') != second.pop('digest') and first == second, 'scores and data are the same; folder and command, of which the digest is too, are not'
+
+
+SBATCH = '''#!/bin/sh
+cat "$1" >> {folder}/submitted
+echo Submitted batch job $(grep -c '^#SBATCH --job-name' {folder}/submitted)
+'''
+
+
+def test_on_slurm_what_is_ready_at_once_is_one_array(suite, tmp_path, monkeypatch):
+    """With a stand-in for ``sbatch``, which keeps what it is given."""
+    for name, text in dict(sbatch=SBATCH.format(folder=tmp_path), srun='#!/bin/sh\n', sacct='#!/bin/sh\n').items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+    _, cells = read_suite(suite, tmp_path / 'w')
+    engine = Slurm(tmp_path / 'w', options=dict(slurm_partition='gpu', gpus_per_node=1, timeout_min=240, slurm_array_parallelism=2))
+    ready = [c for c in cells if not c.before]
+    jobs = engine.start(ready)
+    assert [job.job_id for job in jobs] == ['1_0', '1_1', '1_2'] and {c.info['role'] for c in ready} == {'teacher', 'student'}
+    text = (tmp_path / 'submitted').read_text()
+    assert '--array=0-2%2' in text and '--partition=gpu' in text and '--gpus-per-node=1' in text and '--time=240' in text
+    assert all(engine.finished(job) is None for job in jobs)
 
 
 @pytest.mark.parametrize('more, told', [
@@ -144,7 +168,6 @@ def test_another_teacher_makes_other_students_and_another_place_does_not(suite, 
 
 
 def test_a_cell_of_another_config_is_refused(suite, tmp_path):
-    from vkd.suite import run_suite
     _, cells = read_suite(suite, tmp_path / 'w')
     write_json(tmp_path / 'w' / cells[0].name / 'run.json', dict(fingerprint='another', config='x.py'))
     (tmp_path / 'w' / cells[0].name / 'iter_6.pth').touch()

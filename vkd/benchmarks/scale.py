@@ -7,9 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 from .. import run as running
+from ..cells import read_suite
 from ..files import read_json
+from ..jobs import Local, run_cell
 from ..leaderboard import build
-from ..suite import Local, _run_cells, read_suite, run_cell
+from ..suite import run_cells
 from . import CONFIGS, verdict
 
 #: seconds for the leaderboard of 1,000 runs
@@ -24,7 +26,7 @@ class Killing(Local):
         self.ended, self.share, self.within, self.random, self.kills = str(ended), share, within, random.Random(seed), 0
         self.context.set_forkserver_preload([__name__])
 
-    def start(self, cell):
+    def _start(self, cell):
         process = self.context.Process(target=short, args=(cell, self.folder, self.ended))
         process.start()
         process.gpu, process.end = None, time.monotonic() + self.random.uniform(0, self.within) if self.random.random() < self.share else None
@@ -74,7 +76,7 @@ runs = [dict(method='alone', student='narrow', config={str(narrow)!r}, seeds=lis
         starts, kills, failed = 0, 0, True
         while failed:
             engine = Killing(Path(folder, 'runs'), workers, ended, seed=starts)
-            failed = _run_cells(cells, Path(folder, 'runs'), engine, 0.2, lambda line: None)
+            failed = run_cells(cells, Path(folder, 'runs'), engine, 0.2, lambda line: None)
             starts, kills = starts + 1, kills + engine.kills
         seconds = time.monotonic() - start
         times = Counter(ended.read_text().split())
