@@ -9,7 +9,7 @@ from vkd import UserError
 from vkd.board import build_board, field
 from vkd.files import read_json, write_json
 from vkd.leaderboard import build
-from vkd.scatter import apart, pareto, scatter_svg
+from vkd.scatter import apart, pareto, scatter_layout
 
 
 def test_the_front_by_hand():
@@ -27,12 +27,12 @@ def points(*xy):
 
 
 def test_a_drawing():
-    p = scatter_svg(points((1, 40, 1), (2, 42, None), (3, 41, 90)), 't', 'a', 'b')
+    p = scatter_layout(points((1, 40, 1), (2, 42, None), (3, 41, 90)), 't', 'a', 'b')
     places = {o['label']: o for o in p['points']}
     assert p['on_front'] == ['p0', 'p1'] and places['p1']['cy'] < places['p2']['cy'] < places['p0']['cy'] and places['p0']['cx'] < places['p1']['cx'] < places['p2']['cx']
     assert places['p2']['cut'] and not places['p0']['cut'] and not p['logarithmic'] and all(0 <= o[k] <= p['height'] for o in p['points'] for k in ('top', 'bottom', 'text'))
-    assert scatter_svg(points((1, 40, 1), (6, 40, 1)), 't', 'a', 'b')['logarithmic'] and scatter_svg(points((1, 40, 1)), 't', 'a', 'b') is None
-    same = scatter_svg(points((1, 40, None), (1, 40, None)), 't', 'a', 'b')
+    assert scatter_layout(points((1, 40, 1), (6, 40, 1)), 't', 'a', 'b')['logarithmic'] and scatter_layout(points((1, 40, 1)), 't', 'a', 'b') is None
+    same = scatter_layout(points((1, 40, None), (1, 40, None)), 't', 'a', 'b')
     assert all(0 <= o['cx'] <= same['width'] and 0 <= o['cy'] <= same['height'] for o in same['points'])
 
 

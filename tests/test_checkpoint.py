@@ -1,21 +1,39 @@
-import os
+import http.server
+import threading
+from functools import partial
 
 import pytest
 import torch
-from tiny import build, segmentor
+from mmengine.runner import load_checkpoint
+from tiny import build, distiller, method, segmentor
 
 from vkd import UserError
 from vkd.checkpoint import PACKAGES, load_into, load_weights, resolve_checkpoint
+from vkd.networks import build_model
 
 
 class Evil:
+    """Leaves a file where it is unpickled."""
+
+    def __init__(self, file):
+        self.file = file
+
     def __reduce__(self):
-        return os.system, ('echo broken in',)
+        return open, (str(self.file), 'w')
+
+
+@pytest.fixture
+def served(tmp_path):
+    """Address of the files in ``tmp_path``."""
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f'http://127.0.0.1:{server.server_port}'
+    server.shutdown()
 
 
 def test_what_is_not_plain_weights_is_refused(tmp_path):
-    torch.save(dict(state_dict=dict(a=torch.ones(1)), extra=Evil()), tmp_path / 'evil.pth')
-    with pytest.raises(UserError, match='evil.pth.*system.*unsafe_pickle'):
+    torch.save(dict(state_dict=dict(a=torch.ones(1)), extra=Evil(tmp_path / 'it_ran')), tmp_path / 'evil.pth')
+    with pytest.raises(UserError, match='evil.pth.*open.*unsafe_pickle'):
         load_weights(tmp_path / 'evil.pth')
     (tmp_path / 'text.pth').write_text('no weights')
     with pytest.raises(UserError, match='text.pth'):
@@ -104,3 +122,30 @@ def test_a_backbone_alone_fits_where_it_belongs(tmp_path):
     torch.save(dict(other=torch.ones(2)), tmp_path / 'other.pth')
     with pytest.raises(UserError, match='fits 0 of'):  # nothing at all is an error in any case
         load_into(model, tmp_path / 'other.pth', 'student', strict=False)
+
+
+@pytest.mark.parametrize('where', ['init_cfg of the student', 'init_cfg of the teacher', 'load_checkpoint', 'an address'])
+def test_nothing_in_a_file_is_run_wherever_it_is_named(where, tmp_path, served, monkeypatch):
+    """mmengine's own reader falls back to unpickling whatever a file holds."""
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    torch.save({'state_dict': {'w': torch.zeros(1)}, 'more': Evil(tmp_path / 'it_ran')}, tmp_path / 'evil.pth')
+    file = f'{served}/evil.pth' if where == 'an address' else str(tmp_path / 'evil.pth')
+    own = segmentor(8)
+    own['backbone']['init_cfg'] = dict(type='Pretrained', checkpoint=file)
+    with pytest.raises(UserError, match='evil.pth.*not a file of plain weights'):
+        if where == 'load_checkpoint':
+            load_checkpoint(build_model(segmentor(8)), file)
+        elif 'teacher' in where:
+            build_model(distiller(method('KL'), teacher=dict(model=own)))
+        else:
+            build_model(dict(distiller(), student=own, teacher=None, methods=[])).init_weights()
+    assert not (tmp_path / 'it_ran').exists()
+
+
+def test_weights_at_an_address_are_read(tmp_path, served, monkeypatch):
+    monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
+    torch.save(build_model(segmentor(8)).state_dict(), tmp_path / 'good.pth')
+    model = build_model(segmentor(8))
+    load_checkpoint(model, f'{served}/good.pth', strict=True)
+    good = torch.load(tmp_path / 'good.pth')
+    assert all(torch.equal(v, good[k]) for k, v in model.state_dict().items())

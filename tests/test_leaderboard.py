@@ -8,10 +8,11 @@ from scipy import stats
 
 from vkd import UserError
 from vkd.files import read_json, write_json
-from vkd.illustrations import curve_svg
+from vkd.illustrations import curve_layout
 from vkd.intervals import gain_interval, mean_interval
 from vkd.leaderboard import build
 from vkd.results import read_curve
+from vkd.run import run_digest
 from vkd.tables import table, verdict
 
 EVIL = '<script>alert(1)</script>"\'><img src=x onerror=alert(2)>'
@@ -25,12 +26,21 @@ def write(folder, method='alone', student='small', score=40., seed=0, state='don
                                       git=dict(commit='abc', dirty=False), versions=dict(torch='2'), hardware=dict(cpu='CPU', threads=1, gpu=None)) | more)
     write_json(own / 'state.json', dict(format=1, state=state, seconds=3., lines=[] if state == 'done' else [more.get('line', 'it broke')]))
     if state == 'done':
-        write_json(own / 'metrics.json', dict(format=1, test=dict(images=5, classes=['a', 'b'], mIoU=score, mAcc=score + 7, aAcc=2 * score, IoU=[score, None], Acc=[score, None])))
+        write_json(own / 'metrics.json', dict(format=1, test=dict(images=5, classes=['a', 'b'], mIoU=score, mAcc=score + 7, aAcc=score + 20, IoU=[score, None], Acc=[score, None])))
     (own / 'config.py').write_text(more.get('text', 'a = 1\n'))
+    if state == 'done':
+        signed(own)
     log = own / '20260101_000000/vis_data/scalars.json'
     log.parent.mkdir(parents=True)
     log.write_text(''.join(json.dumps(dict(loss=1 / i, step=i)) + '\n' for i in range(1, 6)) + json.dumps(dict(mIoU=score, step=5)) + '\n{"loss": 0.1, "st')
     return own
+
+
+def signed(folder):
+    """The run folder as ``vkd.run`` leaves it, with a digest."""
+    metrics = read_json(folder / 'metrics.json')
+    write_json(folder / 'metrics.json', dict(metrics, digest=run_digest(read_json(folder / 'run.json'), metrics)))
+    return folder
 
 
 def test_intervals_by_hand_and_against_scipy():
@@ -167,8 +177,8 @@ def test_curves_of_a_resumed_run(tmp_path):
     later.write_text('{"loss": 9.0, "step": 5}\n{"loss": NaN, "step": 6}\n')
     curve = read_curve(dict(folder=own))
     assert curve['loss'] == {1: 1, 2: 0.5, 3: 1 / 3, 4: 0.25, 5: 9.0} and curve['mIoU'] == {5: 40}
-    svg = curve_svg([('a', 'red', [{0: 0., 10: 1.}])], 'mIoU', width=100, height=100)
-    assert svg['lines'][0]['points'] == '46.0,70.0 92.0,8.0' and curve_svg([('a', 'red', [{5: 1.}])], 'loss') is None
+    svg = curve_layout([('a', 'red', [{0: 0., 10: 1.}])], 'mIoU', width=100, height=100)
+    assert svg['lines'][0]['points'] == '46.0,70.0 92.0,8.0' and curve_layout([('a', 'red', [{5: 1.}])], 'loss') is None
 
 
 def test_domains_and_corruptions_are_columns_of_the_runs_that_have_them(tmp_path):
@@ -177,6 +187,7 @@ def test_domains_and_corruptions_are_columns_of_the_runs_that_have_them(tmp_path
         content = read_json(own / 'metrics.json')
         content['test']['domains'] = {'day <i>': dict(mIoU=60.), 'dusk': dict(mIoU=dusk)}
         write_json(own / 'metrics.json', content)
+        signed(own)
         write_json(own / 'corruptions.json', dict(format=1, fingerprint='f' if seed == 0 else 'other', cells={'clean': {}, 'fog-1': {}, 'fog-3': {}}, summary=dict(corrupted=10., relative=25.)))
     paths = build(tmp_path)
     text, page = (open(paths[k], encoding='utf-8').read() for k in ('md', 'html'))

@@ -2,30 +2,22 @@ import json
 import re
 
 import pytest
-from test_leaderboard import EVIL, write
+from test_leaderboard import EVIL, signed, write
 from tiny import ROOT
 
 from vkd import UserError
-from vkd.files import digest, read_json, write_json
+from vkd.files import digest, read_json, sealed, write_json
 from vkd.leaderboard import build
 from vkd.results import read_runs
-from vkd.run import run_digest
 from vkd.submit import LARGEST, read_results, submit
 from vkd.verify import refresh, verify
-
-
-def signed(folder):
-    """The run folder as ``vkd.run`` leaves it."""
-    metrics = read_json(folder / 'metrics.json')
-    write_json(folder / 'metrics.json', dict(metrics, digest=run_digest(read_json(folder / 'run.json'), metrics)))
-    return folder
 
 
 @pytest.fixture
 def suite(tmp_path):
     for seed, score in enumerate([40., 41.5, 42.25]):
-        signed(write(tmp_path / 'runs', score=score, seed=seed))
-        signed(write(tmp_path / 'runs', 'KL', score=score + 3, seed=seed, teacher='big'))
+        write(tmp_path / 'runs', score=score, seed=seed)
+        write(tmp_path / 'runs', 'KL', score=score + 3, seed=seed, teacher='big')
     build(tmp_path / 'runs', tmp_path / 'page')
     return tmp_path
 
@@ -48,10 +40,12 @@ def test_a_changed_digit(suite, name, old, new):
 
 
 def test_a_forged_score_with_digests_to_fit_is_found_by_the_run_folders(suite):
-    file = suite / 'page/leaderboard.json'
-    replace(file, '"mIoU": 41.5', '"mIoU": 41.9')
-    content = read_json(file)
-    write_json(file, {k: v for k, v in content.items() if k not in ('files', 'digest')})
+    content = read_json(suite / 'page/leaderboard.json')
+    with pytest.raises(UserError, match='no leaderboard.json with a digest'):  # no way to have it sealed anew
+        write_json(suite / 'page/leaderboard.json', {k: v for k, v in content.items() if k != 'digest'})
+        refresh(suite / 'page')
+    next(f for r in content['rows'] for f in r['runs'] if f['test']['mIoU'] == 41.5)['test']['mIoU'] = 41.9
+    write_json(suite / 'page/leaderboard.json', sealed({k: v for k, v in content.items() if k != 'digest'}))
     refresh(suite / 'page')
     assert verify(suite / 'page') == []
     assert any('other scores' in line for line in verify(suite / 'page', suite / 'runs'))
@@ -71,6 +65,9 @@ def test_a_run_that_was_changed_is_left_out_of_the_table(suite):
     replace(own / 'metrics.json', '"mIoU": 44.5', '"mIoU": 74.5')
     runs, notes = read_runs(suite / 'runs')
     assert len(runs) == 5 and 'was changed after the run' in notes[0]
+    metrics = read_json(own / 'metrics.json')
+    write_json(own / 'metrics.json', {k: v for k, v in metrics.items() if k != 'digest'})
+    assert len(read_runs(suite / 'runs')[0]) == 5, 'without its digest neither'
     assert any('changed after the run' in line for line in verify(suite / 'page', suite / 'runs'))
 
 
@@ -108,7 +105,9 @@ def test_the_first_of_two_results_stays(suite):
     write(suite / 'theirs', score=50.)
     build(suite / 'theirs')
     submit(suite / 'theirs/leaderboard.json', suite / 'runs', 'lab', KNOWN)
-    write_json(next((suite / 'theirs').glob('student*/metrics.json')), dict(format=1, test=dict(mIoU=51.)))
+    own = next((suite / 'theirs').glob('student*'))
+    write_json(own / 'metrics.json', dict(format=1, test=dict(mIoU=51.)))
+    signed(own)
     build(suite / 'theirs')
     with pytest.raises(UserError, match='already with other numbers; the first stays'):
         submit(suite / 'theirs/leaderboard.json', suite / 'runs', 'lab', KNOWN)
@@ -132,7 +131,17 @@ def edited(suite, change):
     (lambda c: c['rows'][0]['runs'][0]['test'].update(mIoU=float('nan')), 'NaN'),
     (lambda c: c['rows'][0]['runs'][0]['test'].update(classes=[EVIL]), 'test.classes'),
     (lambda c: c['rows'][0]['runs'][0].update(seconds=-5), r'runs\[0\].seconds'),
-    (lambda c: c['rows'][0]['runs'][0].update(lines=[EVIL]), r'runs\[0\].lines'),
+    (lambda c: c['rows'][0]['runs'][0].update(lines=EVIL), r'runs\[0\].lines'),
+    (lambda c: c['rows'][0].update(method='KL\n'), r'\$.rows\[0\].method'),
+    (lambda c: c['rows'][0]['runs'][0]['test'].update(images='many'), 'test.images'),
+    (lambda c: c['rows'][0]['runs'][0]['test'].update(IoU=3.0), 'test.IoU'),
+    (lambda c: c['rows'][0]['runs'][0]['test'].update(IoU=['a', 'b']), 'test.IoU'),
+    (lambda c: c['rows'][0]['runs'][0]['test'].update(classes=5), 'test.classes'),
+    (lambda c: c['rows'][0]['runs'][0]['test'].update(domains='x'), 'test.domains'),
+    (lambda c: c['rows'][0]['runs'][0]['test'].update(sets=dict(a=1)), 'test.sets'),
+    (lambda c: c['rows'][0]['runs'][0]['test'].update(mIoU=1000.), 'test.mIoU'),
+    (lambda c: c['rows'][0]['runs'][0].update(corruptions=dict(summary=1)), 'corruptions'),
+    (lambda c: c['rows'][0]['runs'][0].update(attacks=dict(cells=dict(fgsm={}))), 'attacks'),
     (lambda c: c['rows'][0]['runs'][0].update(more=1), r'runs\[0\]'),
     (lambda c: c['rows'][0].update(runs=[]), r'rows\[0\].runs'),
 ])
@@ -151,6 +160,19 @@ def test_what_real_runs_hold_is_taken(suite):
                            peers=dict(cnn=dict(role='student', mIoU=3.)))
         run['corruptions'] = dict(format=1, fingerprint='0' * 12, cells={'fog-3': dict(mIoU=1.)}, summary=dict(corrupted=1., relative=2.))
     assert submit(edited(suite, more), suite / 'runs', 'lab', KNOWN).is_file()
+
+
+@pytest.mark.parametrize('file', sorted((ROOT / 'docs/leaderboard').glob('*/leaderboard.json')), ids=lambda p: p.parent.name)
+def test_our_own_tables_can_be_sent(file):
+    assert read_results(file)['rows']
+
+
+def test_of_a_table_with_a_failed_run_the_others_are_taken(suite):
+    write(suite / 'theirs', score=50.)
+    write(suite / 'theirs', 'KL', state='failed', line=EVIL, teacher='big')
+    build(suite / 'theirs')
+    kept = submit(suite / 'theirs/leaderboard.json', suite / 'runs', 'lab', KNOWN)
+    assert [run['method'] for run in read_json(kept)['runs']] == ['alone'] and 'script' not in kept.read_text()
 
 
 def test_files_that_are_no_results(suite, tmp_path):

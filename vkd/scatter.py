@@ -12,7 +12,7 @@ def pareto(points):
     return front
 
 
-def scatter_svg(points, title, across, up, told='{:.3g}'.format, width=650, height=300):
+def scatter_layout(points, title, across, up, told='{:.3g}'.format, width=650, height=300):
     """What the template draws: ``points`` are ``dict(x, y, half, label, kind)``, ``half`` the interval or None; axes named ``across`` and ``up``, numbers of the first as ``told`` writes them; x logarithmic where it spans more than 5 times. None for fewer than two points."""
     if len(points) < 2:
         return None

@@ -10,29 +10,58 @@ from .run import FORMAT, KEY
 
 #: bytes of a leaderboard.json that is read; a thousand runs need about 5 MB
 LARGEST = 20 * 2 ** 20
+
+
+def _null(**schema):
+    return dict(anyOf=[schema, dict(type='null')])
+
+
+def _list(items, most):
+    return dict(type='array', maxItems=most, items=items)
+
+
 #: of names and of scores' names: no HTML, no way out of a folder
-_NAME = dict(type='string', pattern=r'^(?!.*\.\.)[^<>&"`\\/\x00-\x1f]{1,120}$')
-_TEXT = dict(type='string', pattern=r'^(?!.*\.\.)[^<>&"`\\\x00-\x1f]{0,200}$')
-_SCORE = dict(type=['number', 'null'], minimum=-1e6, maximum=1e6)
-_SCORES = dict(type='object', maxProperties=10000, propertyNames=_TEXT, additionalProperties=dict(anyOf=[
-    _SCORE, _TEXT, dict(type='array', maxItems=1000, items=dict(anyOf=[_SCORE, _TEXT])), {'$ref': '#/$defs/scores'}]))
-_HASH = dict(type=['string', 'null'], pattern=r'^[0-9a-f]{0,64}$')
-_FACTS = dict(type=['object', 'null'], maxProperties=30, propertyNames=_NAME, additionalProperties=dict(anyOf=[_TEXT, _SCORE, dict(type='boolean')]))
-_COUNT = dict(type=['integer', 'null'], minimum=0, maximum=10 ** 9)
+_NAME = dict(type='string', pattern=r'^(?!.*\.\.)[^<>&"`\\/\x00-\x1f]{1,120}\Z')
+_TEXT = dict(type='string', pattern=r'^(?!.*\.\.)[^<>&"`\\\x00-\x1f]{0,200}\Z')
 #: of a relative path, in which nothing leads upwards
-_PATH = dict(type=['string', 'null'], pattern=r'^(?!/)(?!.*\.\.)[\w +.,()=/:-]{0,300}$')
+_PATH = _null(type='string', pattern=r'^(?!/)(?!.*\.\.)[\w +.,()=/:-]{0,300}\Z')
+_COMMAND = dict(type='string', pattern=r'^[\w +.,()=/:\'"\[\]{}-]{0,2000}\Z')
+_HASH = _null(type='string', pattern=r'^[0-9a-f]{0,64}\Z')
+_COUNT = _null(type='integer', minimum=0, maximum=10 ** 9)
+_NUMBER = _null(type='number', minimum=-1e6, maximum=1e6)
+_PERCENT = _null(type='number', minimum=0, maximum=100)
+_PLAIN = dict(anyOf=[_NUMBER, _TEXT, dict(type='boolean')])
+_FACTS = _null(type='object', maxProperties=30, propertyNames=_NAME, additionalProperties=_PLAIN)
+_OWN = {'$ref': '#/$defs/scores'}
+_SCORES = dict(
+    type='object', maxProperties=10000, propertyNames=_TEXT,
+    properties=dict(images=_COUNT, classes=_list(_TEXT, 1000), IoU=_list(_PERCENT, 1000),
+                    **dict.fromkeys(('domains', 'sets', 'peers'), dict(type='object', maxProperties=100, propertyNames=_NAME, additionalProperties=_OWN))),
+    patternProperties={r'^(mIoU|mAcc|aAcc|hIoU)': _PERCENT},
+    additionalProperties=dict(anyOf=[_PLAIN, _list(_PLAIN, 1000), _OWN]))
+#: of corruptions.json and attacks.json, whose cells are 'clean' and '<name>-<strength>'
+_VARIANTS = _null(
+    type='object', maxProperties=20, propertyNames=_NAME, dependentRequired=dict(summary=['cells']),
+    properties=dict(
+        cells=dict(type='object', maxProperties=1000, propertyNames=dict(pattern=r'^(clean|\w{1,60}-[0-9.]{1,12})\Z'), additionalProperties=_OWN),
+        summary=dict(type='object', required=['corrupted', 'relative'], properties=dict(clean=_PERCENT, corrupted=_PERCENT, relative=_NUMBER), additionalProperties=_OWN)),
+    additionalProperties=_PLAIN)
 _RUN = dict(
-    type='object', required=['run', 'seed', 'state', 'test'],
-    properties=dict(run=_NAME, seed=_COUNT, state=dict(enum=['done']), command=dict(type='string', pattern=r'^[\w +.,()=/:\'"\[\]{}-]{0,2000}$'), config=_PATH, fingerprint=_HASH, experiment=_HASH, seconds=dict(type=['number', 'null'], minimum=0),
-                    git=_FACTS, versions=_FACTS, hardware=_FACTS, lines=dict(type='array', maxItems=0), max_iters=_COUNT, batch_size=_COUNT, teacher_checkpoint=_PATH, teacher_sha256=_HASH,
-                    data_sha256=dict(type=['object', 'null'], propertyNames=dict(enum=['train', 'test']), additionalProperties=_HASH), synthetic_text=dict(type=['boolean', 'null']), **dict.fromkeys(('corruptions', 'attacks'), dict(anyOf=[{'$ref': '#/$defs/scores'}, dict(type='null')])),
-                    test={'$ref': '#/$defs/scores'}, val={'$ref': '#/$defs/scores'}),
-    additionalProperties=False)
+    type='object', required=['run', 'seed', 'state', 'test'], additionalProperties=False,
+    properties=dict(
+        run=_NAME, seed=_COUNT, state=dict(enum=['done', 'failed', 'running', 'missing']), command=_COMMAND, config=_PATH, fingerprint=_HASH, experiment=_HASH,
+        seconds=_null(type='number', minimum=0), git=_FACTS, versions=_FACTS, hardware=_FACTS, lines=_list(dict(type='string', maxLength=10000), 100),
+        **dict.fromkeys(('max_iters', 'batch_size', 'processes'), _COUNT), teacher_checkpoint=_PATH, teacher_sha256=_HASH,
+        data_sha256=_null(type='object', propertyNames=dict(enum=['train', 'test']), additionalProperties=_HASH), synthetic_text=_null(type='boolean'),
+        **dict.fromkeys(('corruptions', 'attacks'), _VARIANTS), **dict.fromkeys(('test', 'val'), _OWN)))
 _ROW = dict(
     type='object', required=['data', 'protocol', 'student', 'teacher', 'method', 'role', 'runs'],
-    properties=dict(data=_NAME, protocol=_NAME, student=_NAME, teacher=dict(anyOf=[_NAME, dict(type='null')]), method=_NAME, role=dict(enum=['student', 'teacher', 'ensemble']), runs=dict(type='array', minItems=1, maxItems=100, items=_RUN)))
-SCHEMA = {'$schema': 'https://json-schema.org/draft/2020-12/schema', '$defs': dict(scores=_SCORES), **dict(
-    type='object', required=['format', 'metric', 'rows', 'digest'], properties=dict(format=dict(const=FORMAT), metric=_NAME, rows=dict(type='array', minItems=1, maxItems=2000, items=_ROW), digest=_HASH))}
+    properties=dict(**dict.fromkeys(('data', 'protocol', 'student', 'method'), _NAME), teacher=_null(**_NAME), role=dict(enum=['student', 'teacher', 'ensemble']),
+                    runs=dict(_list(_RUN, 100), minItems=1)))
+SCHEMA = {
+    '$schema': 'https://json-schema.org/draft/2020-12/schema', '$defs': dict(scores=_SCORES),
+    **dict(type='object', required=['format', 'metric', 'rows', 'digest'],
+           properties=dict(format=dict(const=FORMAT), metric=_NAME, rows=dict(_list(_ROW, 2000), minItems=1), digest=_HASH))}
 
 
 def read_results(file):
@@ -60,14 +89,14 @@ def read_results(file):
 
 
 def runs_of(content):
-    """The runs of leaderboard.json's rows, as ``leaderboard.read_runs`` gives them."""
+    """The runs of leaderboard.json's rows, as ``results.read_runs`` gives them."""
     return [dict(run, **{k: row[k] for k in (*KEY, 'role')}, external=row.get('external')) for row in content['rows'] for run in row['runs']]
 
 
 def submit(file, folder, source, known):
     """Keeps the results of ``file`` as those of ``source`` in ``folder / 'external'``; returns the path.
 
-    Only what is compared with something here is taken: each row's data and protocol must be among ``known``, ``[(data, protocol)]``. Their runs stand in rows of their own, marked as external, and are compared with the
+    Only finished runs that are compared with something here are taken: each row's data and protocol must be among ``known``, ``[(data, protocol)]``. Their runs stand in rows of their own, marked as external, and are compared with the
     source's own student alone. Where the source sent the same run before with other numbers, the first stays, and this is refused.
 
     Raises UserError.
@@ -75,7 +104,9 @@ def submit(file, folder, source, known):
     content, name = read_results(file), safe_name(source)
     if not is_sealed(content):
         raise UserError(f'Results {str(file)!r}: its digest does not fit its content, so it was changed after it was made; send it as tools/leaderboard.py wrote it.')
-    runs = [dict(run, run=f'{name}-{run["run"]}') for run in runs_of(content)]  # theirs may be called as ours
+    runs = [dict(run, run=f'{name}-{run["run"]}') for run in runs_of(content) if run['state'] == 'done']  # theirs may be called as ours
+    if not runs:
+        raise UserError(f'Results {str(file)!r} hold no finished run; send a table with scores.')
     for run in runs:
         if run['external']:
             raise UserError(f'Results {str(file)!r}: {run["run"]!r} is of another source itself ({run["external"]!r}); let those who ran it send it.')

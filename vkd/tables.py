@@ -1,5 +1,6 @@
 """Runs -> rows -> md, csv and json: intervals over seeds, and gains that name their baseline or say why they are withheld."""
 import math
+import re
 from collections import Counter
 
 import numpy as np
@@ -42,7 +43,7 @@ def table(runs, profile=None, metric='mIoU'):
         if role == 'student' and method != 'alone':
             alone = [r for r in runs if (r['data'], r['protocol'], r['student'], r['method'], r['role'], r['state']) == (data, protocol, student, 'alone', 'student', 'done')
                      and r.get('external') == external and isinstance(r['test'].get(metric), (int, float))]
-            alike = [r for r in alone if done and all(r.get(k) == done[0].get(k) for k in ('max_iters', 'batch_size'))]
+            alike = [r for r in alone if done and budget(r) == budget(done[0])]
             base = [r['test'][metric] for r in alike]
             row['baseline'] = len(base)
             if not values:
@@ -50,7 +51,7 @@ def table(runs, profile=None, metric='mIoU'):
             elif not alone:
                 row['withheld'] = 'student alone was not run here'
             elif not alike:
-                row['withheld'] = f'student alone was run for {alone[0].get("max_iters")} iterations of batch {alone[0].get("batch_size")}, not {done[0].get("max_iters")} of {done[0].get("batch_size")}'
+                row['withheld'] = 'student alone was run for {} iterations of batch {}, not {} of {}'.format(*budget(alone[0]), *budget(done[0]))
             elif len({r.get('experiment') for r in alike}) > 1:
                 row['withheld'] = 'student alone was run with configs that differ'
             elif min(len(values), len(base)) < 2:
@@ -66,6 +67,12 @@ def table(runs, profile=None, metric='mIoU'):
         rows.append(row)
     order = {'teacher': 0, 'alone': 1}
     return sorted(rows, key=lambda r: (r['data'], r['protocol'], r['role'] != 'teacher', r['student'], order.get(r['method'], 2), -(r['gain'] if r['gain'] is not None else -1e9), r['method']))
+
+
+def budget(run):
+    """``(iterations, images in a batch)`` of a run, over all its processes; None for what is not known."""
+    batch = run.get('batch_size')
+    return run.get('max_iters'), batch and batch * (run.get('processes') or 1)
 
 
 def extra_scores(run):
@@ -98,7 +105,7 @@ def _gathered(scores):
 
 def _run_facts(run):
     """What leaderboard.json keeps of a run: enough to work its row out again."""
-    kept = ('run', 'seed', 'state', 'command', 'config', 'fingerprint', 'experiment', 'seconds', 'git', 'versions', 'hardware', 'lines', 'max_iters', 'batch_size', 'teacher_checkpoint', 'teacher_sha256', 'data_sha256',
+    kept = ('run', 'seed', 'state', 'command', 'config', 'fingerprint', 'experiment', 'seconds', 'git', 'versions', 'hardware', 'lines', 'max_iters', 'batch_size', 'processes', 'teacher_checkpoint', 'teacher_sha256', 'data_sha256',
             'synthetic_text', 'corruptions', 'attacks', 'test', 'val')
     return {k: run.get(k) for k in kept}
 
@@ -149,9 +156,10 @@ def _caption(rows):
         return 'No finished run yet.'
     machines = sorted({f'{(f["hardware"] or {}).get("gpu") or (f["hardware"] or {}).get("cpu")}, {(f["hardware"] or {}).get("threads")} thread{"s" * ((f["hardware"] or {}).get("threads") != 1)} a run' for f in runs})
     iters = sorted({f['max_iters'] for r in rows if r['role'] == 'student' for f in r['runs'] if f['max_iters']})
+    batches = sorted({budget(f)[1] for f in runs if f['batch_size']})
     teachers = sorted({f['max_iters'] for r in rows if r['role'] == 'teacher' for f in r['runs'] if f['max_iters']})
     images = sorted({f['test'].get('images') for f in runs if f['test'].get('images')})
-    learnt = f'{" and ".join(map(str, iters))} iterations of batch {" and ".join(str(b) for b in sorted({f["batch_size"] for f in runs if f["batch_size"]}))}' if iters else 'budget unknown'
+    learnt = f'{" and ".join(map(str, iters))} iterations of batch {" and ".join(map(str, batches))}' if iters else 'budget unknown'
     if teachers and teachers != iters:
         learnt += f' (teachers: {" and ".join(map(str, teachers))})'
     return f'{learnt}; {" and ".join(map(str, images))} test images; trained on {"; ".join(machines)}.'
@@ -186,14 +194,23 @@ def markdown(title, sections, notes, metric='mIoU'):
             lines += ['IoU a class, mean over seeds:', '', '| student | method | ' + ' | '.join(cell(c) for c in classes) + ' |', '|---' * (2 + len(classes)) + '|']
             lines += ['| ' + ' | '.join([cell(r['student']), cell(named(r)), *(number(v, 1) for v in r['per_class'])]) + ' |' for r in section['rows'] if r['per_class']] + ['']
         lines += ['Each run, and the command that makes it again:', '', f'| run | {metric} | command |', '|---|---|---|']
-        lines += [f'| {cell(f["run"])} | {number(f["test"].get(metric)) if f["state"] == "done" else cell(f["state"])} | `{cell(f["command"])}` |' for r in section['rows'] for f in r['runs']] + ['']
+        lines += [f'| {cell(f["run"])} | {number(f["test"].get(metric)) if f["state"] == "done" else cell(f["state"])} | {code(f["command"])} |' for r in section['rows'] for f in r['runs']] + ['']
     lines += [f'- {cell(n)}' for n in notes] + [''] * bool(notes)
     return '\n'.join(lines)
 
 
 def cell(text):
-    """Text of a markdown cell: what a label holds must not end the cell, nor be html."""
-    return str(text).replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;').replace('|', '\\|').replace('\n', ' ').replace('`', "'")
+    """Text of a markdown cell: what a label holds must not end the cell, nor be html, a link or a picture."""
+    return re.sub(r'([\\|\[\]])', r'\\\1', _no_html(text))
+
+
+def code(text):
+    """Code in a markdown cell, ended by nothing that it holds, and no html even where a reader of markdown looks for html first."""
+    return f'`{_no_html(text)}`'.replace('|', '\\|')
+
+
+def _no_html(text):
+    return str(text).replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;').replace('\n', ' ').replace('`', "'")
 
 
 def digits(key):

@@ -42,10 +42,10 @@ def refresh(folder):
     """Writes leaderboard.md, .csv and .json anew, as this version of vkd does, from the runs that leaderboard.json holds; for a table whose run folders are not at hand. leaderboard.html, which also shows pictures and logs of
     them, stays. Returns the paths.
 
-    Raises UserError where a digest that is there does not fit.
+    Raises UserError where its digest does not fit.
     """
-    folder, content = Path(folder), _read(folder, sealed_before=False)
-    if 'digest' in content and not is_sealed(content):
+    folder, content = Path(folder), _read(folder)
+    if not is_sealed(content):
         raise UserError(f'{str(folder / "leaderboard.json")!r} was changed after it was written; restore it, or build the table again from its run folders.')
     rows = table(runs_of(content), content.get('profile'), content['metric'])
     paths = {kind: str(folder / f'leaderboard.{kind}') for kind in ('md', 'csv', 'html', 'json')}
@@ -55,13 +55,14 @@ def refresh(folder):
     return paths
 
 
-def _read(folder, sealed_before=True):
-    """leaderboard.json of a table."""
+def _read(folder):
+    """leaderboard.json of a table. Raises UserError for what cannot be one."""
     try:
         content = read_json(Path(folder) / 'leaderboard.json')
     except ValueError as error:
         raise UserError(f'{str(Path(folder) / "leaderboard.json")!r} is no json ({error}); build the table again by tools/leaderboard.py.') from None
-    if not isinstance(content, dict) or not {'rows', 'metric', 'title', 'notes', *(('digest', 'files') if sealed_before else ())} <= set(content):
+    kinds = dict(rows=list, metric=str, title=str, notes=list, digest=str, files=dict)
+    if not isinstance(content, dict) or any(not isinstance(content.get(k), kind) for k, kind in kinds.items()) or not set(content['files']) <= {'md', 'csv', 'html'}:
         raise UserError(f'{str(folder)!r} holds no leaderboard.json with a digest; build the table again by tools/leaderboard.py.')
     return content
 
