@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -13,7 +14,6 @@ from vkd.files import read_json, safe_name, write_json
 
 
 def tool(*words, cwd=ROOT):
-    import os
     return subprocess.run([sys.executable, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=120, env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
 
 
@@ -45,7 +45,7 @@ def test_debug_shows_the_traceback(capsys):
         command(fail, parser('p'), [])
 
 
-@pytest.mark.parametrize('text, told', [('a = (', 'mend the file'), ("_base_ = ['no.py']", 'no.py'), (None, 'does not exist')])
+@pytest.mark.parametrize('text, told', [('a = (', 'mend the file'), ('a = b', "name 'b' is not defined"), ('a = 1 / 0', 'mend the file'), ("_base_ = ['no.py']", 'no.py'), (None, 'does not exist')])
 def test_configs_that_cannot_be_read(tmp_path, text, told):
     path = tmp_path / 'c.py'
     if text is not None:
@@ -60,6 +60,21 @@ def test_a_fingerprint_tells_experiments_apart_and_folders_not(tmp_path):
     b = config(segmentor(8), tmp_path / 'b', log_level='WARNING')
     assert fingerprint(a) == fingerprint(b) != fingerprint(config(segmentor(8), tmp_path / 'c', randomness=dict(seed=1)))
     assert fingerprint(load_config(tmp_path / 'a.py', {'optim_wrapper.optimizer.lr': 1.})) != fingerprint(a)
+
+
+def test_what_a_run_starts_from_tells_it_from_another(tmp_path):
+    from vkd.config import experiment_fingerprint
+    a, b, c = (config(segmentor(8), tmp_path / name, load_from=file) for name, file in (('a', None), ('b', 'x.pth'), ('c', 'y.pth')))
+    prints = [(fingerprint(x), experiment_fingerprint(x)) for x in (a, b, c)]
+    assert len({x for x, _ in prints}) == len({y for _, y in prints}) == 3
+    del a['load_from']
+    assert (fingerprint(a), experiment_fingerprint(a)) == prints[0], 'None and nothing are the same'
+
+
+def test_a_reader_that_leaves_early_is_no_error():
+    code = "from vkd.cli import command, parser\ncommand(lambda args: [print('x' * 1000, flush=True) for _ in range(1000)], parser('p'), [])"
+    done = subprocess.run(f'{sys.executable} -c "$CODE" | head -c 1', shell=True, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ, CODE=code, PYTHONPATH=str(ROOT)))
+    assert done.stdout == 'x' and 'BrokenPipe' not in done.stderr and 'mend' not in done.stderr
 
 
 def test_files_and_names(tmp_path):

@@ -59,6 +59,8 @@ def test_hooks_go_when_the_call_fails():
     (distiller(KD, teacher=segmentor(16, classes=4)), 'same classes'), (distiller(student=dict(segmentor(8), ema=True)), 'belongs to a teacher'),
     (distiller(teacher=dict(model=segmentor(8), chekpoint='x')), "'checkpoint'"), (distiller(teacher=dict(checkpoint='x')), 'neither'),
     (distiller(teacher=dict(model=segmentor(8), checkpoint='missing.pth')), 'missing.pth'), (distiller(teacher=dict(model=segmentor(8), ema={'backbon': 'backbone'})), "'backbone'"),
+    (distiller(dict(tau=1)), "dict(type='KL')"), (distiller('KL'), "dict(type='KL')"), (distiller(teachers=dict(teacher=dict(model=segmentor(8)))), 'keep one'),
+    *((distiller(teacher=None, teachers={name: dict(model=segmentor(8), trainable=True)}), 'cannot be used') for name in ('wires', 'tap_shapes', '_readers', '_roles', 'a b')),
     (distiller(teacher=dict(model=segmentor(16), ema=True)), 'tensors differ'), (distiller(teacher=dict(cfg='mmseg::segformer/segformer_mit-b9.py')), 'segformer_mit-b')])
 def test_a_wrong_config_is_one_sentence(cfg, told):
     with pytest.raises(UserError) as error:

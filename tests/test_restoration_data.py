@@ -324,3 +324,6 @@ def test_preparing_a_folder(tmp_path, capsys):
     assert pair[1]['inputs'].shape == (3, 12, 17)
     with pytest.raises(UserError, match='--scale 1 makes nothing smaller'):
         run('--scale', '1')
+    write_image(tmp_path / 'HR/0.bmp', picture(40, 60, seed=3))
+    with pytest.raises(UserError, match='0.bmp.*0.png.*would both become 0x2.png'):
+        run('--overwrite')

@@ -12,7 +12,7 @@ from tiny import ROOT, config, distiller, method, segmentor
 from vkd import UserError
 from vkd.files import read_json, write_json
 from vkd.cells import iterations, read_suite, status
-from vkd.jobs import Slurm
+from vkd.jobs import Local, Slurm
 from vkd.suite import run_cells, run_suite
 
 SUITE = '''
@@ -134,6 +134,9 @@ def test_on_slurm_what_is_ready_at_once_is_one_array(suite, tmp_path, monkeypatc
     ("dict(method='KLL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[0])", "'KL'"),
     ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[4, 4])", 'twice'),
     ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[0])", 'comes twice'),
+    ("dict(method='CWD', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", "not method 'CWD'"),
+    ("dict(method='KL', student='small', teacher='big', config='{folder}/{{method/x.py', seeds=[5])", 'cannot be filled in'),
+    ("dict(method='KL', student='small', teacher='big', config='{folder}/{{method.x}}.py', seeds=[5])", 'cannot be filled in'),
     ("dict(method='KL', student='small', teacher='bigg', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", "'big'"),
     ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scene.py', seeds=[5])", 'kl_small_big_quick_scenes.py'),
     ("dict(method='KL', student='small', teacher='big', config='{folder}/{{methods}}.py', seeds=[5])", 'methods'),
@@ -150,7 +153,7 @@ def test_a_wrong_suite_is_one_sentence_before_anything_runs(suite, tmp_path, mor
     assert told in str(error.value) and 'wrong.py' in str(error.value) and '\n' not in str(error.value) and not (tmp_path / 'w').exists()
 
 
-@pytest.mark.parametrize('text, told', [("teachers = dict(big='x.py')", "dict(config=path"), ("teachers = dict(big=dict(seed=1))", 'dict(config=path'), ("runs = dict(method='KL')", 'a list of')])
+@pytest.mark.parametrize('text, told', [("teachers = dict(big='x.py')", "dict(config=path"), ("teachers = dict(big=dict(seed=1))", 'dict(config=path'), ("teachers = dict(big=dict(config='x.py', sed=3))", 'dict(config=path'), ("runs = dict(method='KL')", 'a list of')])
 def test_wrong_teachers_and_runs(suite, tmp_path, text, told):
     (tmp_path / 'wrong.py').write_text("runs = [dict(method='alone', student='small', config='x', seeds=[0])]\n" + text)
     with pytest.raises(UserError, match='wrong.py') as error:
@@ -165,6 +168,13 @@ def test_another_teacher_makes_other_students_and_another_place_does_not(suite, 
     other.write_text(suite.read_text().replace("alone_big_quick_scenes.py')", "alone_big_quick_scenes.py', options={'optim_wrapper.optimizer.lr': 0.5})"))
     a, b, c = prints(suite, tmp_path / 'w'), prints(suite, tmp_path / 'v'), prints(other, tmp_path / 'w')
     assert a == b and {n for n in a if a[n] != c[n]} == {n for n in a if 'big' in n}
+
+
+@pytest.mark.parametrize('visible, given', [('2,3', ['2', '3', '2', '3']), (None, ['0', '1', '0', '1'])])
+def test_cells_run_on_the_gpus_that_one_may_see(visible, given, tmp_path, monkeypatch):
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 2)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible) if visible else monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    assert Local(tmp_path, jobs=4).free == given
 
 
 def test_a_cell_of_another_config_is_refused(suite, tmp_path):

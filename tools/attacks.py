@@ -2,7 +2,7 @@
 from pathlib import Path
 
 from vkd.attack import ATTACKS, evaluate_attacks
-from vkd.cli import add_config, command, parser
+from vkd.cli import add_config, add_launcher, command, parser
 from vkd.config import load_config
 from vkd.robustness import table
 
@@ -15,9 +15,7 @@ def arguments():
     p.add_argument('--eps', nargs='+', type=float, default=[2, 8], help='greatest change of a value, of 255')
     p.add_argument('--steps', type=int, default=10, help='of PGD')
     p.add_argument('--seed', type=int, default=0, help="other starts of PGD's")
-    p.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='who started the processes')
-    p.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers; the environment counts')
-    return p
+    return add_launcher(p)
 
 
 def main(args):

@@ -1,7 +1,7 @@
 """Evaluate a checkpoint under common corruptions of the test images; started again, it continues."""
 from pathlib import Path
 
-from vkd.cli import add_config, command, parser
+from vkd.cli import add_config, add_launcher, command, parser
 from vkd.config import load_config
 from vkd.corruption import SEVERITIES, evaluate_corruptions
 from vkd.datasets.corruptions import CORRUPTIONS
@@ -15,9 +15,7 @@ def arguments():
     p.add_argument('--corruptions', nargs='+', default=list(CORRUPTIONS), metavar='NAME', help='which of them')
     p.add_argument('--severities', nargs='+', type=int, default=list(SEVERITIES), help='1 (mild) to 5')
     p.add_argument('--seed', type=int, default=0, help='another draw of the corruptions')
-    p.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='who started the processes')
-    p.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers; the environment counts')
-    return p
+    return add_launcher(p)
 
 
 def main(args):

@@ -25,9 +25,10 @@ def arguments():
 @torch.no_grad()
 def main(args):
     cfg = load_config(args.config, args.cfg_options)
-    model, head = (cfg.model.get('teacher') or {}).get('model') or {}, cfg.model.student.decode_head
+    model = (cfg.model.get('teacher') or {}).get('model') or {}
     if model.get('type') != 'vkd.LinearTextTower':
         raise UserError(f'The teacher of {args.config!r} is {model.get("type")!r}, not vkd.LinearTextTower; give a config of the stand-in.')
+    head = cfg.model.student.decode_head
     with scope(cfg):
         tower, preprocessor = build_model(model).eval(), MODELS.build(cfg.model.student.data_preprocessor)
         load_into(tower, cfg.model.student.checkpoint, 'teacher')

@@ -22,6 +22,11 @@ def main(args):
     files, made = list_images(args.source), 0
     if min(args.scale) < 2:
         raise UserError(f'--scale {min(args.scale)} makes nothing smaller; give whole numbers from 2 on.')
+    stems = {}
+    for file in files:
+        other = stems.setdefault(file.stem, file)
+        if other != file:
+            raise UserError(f'Images {str(other)!r} and {str(file)!r} would both become {file.stem}x{args.scale[0]}.png; rename one of them.')
     for file in track(files, 'images'):
         targets = {scale: Path(args.out, f'X{scale}', f'{file.stem}x{scale}.png') for scale in args.scale}
         wanted = {scale: target for scale, target in targets.items() if args.overwrite or not target.exists()}

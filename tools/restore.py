@@ -3,7 +3,8 @@ import torch
 
 from vkd.cli import add_config, command, parser
 from vkd.config import load_config
-from vkd.distiller import build_model
+from vkd.errors import UserError
+from vkd.networks import build_model
 from vkd.profile import scope
 from vkd.restore import load_restorer, restore_files
 from vkd.restore_ct import restore_slices
@@ -27,6 +28,8 @@ def arguments():
 def main(args):
     cfg = load_config(args.config, args.cfg_options)
     restorer = load_restorer(cfg, args.checkpoint).to(args.device)
+    if args.simulate and not (restorer.channels == 1 and cfg.model.get('data_preprocessor')):
+        raise UserError(f'--simulate needs the scanner of a CT config, and {args.config!r} has none as its data_preprocessor; leave it out.')
     if restorer.channels == 1:
         with scope(cfg):
             scanner = build_model(cfg.model.data_preprocessor).to(args.device) if args.simulate else None

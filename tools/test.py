@@ -1,7 +1,7 @@
 """Evaluate a checkpoint, of a run or an exported student, on the test set of a config."""
 from pathlib import Path
 
-from vkd.cli import add_config, command, parser
+from vkd.cli import add_config, add_launcher, command, parser
 from vkd.config import load_config
 from vkd.files import write_json
 from vkd.run import evaluate
@@ -13,9 +13,7 @@ def arguments():
     p.add_argument('--work-dir', help='folder of the log; work_dirs/<config name>_test by default')
     p.add_argument('--json', metavar='FILE', help='write the scores there as well')
     p.add_argument('--text-embeddings', metavar='FILE', help='for a CLIP semantic head: the classes of the test set, as tools/cache_text_embeddings.py writes them')
-    p.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='who started the processes')
-    p.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers; the environment counts')
-    return p
+    return add_launcher(p)
 
 
 def main(args):

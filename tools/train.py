@@ -3,7 +3,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from vkd.cli import add_config, command, parser
+from vkd.cli import add_config, add_launcher, command, parser
 from vkd.config import load_config
 from vkd.engine import processes, use_amp
 from vkd.run import run
@@ -15,17 +15,16 @@ def arguments():
     p.add_argument('--resume', action='store_true', help='continue from the newest checkpoint of the run folder')
     p.add_argument('--amp', action='store_true', help='mixed precision: bf16 on CPU, fp16 on GPU')
     p.add_argument('--no-test', action='store_true', help='do not evaluate the test set at the end')
-    p.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='who started the processes')
-    p.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers; the environment counts')
-    return p
+    return add_launcher(p)
 
 
 def main(args):
     cfg = load_config(args.config, args.cfg_options)
     if args.amp:
         use_amp(cfg)
+    count = processes(args.launcher)
     metrics = run(cfg, args.work_dir or cfg.get('work_dir') or Path('work_dirs', Path(args.config).stem), resume=args.resume, launcher=args.launcher,
-                  test=not args.no_test, command=f'torchrun --nproc_per_node {processes()} {shlex.join(sys.argv)}' if processes() > 1 else f'python {shlex.join(sys.argv)}')
+                  test=not args.no_test, command=f'{"python" if count == 1 else f"torchrun --nproc_per_node {count}"} {shlex.join(sys.argv)}')
     for name, scores in (metrics or {}).items():
         print(f'{name}: ' + ', '.join(f'{k} {v:.2f}' for k, v in scores.items() if isinstance(v, float)))
 

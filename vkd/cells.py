@@ -4,7 +4,7 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from .config import check_packages, fingerprint, load_config
+from .config import check_packages, fingerprint, load_config, type_name
 from .errors import UserError, nearest
 from .files import read_json, safe_name
 from .registry import METHODS
@@ -12,6 +12,7 @@ from .run import FORMAT, experiment, results
 
 _ENTRY = {'method', 'student', 'teacher', 'peer', 'data', 'config', 'seeds', 'options', 'label', 'after'}
 _STAGE = {'config', 'options', 'after', 'seed'}
+_TEACHER = {'config', 'options', 'seed'}
 
 
 @dataclass
@@ -56,7 +57,7 @@ def read_suite(path, work_dir=None):
     if not isinstance(suite.runs, (list, tuple)) or any(not isinstance(entry, dict) for entry in suite.runs):
         raise UserError(f'Suite {path!r}: runs is {type(suite.runs).__name__}; give a list of dict(method=…, student=…, config=…, seeds=[…]).')
     for name_, entry in (suite.get('teachers') or {}).items():
-        if not isinstance(entry, dict) or 'config' not in entry:
+        if not isinstance(entry, dict) or 'config' not in entry or not set(entry) <= _TEACHER:
             raise UserError(f'Suite {path!r}: teacher {name_!r} is {entry!r}; give dict(config=path, seed=0, options={{}}).')
     teachers, cells = {}, {}
     for entry in suite.runs:
@@ -102,8 +103,8 @@ def _listed(value):
 def _config_of(path, template, where):
     try:
         config = template.format(**where)
-    except (KeyError, IndexError) as error:
-        raise UserError(f'Suite {path!r}: config {template!r} names {error}; only {{method}}, {{student}}, {{teacher}}, {{peer}} and {{data}} are replaced.') from None
+    except (KeyError, IndexError, AttributeError, ValueError) as error:
+        raise UserError(f'Suite {path!r}: config {template!r} cannot be filled in ({error}); only {{method}}, {{student}}, {{teacher}}, {{peer}} and {{data}} are replaced.') from None
     if not Path(config).is_file():
         folder = Path(config).parent
         raise UserError(f'Suite {path!r}: config {config!r} does not exist; {nearest(config, sorted(str(p) for p in folder.glob("*.py")))}.')
@@ -174,8 +175,9 @@ def _cell(path, suite, entry, method, where, seed, needs, folder, after):
         options['model.teacher.checkpoint'] = str(folder / needs.name / f'iter_{needs.info["max_iters"]}.pth')
     options.update(_begin(after, folder))
     cfg = _config(config, options)
-    if (method == 'alone') != (not cfg.model.get('methods')):
-        raise UserError(f'Suite {path!r}: config {config!r} has methods={cfg.model.get("methods")}, which is not method {method!r}; name the config of that method.')
+    kinds = [type_name(m) for m in cfg.model.get('methods') or []]
+    if method not in (kinds or ['alone']):
+        raise UserError(f'Suite {path!r}: config {config!r} has the methods {kinds}, which is not method {method!r}; name the config of that method.')
     known = experiment(cfg)
     label = entry.get('label') or method
     info = dict(known, role='student', method=label, student=where['student'], teacher=where['teacher'], data=where['data'] or known['data'])

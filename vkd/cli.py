@@ -1,8 +1,9 @@
 """What every command line of vkd shares."""
 import argparse
+import os
 import sys
 
-from .errors import UserError
+from .errors import UserError, sentence
 
 
 def parser(description):
@@ -20,19 +21,28 @@ def add_config(p):
     return p
 
 
+def add_launcher(p):
+    """The arguments of a command that several processes may work on."""
+    p.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='who started the processes')
+    p.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers; the environment counts')
+    return p
+
+
 def command(main, p, argv=None):
     """Runs ``main(args)``; a UserError becomes one sentence on stderr and exit code 1, with a traceback only under ``--debug``; so does an interruption."""
     args = p.parse_args(argv)
     try:
         return main(args)
     except KeyboardInterrupt:
-        sys.exit('interrupted; the same command, for train.py with --resume, continues')
+        sys.exit(f'interrupted; start again{" with --resume" if getattr(args, "resume", None) is False else ""}')
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except OSError as error:
-        if args.debug or isinstance(error, UserError):
+        if args.debug or not error.filename:
             raise
-        sys.exit(f'error: {error.strerror or error}: {error.filename!r}; mend the path, its rights, or make room.')
+        sys.exit(f'error: {error.strerror}: {error.filename!r}; mend the path, its rights, or make room.')
     except UserError as error:
         if args.debug:
             raise
-        # a worker process of a data loader hands on its error with its traceback before the sentence
-        sys.exit(f'error: {str(error).rstrip().splitlines()[-1].removeprefix("vkd.errors.UserError: ")}')
+        sys.exit(f'error: {sentence(error)}')

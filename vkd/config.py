@@ -10,7 +10,7 @@ from mmengine.config import Config, ConfigDict
 from .errors import UserError
 
 #: what may differ between two starts of the same experiment
-_INCIDENTAL = {'work_dir', 'resume', 'load_from', 'launcher', 'filename', 'env_cfg', 'log_level', 'visualizer', 'vis_backends', 'log_processor'}
+_INCIDENTAL = {'work_dir', 'resume', 'launcher', 'filename', 'env_cfg', 'log_level', 'visualizer', 'vis_backends', 'log_processor'}
 
 
 def load_config(path, options=None):
@@ -20,7 +20,7 @@ def load_config(path, options=None):
         raise UserError(f'Config {path!r} does not exist; give the path of a config file.')
     try:
         cfg = Config.fromfile(path)
-    except (SyntaxError, KeyError, FileNotFoundError, TypeError, AttributeError, ImportError, OSError) as error:
+    except Exception as error:  # a config is a program, and fails in every way
         raise UserError(f'Config {path!r} cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else "no message"}); mend the file.') from error
     try:
         cfg.merge_from_dict(options or {})
@@ -39,6 +39,17 @@ def check_packages(model):
         if missing:
             raise UserError(f"{kind} needs mmdet and an mmcv with compiled operators, and {missing} cannot be found; run pip install -e '.[mask2former]' beside an mmcv that was built for this torch, "
                             'or choose another decoder, such as SegformerHead.')
+
+
+def type_name(cfg):
+    """The name of what a config builds, without its scope; of a class its own."""
+    kind = cfg.get('type')
+    return str(getattr(kind, '__name__', kind)).rsplit('.', 1)[-1]
+
+
+def teachers_of(model):
+    """``{name: role config}`` of all teachers of a Distiller's config, as the Distiller names them."""
+    return {**(model.get('teachers') or {}), **({'teacher': model['teacher']} if model.get('teacher') else {})}
 
 
 def _parts(value):
@@ -62,8 +73,9 @@ def experiment_fingerprint(cfg):
     """``fingerprint`` without seed, teacher checkpoint, and the seed in the name of a stage that it begins with: equal for the runs that are repetitions of one experiment."""
     content = cfg.to_dict()
     content.pop('randomness', None)
-    content['model'] = {**content['model'], **({'teacher': {k: v for k, v in content['model']['teacher'].items() if k != 'checkpoint'}} if isinstance(content['model'].get('teacher'), dict) else {})}
-    return fingerprint(_without_seed({k: v for k, v in content.items() if k not in _INCIDENTAL}))
+    if isinstance(content['model'].get('teacher'), dict):
+        content['model'] = dict(content['model'], teacher={k: v for k, v in content['model']['teacher'].items() if k != 'checkpoint'})
+    return fingerprint(_without_seed(content))
 
 
 def _without_seed(value):
@@ -76,5 +88,6 @@ def _without_seed(value):
 
 def fingerprint(cfg):
     """Twelve hex digits that tell two experiments apart; the work dir, logging and the launcher do not count."""
-    content = {k: v for k, v in cfg.to_dict().items() if k not in _INCIDENTAL} if isinstance(cfg, Config) else cfg
+    content = cfg.to_dict() if isinstance(cfg, Config) else cfg
+    content = {k: v for k, v in content.items() if k not in _INCIDENTAL and (k, v) != ('load_from', None)}
     return hashlib.sha256(json.dumps(plain(content)).encode()).hexdigest()[:12]

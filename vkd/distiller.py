@@ -55,10 +55,13 @@ class Distiller(BaseModel):
             self._load_student()
         named = dict(teachers or {})
         if teacher is not None:
+            if 'teacher' in named:
+                raise UserError("Both teacher= and teachers= name a 'teacher'; keep one of them.")
             named['teacher'] = teacher
+        self._roles, self.wires, self._readers, self.tap_shapes, self._followed = [], [], {}, {}, 0
         for name in named:
             if not name.isidentifier() or name in ('methods', 'ensemble') or hasattr(self, name):
-                raise UserError(f'Teacher name {name!r} cannot be used (it must be a word, and none that the Distiller uses itself); choose another, such as {"peer"!r}.')
+                raise UserError(f"Teacher name {name!r} cannot be used (it must be a word, and none that the Distiller uses itself); choose another, such as 'peer'.")
         device = next((p.device for p in student.parameters()), torch.device('cpu'))
         with torch.random.fork_rng():
             self._roles = [Role(name, cfg, student, self.data_preprocessor) for name, cfg in named.items()]
@@ -85,8 +88,10 @@ class Distiller(BaseModel):
             method, kind = cfg, type(cfg).__name__
             options = {k: getattr(cfg, k) for k in ('of', 'learner', 'among') if getattr(cfg, k, None)}
         else:
+            if not isinstance(cfg, dict) or 'type' not in cfg:
+                raise UserError(f"methods holds {cfg!r}; give dict(type=…), such as dict(type='KL').")
             cfg = dict(cfg)
-            kind = cfg.get('type')
+            kind = cfg['type']
             if isinstance(kind, str) and METHODS.get(kind) is None:
                 raise UserError(f'Method {kind!r} is not registered; {nearest(kind, METHODS.module_dict)}.')
             options = {k: cfg.pop(k) for k in ('of', 'learner', 'among') if cfg.get(k)}

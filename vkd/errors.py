@@ -13,3 +13,8 @@ def nearest(name, names, n=3):
     if not close:
         close = names[:n] if len(names) > 8 else names
     return f'nearest: {", ".join(repr(c) for c in close)}' if close else 'there are no names to choose from'
+
+
+def sentence(error):
+    """The sentence of a UserError; a worker process of a data loader hands on its own with a traceback before it."""
+    return str(error).rstrip().splitlines()[-1].removeprefix('vkd.errors.UserError: ')

@@ -15,7 +15,7 @@ from mmseg.models.segmentors import BaseSegmentor
 from torch import nn
 
 from .checkpoint import load_into, resolve_checkpoint
-from .config import fingerprint, plain
+from .config import fingerprint, plain, teachers_of, type_name
 from .errors import UserError, nearest
 from .files import read_json, sha256, write_json, write_text, write_whole
 from .models.clip_embedding import ClipEmbedding
@@ -94,8 +94,8 @@ def plain_config(cfg, role='student'):
     Weights that were to be fetched at the start of training are not asked for. Parts of vkd are replaced by the mm parts that they build on;
     where the model itself needs vkd, ``custom_imports`` says so.
     """
-    model, name = cfg.model, str(getattr(cfg.model.get('type'), '__name__', cfg.model.get('type')))
-    if name.rsplit('.', 1)[-1] == 'Distiller':
+    model = cfg.model
+    if type_name(model) == 'Distiller':
         outer = model
         model, view = _network(outer, role, cfg.filename), None
         if role != 'student':
@@ -123,8 +123,7 @@ def plain_config(cfg, role='student'):
 
 def _peers(distiller):
     """``{name: role config}`` of the teachers that learn."""
-    named = {**(distiller.get('teachers') or {}), **({'teacher': distiller.teacher} if distiller.get('teacher') else {})}
-    return {name: own for name, own in named.items() if own.get('trainable')}
+    return {name: own for name, own in teachers_of(distiller).items() if own.get('trainable')}
 
 
 def _network(distiller, role, filename):
@@ -271,15 +270,15 @@ def to_onnx(model, size, channels=3, text=False):
         try:
             graph = _trace(network, first, axes, dynamo)
             session = onnxruntime.InferenceSession(graph, providers=['CPUExecutionProvider'])
-            worst = max(_difference(network, session, example(b, *s, k))
-                        for b, s, k in [(2, (h, w), 3), (1, (h, w), 1), (3, (h, w), 5)] + [(1, (h + 32, w + 64), 3), (2, (h + 24, w + 8), 4)] * any_size)
+            worst = np.max([_difference(network, session, example(b, *s, k))  # not max(), which loses a nan
+                            for b, s, k in [(2, (h, w), 3), (1, (h, w), 1), (3, (h, w), 5)] + [(1, (h + 32, w + 64), 3), (2, (h + 24, w + 8), 4)] * any_size])
         except Exception as error:  # the exporters and the runtime each raise their own kinds
             reasons.append(f'{type(error).__name__}: {" ".join(str(error).split())[:160]}')
             continue
         if worst <= TOLERANCE:
             return graph, dict(exporter='dynamo' if dynamo else 'trace', opset=onnx.load_model_from_string(graph).opset_import[0].version, batch='any',
                                size='any' if any_size else [h, w], input='image', **(dict(text='float32 [K, D], rows of length 1, any K') if text else {}), output=network.output,
-                               output_size='of the image' if isinstance(model, BaseSegmentor) else 'of the network', difference=worst, tolerance=TOLERANCE)
+                               output_size='of the image' if isinstance(model, BaseSegmentor) else 'of the network', difference=float(worst), tolerance=TOLERANCE)
         reasons.append(f'its output differs by {worst:.2g}')
     raise UserError(f'{type(model).__name__} cannot be exported to ONNX at {h}x{w} ({reasons[-1]}); try another --shape, or export without --onnx.')
 
@@ -304,7 +303,7 @@ def _trace(network, example, axes, dynamo):
 
 @torch.no_grad()
 def _difference(network, session, example):
-    """Largest difference of the two runtimes, over the largest logit where that is above 1."""
+    """Largest difference of the two runtimes, over the largest logit where that is above 1; infinite for outputs of unlike shapes."""
     ours = network(*example.values()).cpu().numpy()
     theirs = session.run(None, {k: v.cpu().numpy() for k, v in example.items()})[0]
-    return float(np.abs(ours - theirs).max() / max(1, np.abs(ours).max()))
+    return float(np.abs(ours - theirs).max() / max(1, np.abs(ours).max())) if ours.shape == theirs.shape else np.inf

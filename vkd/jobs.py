@@ -9,7 +9,11 @@ from pathlib import Path
 import torch
 
 from .errors import UserError
+from .provenance import hardware, memory_gib
 from .run import Busy, rerun_command, run
+
+#: exit code of a cell that another process has
+BUSY = os.EX_TEMPFAIL
 
 
 def run_cell(cell, folder, threads=None, log=True, leash=False):
@@ -28,11 +32,11 @@ def run_cell(cell, folder, threads=None, log=True, leash=False):
 
 def _child(cell, folder, threads, gpu):
     if gpu is not None:
-        os.environ['CUDA_VISIBLE_DEVICES'] = str(gpu)
+        os.environ['CUDA_VISIBLE_DEVICES'] = gpu
     try:
         run_cell(cell, folder, threads, leash=True)
     except Busy:
-        os._exit(75)
+        os._exit(BUSY)
     except BaseException:  # told in state.json and console.log
         os._exit(1)
 
@@ -44,11 +48,11 @@ class Local:
 
     def __init__(self, folder, jobs=None):
         gpus = torch.cuda.device_count()
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-        memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2 ** 30
-        self.jobs = jobs or gpus or max(1, min(cores, 8, int(memory // 3)))
+        cores, memory = hardware()['cores'], memory_gib()
+        self.jobs = jobs or gpus or max(1, min(cores, 8, *([int(memory // 3)] if memory else [])))
         self.folder, self.threads = folder, None if gpus else max(1, cores // self.jobs)
-        self.free = list(range(gpus)) * -(-self.jobs // max(gpus, 1)) if gpus else [None] * self.jobs
+        devices = (os.environ.get('CUDA_VISIBLE_DEVICES') or ','.join(map(str, range(gpus)))).split(',')[:gpus]
+        self.free = devices * -(-self.jobs // gpus) if gpus else [None] * self.jobs
         self.context = multiprocessing.get_context('forkserver')
         self.context.set_forkserver_preload(['vkd.jobs', 'mmseg.models', 'mmseg.datasets', 'mmseg.engine', 'mmseg.evaluation'])
         self.where = f'{self.jobs} at a time' + (f', {self.threads} thread{"s" * (self.threads > 1)} each' if self.threads else f' on {gpus} GPUs')
@@ -102,7 +106,7 @@ class Slurm:
         if not job.done():
             return None
         error = job.exception()
-        return 0 if error is None else 75 if 'Busy' in str(error) else 1
+        return 0 if error is None else BUSY if 'Busy' in str(error) else 1
 
     def stop(self, job):
         job.cancel()

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .checkpoint import load_into
+from .config import type_name
 from .errors import UserError
 from .files import write_whole
 from .images import list_images, read_image, write_image
@@ -24,7 +25,7 @@ def load_restorer(cfg, checkpoint):
     Raises UserError where the config is of another kind of network, or the checkpoint does not fit.
     """
     model = cfg.model
-    if str(model.get('type')).rsplit('.', 1)[-1] == 'Distiller':
+    if type_name(model) == 'Distiller':
         model = split_role(model['student'], 'student')[0]
     with scope(cfg), quiet():
         network = build_model(model)
@@ -134,20 +135,33 @@ def restore_files(restorer, sources, out, tile=256, overlap=32, overwrite=False,
 
     Raises UserError for what ``plan`` refuses, and at the end where images could not be restored.
     """
+    def one(file, target, bar):
+        image = read_image(file)
+        part = bar.add_task(file.name, total=len(tiles(image.shape[0], tile, overlap)) * len(tiles(image.shape[1], tile, overlap)))
+        try:
+            write_restored(target, restorer, image, tile, overlap, lambda: bar.advance(part))
+        finally:
+            bar.remove_task(part)
+    return restore_each(plan(sources, out, overwrite), 'images', one, progress)
+
+
+def restore_each(pairs, noun, one, progress=True):
+    """Calls ``one(file, file to write, progress bar)`` for each of ``pairs``; returns the files written. One that fails does not stop the others.
+
+    Raises UserError at the end where any failed.
+    """
     written, failed = [], []
-    pairs = plan(sources, out, overwrite)
-    with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True), disable=not progress) as bar:
-        whole, part = bar.add_task('images', total=len(pairs)), bar.add_task('tiles')
+    columns = TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), disable=not progress) as bar:
+        whole = bar.add_task(noun, total=len(pairs))
         for file, target in pairs:
             try:
-                image = read_image(file)
-                bar.reset(part, total=len(tiles(image.shape[0], tile, overlap)) * len(tiles(image.shape[1], tile, overlap)), description=file.name)
-                write_restored(target, restorer, image, tile, overlap, lambda: bar.advance(part))
+                one(file, target, bar)
                 written.append(target)
             except UserError as error:
                 failed.append((file, error))
             bar.advance(whole)
     if failed:
         file, error = failed[0]
-        raise UserError(f'{len(failed)} of {len(pairs)} images could not be restored; {error if str(file) in str(error) else f"{str(file)!r}: {error}"}')
+        raise UserError(f'{len(failed)} of {len(pairs)} {noun} could not be restored; {error if str(file) in str(error) else f"{str(file)!r}: {error}"}')
     return written

@@ -1,12 +1,10 @@
 """Restoring CT slices and DICOM series; see ``vkd.restore`` for pictures."""
 import torch
 import torch.nn.functional as F
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .errors import UserError
 from .physics.hounsfield import hu_to_mu, mu_to_hu
-from .restore import plan
+from .restore import plan, restore_each
 from .slices import list_series, read_slice, write_slice
 
 
@@ -47,20 +45,12 @@ def restore_slices(restorer, sources, out, scanner=None, offset=1024, overwrite=
 
     Raises UserError for what ``plan_slices`` refuses, and at the end where slices could not be restored.
     """
-    pairs, written, failed, series = plan_slices(sources, out, overwrite), [], [], {}
-    with Progress(TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True), disable=not progress) as bar:
-        task = bar.add_task('slices', total=len(pairs))
-        for file, target in pairs:
-            try:
-                hu, header = read_slice(file, offset)
-                if header is not None:
-                    from pydicom.uid import generate_uid
-                    header.SeriesInstanceUID = series.setdefault(str(header.get('SeriesInstanceUID')), generate_uid())
-                write_slice(target, restore_slice(restorer, hu, scanner), header, offset)
-                written.append(target)
-            except UserError as error:
-                failed.append((file, error))
-            bar.advance(task)
-    if failed:
-        raise UserError(f'{len(failed)} of {len(pairs)} slices could not be restored; {str(failed[0][0])!r}: {failed[0][1]}')
-    return written
+    series = {}
+
+    def one(file, target, bar):
+        hu, header = read_slice(file, offset)
+        if header is not None:
+            from pydicom.uid import generate_uid
+            header.SeriesInstanceUID = series.setdefault(str(header.get('SeriesInstanceUID')), generate_uid())
+        write_slice(target, restore_slice(restorer, hu, scanner), header, offset)
+    return restore_each(plan_slices(sources, out, overwrite), 'slices', one, progress)

@@ -1,4 +1,5 @@
 """One experiment in one folder: trained, tested, and described so that its numbers can be traced and made again."""
+import errno
 import fcntl
 import os
 import shlex
@@ -13,9 +14,9 @@ import numpy as np
 from mmengine.dist import is_main_process
 
 from .checkpoint import load_into
-from .config import experiment_fingerprint, fingerprint, plain
+from .config import experiment_fingerprint, fingerprint, plain, teachers_of, type_name
 from .engine import build_runner, last_checkpoint, processes, rank
-from .errors import UserError
+from .errors import UserError, sentence
 from .files import digest, read_json, sha256, write_json, write_text, write_whole
 from .models.heads.clip_semantic import set_text
 from .pictures import pictures
@@ -33,7 +34,7 @@ def experiment(cfg):
     Returns ``dict(role, method, student, teacher, protocol, data)``; a file named otherwise is its own student, on a protocol and data of its own name.
     """
     stem = Path(cfg.filename or 'config').stem
-    kinds = ['-'.join([str(m['type']).rsplit('.', 1)[-1], *([m['variant']] if m.get('variant') else [])]) for m in cfg.model.get('methods') or []]
+    kinds = ['-'.join([type_name(m), *([m['variant']] if m.get('variant') else [])]) for m in cfg.model.get('methods') or []]
     parts, method = stem.split('_'), '+'.join(kinds) or 'alone'
     if len(parts) == (5 if kinds else 4):
         student, teacher, protocol, data = parts[1:] if kinds else (parts[1], None, *parts[2:])
@@ -78,9 +79,10 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
         write_text(folder / 'config.py', cfg.pretty_text)
         write_json(folder / 'run.json', dict(
             format=FORMAT, suite=info.pop('suite', None), run=info.pop('run', folder.name), **info, seed=(cfg.get('randomness') or {}).get('seed'),
-            config=str(cfg.filename), fingerprint=identity, experiment=experiment_fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters'), batch_size=cfg.train_dataloader.get('batch_size'), processes=processes(),
-            roles=['student', *(cfg.model.get('teachers') or {}), *(['teacher'] if cfg.model.get('teacher') else [])], command=command or rerun_command(cfg.filename, folder, {}), teacher_checkpoint=teacher_checkpoint(cfg.model.get('teacher') or {}),
-            teacher_sha256=_sha256(teacher_checkpoint(cfg.model.get('teacher') or {})),
+            config=str(cfg.filename), fingerprint=identity, experiment=experiment_fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters'), batch_size=cfg.train_dataloader.get('batch_size'), processes=processes(launcher),
+            roles=['student', *teachers_of(cfg.model)], command=command or rerun_command(cfg.filename, folder, {}),
+            teacher_checkpoint=teacher_checkpoint(cfg.model.get('teacher') or {}), teacher_sha256=_sha256(teacher_checkpoint(cfg.model.get('teacher') or {})),
+            starts_from={name: dict(file=file, sha256=_sha256(file)) for name, file in _starts(cfg).items() if file},
             **(dict(synthetic_text=True) if synthetic_text(cfg.model) else {}),
             vkd=versions()['vkd'], git=git_state(), versions=versions(), hardware=hardware()))
         start, clock = datetime.now(timezone.utc), time.monotonic()
@@ -100,7 +102,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
                 end(state='failed', lines=last_lines(error))
             except OSError:  # a full disk fails twice; the first failure is the one to tell
                 pass
-            if isinstance(error, OSError) and not isinstance(error, UserError) and error.errno == 28:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise UserError(f'The disk of {str(folder)!r} is full; the last whole checkpoint was kept: make room and start again with --resume.') from error
             raise
         end(state='done')
@@ -111,6 +113,12 @@ def teacher_checkpoint(role):
     """The file that a teacher's config names: its ``checkpoint``, or one that its network loads itself; None where there is none."""
     network = role.get('model') if isinstance(role.get('model'), dict) else role
     return role.get('checkpoint') or network.get('checkpoint') or (network.get('init_cfg') or {}).get('checkpoint')
+
+
+def _starts(cfg):
+    """``{name: file}`` of what else training starts from: weights of the student and of the other teachers, and ``load_from``."""
+    roles = dict(teachers_of(cfg.model), student=cfg.model.get('student') or cfg.model)
+    return dict({name: teacher_checkpoint(role) for name, role in roles.items() if name != 'teacher'}, load_from=cfg.get('load_from'))
 
 
 def _sha256(file):
@@ -137,7 +145,7 @@ def run_digest(facts, metrics):
 def last_lines(error, count=8):
     """The sentence of a UserError, or the end of any other error's traceback."""
     if isinstance(error, UserError):
-        return [str(error).rstrip().splitlines()[-1].removeprefix('vkd.errors.UserError: ')]
+        return [sentence(error)]
     return ''.join(traceback.format_exception(error)).rstrip().splitlines()[-count:]
 
 
@@ -212,8 +220,7 @@ def evaluate(cfg, checkpoint, folder, launcher='none', text=None):
     peers = {}
     if cfg.model.get('methods') is not None:
         model = of_run(cfg.model, checkpoint)
-        named = {**(model.get('teachers') or {}), **({'teacher': model['teacher']} if model.get('teacher') else {})}
-        peers = {name: role for name, role in named.items() if role.get('trainable')}
+        peers = {name: role for name, role in teachers_of(model).items() if role.get('trainable')}
         cfg.model = {k: v for k, v in (model if peers else cfg.model).items() if k not in ('teacher', 'teachers', 'methods', 'task_weight')} | dict(methods=[], teachers=peers)
         if not peers and cfg.model.student.get('checkpoint'):  # what it started from may be gone, and is not what is evaluated
             cfg.model.student = {k: v for k, v in cfg.model.student.items() if k != 'prefix'} | dict(checkpoint=str(checkpoint), strict=True)

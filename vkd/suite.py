@@ -9,7 +9,7 @@ import torch
 
 from .cells import iterations, read_suite, status
 from .files import read_json, write_json
-from .jobs import Local, Slurm
+from .jobs import BUSY, Local, Slurm
 from .run import FORMAT, claim
 
 
@@ -71,7 +71,7 @@ def run_cells(cells, folder, engine, poll, out):
                         scores = read_json(folder / name / 'metrics.json').get('test') or {}
                         shown = [f'{k} {scores[k]:.2f}' for k in ('mIoU', 'PSNR') if isinstance(scores.get(k), float)]
                         out(': '.join([f'{len(done)}/{len(cells)} {name}', *shown]))
-                    elif code == 75:  # another suite process has it
+                    elif code == BUSY:  # another suite process has it
                         later[name] = time.monotonic() + engine.patience
                         waiting.append(cell)
                     else:

@@ -7,7 +7,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from PIL import Image, ImageDraw, ImageFont
 
-from .config import plain
+from .config import plain, type_name
 from .errors import UserError, nearest
 from .methods.ctcl import CTCL, cost_map, region_costs, teaches
 from .models.heads.clip_semantic import set_text
@@ -53,7 +53,7 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
     Raises:
         UserError: for a config without CTCL, a role that it does not have, or an index beyond the split.
     """
-    if not any(str(m.get('type')).rsplit('.', 1)[-1] == 'CTCL' for m in cfg.model.get('methods') or []):
+    if not any(type_name(m) == 'CTCL' for m in cfg.model.get('methods') or []):
         raise UserError(f'Config {cfg.filename!r} has no CTCL among its methods; give one of configs/ctcl.')
     cfg.model = of_run(cfg.model, checkpoint)
     model = build(cfg).eval()

@@ -9,7 +9,7 @@ from pathlib import Path
 from .. import run as running
 from ..cells import read_suite
 from ..files import read_json
-from ..jobs import Local, run_cell
+from ..jobs import BUSY, Local, run_cell
 from ..leaderboard import build
 from ..suite import run_cells
 from . import CONFIGS, verdict
@@ -55,7 +55,7 @@ def short(cell, folder, ended):
     try:
         run_cell(cell, folder, threads=1, leash=True)
     except running.Busy:
-        os._exit(75)
+        os._exit(BUSY)
 
 
 def score(name):

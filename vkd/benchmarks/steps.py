@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from .. import profile
 from ..check import show_table
+from ..config import type_name
 from ..errors import UserError
 from ..networks import forward_features
 from ..registry import METHODS
@@ -40,7 +41,7 @@ def cases(cfg):
         raise UserError(f'Config {cfg.filename!r} has no Distiller with a teacher; give one of a distillation.')
     own = {}  # the config's own options know its networks best
     for method in model.get('methods') or []:
-        own.setdefault(str(method['type']).rsplit('.', 1)[-1], []).append(method)
+        own.setdefault(type_name(method), []).append(method)
     alone = {k: v for k, v in model.items() if k not in ('teacher', 'teachers', 'methods', 'task_weight')}
     out = dict(alone=dict(alone, methods=[]))
     for name, method in METHODS.module_dict.items():

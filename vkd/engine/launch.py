@@ -41,15 +41,19 @@ def rank(launcher):
     return 0 if launcher == 'none' else int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', os.environ.get('OMPI_COMM_WORLD_RANK', 0))))
 
 
-def processes():
+def processes(launcher):
     """How many processes train together, from the environment."""
-    return int(os.environ.get('WORLD_SIZE', os.environ.get('SLURM_NTASKS', 1)) if 'RANK' in os.environ or 'SLURM_PROCID' in os.environ else 1)
+    names = ('WORLD_SIZE', 'SLURM_NTASKS', 'OMPI_COMM_WORLD_SIZE')
+    return 1 if launcher == 'none' else int(next((os.environ[n] for n in names if n in os.environ), 1))
 
 
 def last_checkpoint(folder):
-    """The newest ``iter_N.pth`` (else ``epoch_N.pth``) of ``folder``, or None; ``last_checkpoint`` files may be stale after a kill, so they are not read."""
-    files = [p for kind in ('iter', 'epoch') for p in Path(folder).glob(f'{kind}_*.pth') if p.stem.split('_')[1].isdigit()]
-    return str(max(files, key=lambda p: int(p.stem.split('_')[1]))) if files else None
+    """The last ``iter_N.pth`` of ``folder``, else its last ``epoch_N.pth``, or None; ``last_checkpoint`` files may be stale after a kill, so they are not read."""
+    for kind in ('iter', 'epoch'):
+        files = {int(p.stem.split('_')[1]): str(p) for p in Path(folder).glob(f'{kind}_*.pth') if p.stem.split('_')[1].isdigit()}
+        if files:
+            return files[max(files)]
+    return None
 
 
 def use_amp(cfg):
@@ -76,7 +80,7 @@ def build_runner(cfg, work_dir=None, resume=False, launcher='none'):
         found = last_checkpoint(cfg.work_dir)
         cfg.resume, cfg.load_from = found is not None, found
     if cfg.get('load_from'):
-        load_weights(cfg.load_from)  # refuses what is not plain data, before mmengine unpickles it
+        load_weights(cfg.load_from)  # before the data are read
     if cfg.get('resume') and cfg.get('load_from') and not {'optimizer', 'message_hub'} <= set(read_checkpoint(cfg.load_from)):
         raise UserError(f'Checkpoint {cfg.load_from!r} holds weights but no state of a run, so it cannot be resumed; start from it with --cfg-options load_from={cfg.load_from} in another --work-dir.')
     kind = RUNNERS.get(cfg.runner_type) if 'runner_type' in cfg else Runner
