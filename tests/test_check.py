@@ -8,7 +8,8 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from vkd.check import check, duration
+from vkd.check import check
+from vkd.console import duration
 from vkd.cli import command
 from vkd.files import read_json
 
@@ -36,8 +37,8 @@ def config(tmp_path):
     valid = dict(batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False), dataset=data)
     model = dict(type='vkd.Distiller', student=segmentor(8), teacher=dict(model=segmentor(16), checkpoint=str(tmp_path / 'teacher.pth')),
                  methods=[dict(type='KL'), dict(type='FitNet', student='backbone[3]', teacher='backbone[3]')])
-    from vkd import profile
-    torch.save(dict(state_dict=profile.build_model(segmentor(16)).state_dict()), tmp_path / 'teacher.pth')
+    from vkd.networks import build_model
+    torch.save(dict(state_dict=build_model(segmentor(16)).state_dict()), tmp_path / 'teacher.pth')
     cfg = Config(dict(default_scope='mmseg', custom_imports=dict(imports=['vkd']), model=model, train_cfg=dict(type='IterBasedTrainLoop', max_iters=1000, val_interval=100),
                       val_cfg=dict(type='ValLoop'), optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01)),
                       train_dataloader=dict(batch_size=2, num_workers=2, persistent_workers=True, sampler=dict(type='InfiniteSampler', shuffle=True), dataset=data),
@@ -63,7 +64,7 @@ def test_a_sound_config(config):
 
 
 def test_gradient_of_a_term_by_hand(config):
-    from vkd import profile
+    from vkd import building
     config.model.methods = [dict(type='KL', loss_weight=10.)]
     for key in ('student', 'teacher'):
         (config.model[key].get('model') or config.model[key]).decode_head.dropout_ratio = 0.
@@ -73,7 +74,7 @@ def test_gradient_of_a_term_by_hand(config):
     from mmengine.runner import set_random_seed
     set_random_seed(0)
     batch = _first_batch(config)
-    model = profile.build(config)
+    model = building.build(config)
     loss = model(**model.data_preprocessor(batch, True), mode='loss')['loss_kl']
     grads = torch.autograd.grad(loss, list(model.student.parameters()), allow_unused=True)
     assert row['value'] == pytest.approx(loss.item(), rel=1e-4)
@@ -81,9 +82,9 @@ def test_gradient_of_a_term_by_hand(config):
 
 
 def _first_batch(config):
-    from vkd import profile
+    from vkd import building
     for key in ('train_dataloader', 'val_dataloader'):  # check reads them in this order before it builds the model
-        loader = profile.build_loader(config, key)
+        loader = building.build_loader(config, key)
         if key == 'train_dataloader':
             sampler = iter(loader.sampler)
             batch = loader.collate_fn([loader.dataset[next(sampler)] for _ in range(2)])

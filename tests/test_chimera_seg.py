@@ -18,8 +18,9 @@ from vkd.models.clip import load_clip
 from vkd.models.clip_embedding import ClipEmbedding, FrozenViT, at_most, values
 from vkd.models.heads.clip_semantic import TextSimilarity, mean_cross_entropy, nel_loss, set_text
 from vkd.models.text_tower import LinearTextTower, fit_text_tower, label_vectors, ridge
-from vkd.profile import label_ids, synthetic_batch
-from vkd.run import evaluate, teacher_checkpoint
+from vkd.building import label_ids, synthetic_batch
+from vkd.evaluate import evaluate
+from vkd.run import teacher_checkpoint
 from vkd.text import save_text_embeddings, synthetic_embeddings
 
 NAMES = list(DemoDataset.METAINFO['classes'])

@@ -164,7 +164,7 @@ def test_every_config_is_built(path, tmp_path):
     from tiny import build
 
     from vkd.config import load_config
-    from vkd.profile import scope
+    from vkd.building import scope
     cfg = load_config(path)
     if path.parent.name == 'chimeraseg' or '-csh' in path.stem:
         without_clip(cfg.model, tmp_path)

@@ -15,7 +15,7 @@ from vkd.datasets import DemoDataset, MultiDomainDataset, StreetDataset
 from vkd.datasets.street import RAW_IDS, to_train_ids, write_train_ids
 from vkd.evaluation import MultiDomainIoUMetric, SegMetric
 from vkd.registry import DATASETS, METRICS
-from vkd.run import results, run
+from vkd.run import run, scores_of
 
 CLASSES = ('a', 'b')
 
@@ -127,7 +127,7 @@ def test_a_run_over_two_domains(tmp_path):
     cfg.val_dataloader = cfg.test_dataloader = loader
     cfg.val_evaluator = cfg.test_evaluator = dict(type='vkd.MultiDomainIoUMetric', mean_over=['clear'])
     found = run(cfg, tmp_path / 'r')['test']
-    assert found == results(tmp_path / 'r')['test'] and set(found['domains']) == {'clear', 'dim'} and found['mIoU'] == found['domains']['clear']['mIoU'] and found['domains']['dim']['images'] == 2
+    assert found == scores_of(tmp_path / 'r')['test'] and set(found['domains']) == {'clear', 'dim'} and found['mIoU'] == found['domains']['clear']['mIoU'] and found['domains']['dim']['images'] == 2
 
 
 # -- street scenes ---------------------------------------------------------------------------------------------------------

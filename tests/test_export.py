@@ -11,7 +11,7 @@ from mmengine.registry import DefaultScope
 from mmseg.apis import inference_model, init_model
 from mmseg.registry import MODELS as MMSEG
 
-from vkd import UserError, profile
+from vkd import UserError, building
 from vkd.cli import command
 from vkd.export import export, plain_config, sha256, to_onnx
 
@@ -54,7 +54,7 @@ def trained(cfg, path):
     without_weights = cfg.copy()
     student = without_weights.model.get('student', without_weights.model)
     student.pop('pretrained', None), student.backbone.pop('init_cfg', None)
-    model = profile.build(without_weights)
+    model = building.build(without_weights)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for value in model.state_dict().values():

@@ -14,7 +14,8 @@ from vkd.evaluation import SegMetric
 from vkd.export import export
 from vkd.files import read_json
 from vkd.leaderboard import build as leaderboard
-from vkd.run import evaluate, run
+from vkd.evaluate import evaluate
+from vkd.run import run
 
 each_mutual = pytest.mark.parametrize('name', sorted(n for n, m in METHODS.module_dict.items() if getattr(m, 'mutual', False)))
 PER_ROLE = dict(constructor='vkd.PerRole', student=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9), clip_grad=dict(max_norm=1.)),

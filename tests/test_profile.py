@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from vkd import METHODS, Distiller, profile
+from vkd import METHODS, Distiller, building, profile
 from vkd.benchmarks import QUESTIONS, counting, steps
 from vkd.provenance import git_state, hardware, versions
 
@@ -75,13 +75,13 @@ def test_a_step_taken_apart_is_the_step(task_weight):
     cfg = config(dict(type='KL'), dict(type='AT'), dict(type='FitNet', student='backbone[3]', teacher='backbone[3]'),
                  dict(type='MGD', student='decode_head.conv_seg', teacher='backbone[0]', loss_weight=1e-2))
     cfg.model.task_weight = task_weight
-    one = profile.build(cfg)
-    two = profile.build(cfg)
+    one = building.build(cfg)
+    two = building.build(cfg)
     two.load_state_dict(one.state_dict())
     for name, module in one.teachers.items():
         two.teachers[name].load_state_dict(module.state_dict())
     start = copy.deepcopy(one.state_dict())
-    batch = profile.synthetic_batch((2, 3, 32, 32), 5)
+    batch = building.synthetic_batch((2, 3, 32, 32), 5)
     torch.manual_seed(1)
     one.train_step(batch, OptimWrapper(torch.optim.SGD(one.parameters(), 0.1)))
     torch.manual_seed(1)
@@ -103,7 +103,7 @@ def test_memory_grows_with_the_batch():
 
 
 def test_suite_profile_without_data():
-    content = profile.suite_profile({'s|t|KL': config(dict(type='KL')), ('s', 't', 'AT'): config(dict(type='AT')),
+    content = profile.suite_profile({'s|t|KL': config(dict(type='KL')), 's|t|AT': config(dict(type='AT')),
                                      's|-|alone': config(teacher=False), 't|-|teacher': config(teacher=False)}, rounds=1)
     assert list(content['steps']) == ['s|-|alone', 's|t|KL', 's|t|AT'] and content['steps']['s|-|alone']['ratio'] == 1
     assert content['steps']['s|t|KL']['data'] == 'synthetic' and content['steps']['s|t|KL']['shape'] == [2, 3, 32, 32]

@@ -290,7 +290,7 @@ def test_data_of_one_size_as_configs_load_them(name, batch, size, tmp_path, monk
     from tiny import ROOT
 
     from vkd.config import load_config
-    from vkd.profile import build_loader
+    from vkd.building import build_loader
     folders = [f'RealSR/{split}/{kind}' for split in ('train', 'val') for kind in ('HR', 'LR')] + [f'sr/train/{k}' for k in ('T91', 'BSDS')] + [f'sr/test/{k}/HR' for k in ('Set5', 'Set14', 'BSD100')]
     for i, folder in enumerate(folders):
         write_image(tmp_path / folder / 'a.png', picture(193, 197, seed=i))

@@ -14,7 +14,8 @@ from vkd.leaderboard import build as build_leaderboard
 from vkd.results import read_curve
 from vkd.physics.resize import imresize
 from vkd.pictures import restored_pictures
-from vkd.run import evaluate, run
+from vkd.evaluate import evaluate
+from vkd.run import run
 
 
 def test_runs_become_a_table_with_pictures(tmp_path):
@@ -90,7 +91,7 @@ def test_x4_that_started_from_x2_is_tested_without_it(tmp_path):
 def test_benchmark(capsys):
     """Small; the memory of tiles, which needs processes of its own, is left to the tool."""
     from vkd.benchmarks import restoration
-    from vkd.check import console
+    from vkd.console import console
     found = dict(steps=restoration._steps(1, 'cpu', 1, 16, 2), resize=restoration._resize(1, (32, 48), 4), evaluation=restoration._evaluation(1, 'cpu', 1, (64, 64), 4), tiles=dict(rows=[dict(side=9, memory_mib=10., image_mib=1.), dict(side=99, memory_mib=12., image_mib=2.)], ratio=1.2))
     assert [r['method'] for r in found['steps']['rows']] == list(restoration.METHODS) and all(r['ratio'] > 0 for r in found['steps']['rows'])
     assert found['resize']['seconds']['vkd'] > 0 and 0 < found['evaluation']['share'] < 1

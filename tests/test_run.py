@@ -9,7 +9,8 @@ import vkd.run
 from vkd import UserError
 from vkd.config import load_config
 from vkd.files import read_json
-from vkd.run import evaluate, experiment, run, run_digest
+from vkd.evaluate import evaluate
+from vkd.run import experiment, run, run_digest
 
 
 def test_a_run_is_described_and_its_student_can_be_tested_again(tmp_path):

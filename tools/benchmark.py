@@ -5,7 +5,7 @@ import torch
 from mmengine.logging import MMLogger
 
 from vkd.benchmarks import QUESTIONS
-from vkd.check import console
+from vkd.console import console
 from vkd.cli import command, parser
 from vkd.config import load_config, plain
 from vkd.files import write_json

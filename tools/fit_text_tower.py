@@ -10,7 +10,7 @@ from vkd.networks import build_model
 from vkd.errors import UserError
 from vkd.files import write_whole
 from vkd.models.text_tower import fit_text_tower
-from vkd.profile import build_loader, scope
+from vkd.building import build_loader, scope
 from vkd.registry import MODELS
 from vkd.text import load_text_embeddings
 

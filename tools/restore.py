@@ -5,7 +5,7 @@ from vkd.cli import add_config, command, parser
 from vkd.config import load_config
 from vkd.errors import UserError
 from vkd.networks import build_model
-from vkd.profile import scope
+from vkd.building import scope
 from vkd.restore import load_restorer, restore_files
 from vkd.restore_ct import restore_slices
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from vkd.cli import add_config, add_launcher, command, parser
 from vkd.config import load_config
 from vkd.files import write_json
-from vkd.run import evaluate
+from vkd.evaluate import evaluate
 
 
 def arguments():

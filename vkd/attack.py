@@ -3,11 +3,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop
+from mmengine.runner.amp import autocast
 from mmseg.models.segmentors import BaseSegmentor
 
 from .errors import UserError, nearest
+from .networks import student_of, unwrapped
+from .peers import ignored_label
 from .registry import LOOPS
 from .robustness import evaluate_variants
 
@@ -49,13 +51,15 @@ def pixel_loss(network, data_samples):
                         'give the test pipeline LoadAnnotations, and test_dataloader batch_size=1.')
     truth = torch.stack([s.gt_sem_seg.data for s in data_samples]).squeeze(1).long()
 
+    ignored = ignored_label(dict(network=network), 'An attack')
+
     def loss(image):
         logits = network(image, mode='tensor').float()
         logits = F.interpolate(logits, size=truth.shape[-2:], mode='bilinear', align_corners=False)
         if logits.shape[1] == 1:
-            counted = truth.to(logits.device) != 255
+            counted = truth.to(logits.device) != ignored
             return F.binary_cross_entropy_with_logits(logits[:, 0][counted], truth.to(logits)[counted])
-        return F.cross_entropy(logits, truth.to(logits.device), ignore_index=255)
+        return F.cross_entropy(logits, truth.to(logits.device), ignore_index=ignored)
     return loss
 
 
@@ -63,7 +67,7 @@ def pixel_loss(network, data_samples):
 class AttackedTestLoop(TestLoop):
     """mmengine's test loop on attacked images: ``test_cfg = dict(type='vkd.AttackedTestLoop', attack='pgd', eps=2)``.
 
-    The network is attacked as it stands in evaluation, through the very input that it is then tested on, in 0 to 255 before its preprocessor's mean and std.
+    The network is attacked in float32, as it stands in evaluation, through the very input that it is then tested on, in 0 to 255 before its preprocessor's mean and std.
 
     Args:
         attack: 'fgsm' or 'pgd'. eps: greatest change of a value, of 255. steps: of PGD. seed: of PGD's starts, together with the number of the batch.
@@ -78,19 +82,20 @@ class AttackedTestLoop(TestLoop):
 
     def run_iter(self, idx, data_batch):
         self.runner.call_hook('before_test_iter', batch_idx=idx, data_batch=data_batch)
-        model = self.runner.model.module if is_model_wrapper(self.runner.model) else self.runner.model
-        network = getattr(model, 'student', model)
+        model = unwrapped(self.runner.model)
+        network = student_of(model)
         if not isinstance(network, BaseSegmentor):
             raise UserError(f'Attacks are on segmentors of mmseg, and this network is a {type(network).__name__}; give the config of a segmentor.')
         with torch.no_grad():
             data = model.data_preprocessor(data_batch, False)
         data['inputs'] = self.attacked(network, data['inputs'], data['data_samples'], model.data_preprocessor, idx)
-        with torch.no_grad():
+        with torch.no_grad(), autocast(enabled=self.fp16):
             outputs = model(**data, mode='predict')
         self.evaluator.process(data_samples=outputs, data_batch=data_batch)
         self.runner.call_hook('after_test_iter', batch_idx=idx, data_batch=data_batch, outputs=outputs)
 
     def attacked(self, network, image, data_samples, preprocessor, idx=0):
+        """``image [B, C, H, W]``, normalised by ``preprocessor``, moved against ``network``; ``idx`` is the number of the batch."""
         normal = getattr(preprocessor, '_enable_normalize', False)
         mean, std = (preprocessor.mean.to(image), preprocessor.std.to(image)) if normal else (0., 1.)
         eps, low, high = self.eps / std, (0 - mean) / std, (255 - mean) / std
@@ -108,6 +113,7 @@ class AttackedTestLoop(TestLoop):
 
 
 def check(attack, eps, steps):
+    """Raises UserError for an unknown attack, or a strength or number of steps that is none."""
     if attack not in ATTACKS:
         raise UserError(f'Attack {attack!r} is unknown; {nearest(attack, ATTACKS)}.')
     if not (0 < eps <= 255 and steps >= 1):

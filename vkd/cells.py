@@ -8,7 +8,7 @@ from .config import check_packages, fingerprint, load_config, type_name
 from .errors import UserError, nearest
 from .files import read_json, safe_name
 from .registry import METHODS
-from .run import FORMAT, experiment, results
+from .run import FORMAT, experiment, scores_of
 
 _ENTRY = {'method', 'student', 'teacher', 'peer', 'data', 'config', 'seeds', 'options', 'label', 'after'}
 _STAGE = {'config', 'options', 'after', 'seed'}
@@ -190,7 +190,7 @@ def _cell(path, suite, entry, method, where, seed, needs, folder, after):
 def status(folder, cell):
     """``'done'``, ``'failed'``, ``'running'`` or ``'missing'``, from the files alone."""
     state = (read_json(Path(folder, cell.name, 'state.json')) or {}).get('state', 'missing')
-    return 'missing' if state == 'done' and results(Path(folder, cell.name), test=False) is None else state
+    return 'missing' if state == 'done' and scores_of(Path(folder, cell.name), test=False) is None else state
 
 
 def iterations(folder):

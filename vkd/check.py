@@ -11,12 +11,13 @@ from mmcv.transforms import LoadImageFromFile
 from mmengine.evaluator import Evaluator
 from mmengine.runner import set_random_seed
 
-from . import profile
+from . import building, profile
 from .checkpoint import load_into
 from .config import fingerprint
+from .console import console, duration, show_table
 from .distiller import Distiller
 from .errors import UserError
-from .networks import forward_features
+from .networks import forward_features, student_of
 from .taps import student_input
 from .text import check_text
 
@@ -26,7 +27,7 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 def check(cfg, device=None, debug=False):
     """Builds what ``cfg`` (a Config) describes, takes real steps on its first batches, and reports.
 
-    Returns ``dict(errors, warnings, fingerprint, data, student, teachers, taps, parameters, losses, no_gradient, step, run)``; a part that
+    Returns ``dict(config, device, errors, warnings, fingerprint, data, student, teachers, load_from, taps, parameters, losses, no_gradient, step, run)``; a part that
     could not be reached is absent. ``errors`` and ``warnings`` are lists of one sentence each; independent errors are all collected. Nothing is
     written. ``debug`` lets the first error through.
     """
@@ -55,10 +56,10 @@ def check(cfg, device=None, debug=False):
             with part(key):
                 loaders[key], batches[key], report['data'][key] = _data(cfg, key)
     with part('model'):
-        model = profile.build(cfg, device)
+        model = building.build(cfg, device)
     if model is None:
         return report
-    student = profile.student_of(model)
+    student = student_of(model)
     _describe(report, model, student)
     with part('model'):
         _fits_data(student, loaders)
@@ -69,15 +70,15 @@ def check(cfg, device=None, debug=False):
             if found['missing']:
                 report['warnings'].append(f'load_from: {cfg.load_from!r} fits {found["matched"]} of {found["total"]} tensors, not for example {found["missing"][0]!r}.')
     with part('optim_wrapper'):
-        wrapper = profile.optim(cfg, model)
+        wrapper = building.optim(cfg, model)
     batch = batches.get('train_dataloader')
     if batch is None:
         with part('train_dataloader'):
             if not cfg.get('train_dataloader'):
                 raise UserError('The config has no train_dataloader; add one, or check a training config.')
-            classes = profile.label_ids(student)
+            classes = building.label_ids(student)
             if classes is not None:
-                batch = profile.synthetic_batch((cfg.train_dataloader.get('batch_size', 1), 3, *profile.input_size(cfg)), classes)
+                batch = building.synthetic_batch((cfg.train_dataloader.get('batch_size', 1), 3, *building.input_size(cfg)), classes)
                 report['warnings'].append('The training data cannot be read, so the steps below are on noise of the configured size.')
     if batch is None or wrapper is None:
         return report
@@ -96,7 +97,7 @@ def check(cfg, device=None, debug=False):
 def _data(cfg, key):
     """``(loader, first batch, facts)`` of one loader; every file it lists exists, the first items load and have labels in range."""
     try:
-        loader = profile.build_loader(cfg, key)
+        loader = building.build_loader(cfg, key)
         empty = not len(loader.dataset)
     except ValueError as error:
         if 'at least one array' not in str(error):  # what mmengine's datasets say of an empty list
@@ -275,7 +276,7 @@ def _run(cfg, report, model, loaders, batches):
     if 'val_dataloader' in batches and cfg.get('val_cfg') is not None:
         loader, batch = loaders['val_dataloader'], batches['val_dataloader']
         evaluator = None
-        with profile.scope(cfg), profile.quiet():
+        with building.scope(cfg), building.quiet():
             if cfg.get('val_evaluator'):
                 evaluator = Evaluator(cfg.val_evaluator)
                 evaluator.dataset_meta = loader.dataset.metainfo
@@ -294,37 +295,6 @@ def _run(cfg, report, model, loaders, batches):
 
 
 # -- printing --------------------------------------------------------------------------------------------------------------
-def console(file=None):
-    """A rich console; without a terminal plain, wide and colourless."""
-    from rich.console import Console
-    out = Console(file=file, highlight=False)
-    return out if out.is_terminal else Console(file=file, highlight=False, width=180, color_system=None)
-
-
-def show_table(out, title, columns, rows):
-    """Prints rows of strings and numbers under ``columns``; numbers to the right."""
-    from rich import box
-    from rich.table import Table
-    table = Table(title=title, title_justify='left', title_style='bold', box=box.SIMPLE_HEAD if out.is_terminal else None, pad_edge=False)
-    for i, column in enumerate(columns):
-        table.add_column(column, justify='right' if rows and isinstance(rows[0][i], (int, float)) else 'left', overflow='fold')
-    for row in rows:
-        table.add_row(*(('-' if x is None else f'{x:,}' if isinstance(x, int) else f'{x:.4g}' if isinstance(x, float) else str(x)).replace('[', r'\[') for x in row))
-    out.print(table)
-    out.print()
-
-
-def duration(seconds):
-    """``'3 h 05 min'``, ``'4 min 10 s'``, ``'12.3 s'`` or ``'40 ms'``."""
-    if seconds < 1:
-        return f'{1000 * seconds:.0f} ms'
-    if seconds < 60:
-        return f'{seconds:.1f} s'
-    minutes, s = divmod(round(seconds), 60)
-    hours, m = divmod(minutes, 60)
-    return f'{hours} h {m:02d} min' if hours else f'{m} min {s:02d} s'
-
-
 def show(report, file=None):
     """Prints a report of ``check``; its errors go to stderr, one line each."""
     out = console(file)

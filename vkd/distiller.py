@@ -333,7 +333,7 @@ def _scaled(value, weight):
 
 def _progress():
     """``iter`` and ``progress`` (0 to 1) of the run, from mmengine's message hub; 0 outside a run."""
-    if not MessageHub.check_instance_created('mmengine') and MessageHub._instance_dict == {}:
+    if not MessageHub._instance_dict:
         return dict(iter=0, progress=0.0)
     hub = MessageHub.get_current_instance()
     step, last = hub.get_info('iter', 0) or 0, hub.get_info('max_iters', 0) or 0

@@ -22,7 +22,7 @@ from .models.clip_embedding import ClipEmbedding
 from .models.heads.clip_semantic import ClipSemanticHead, set_text
 from .models.restorers import Restorer
 from .networks import build_model, forward_features, resolve_config, split_role
-from .profile import input_size, quiet, scope
+from .building import input_size, quiet, scope
 from .provenance import git_state, versions
 from .registry import DATASETS, MODELS, TRANSFORMS
 from .text import load_text_embeddings, synthetic_text

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 
-def write_whole(path, write, mode='wb'):
+def write_whole(path, write):
     """Calls ``write(file)`` on a neighbour of ``path``, syncs it and renames it over ``path``; on failure the old file stays."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f'.{path.name}.{os.getpid()}.part')
     try:
-        with open(part, mode) as file:
+        with open(part, 'wb') as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
@@ -23,10 +23,12 @@ def write_whole(path, write, mode='wb'):
 
 
 def write_text(path, text):
+    """Writes ``text`` as UTF-8, whole or not at all."""
     write_whole(path, lambda file: file.write(text.encode('utf-8')))
 
 
 def write_json(path, content):
+    """Writes ``content`` as json, whole or not at all."""
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + '\n')
 
 

@@ -103,6 +103,7 @@ class Slurm:
             return [self.executor.submit(run_cell, cell, self.folder) for cell in cells]
 
     def finished(self, job):
+        """None while it runs, else what stands for its exit code."""
         if not job.done():
             return None
         error = job.exception()

@@ -6,7 +6,7 @@ from urllib.error import URLError
 
 from mmengine.config import Config, ConfigDict
 from mmengine.logging import print_log
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.registry import DefaultScope
 from torch import nn
 
@@ -48,7 +48,6 @@ def build_model(cfg):
     check_packages(cfg)
     scope = DefaultScope.get_current_instance()
     with DefaultScope.overwrite_default_scope(cfg.pop('_scope_', None) or (scope.scope_name if scope else 'mmseg')):
-        import mmseg.models  # noqa: F401  (registers)
         try:
             return MODELS.build(cfg)
         except (KeyError, TypeError, ImportError) as error:
@@ -86,7 +85,19 @@ def initialise(module, name, options):
 
 
 def tell_loaded(name, report):
+    """Logs how much of a checkpoint fitted into the role ``name``."""
     print_log(f'{name}: {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) from {report["checkpoint"]}', logger='current')
+
+
+def unwrapped(model):
+    """The model inside a distributed wrapper, or the model itself."""
+    return model.module if is_model_wrapper(model) else model
+
+
+def student_of(model):
+    """The network that is deployed: a Distiller's student, or the model itself."""
+    inner = unwrapped(model)
+    return getattr(inner, 'student', inner)
 
 
 def forward_features(model, x):

@@ -11,108 +11,15 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from mmengine.logging import MMLogger
-from mmengine.optim import build_optim_wrapper
-from mmengine.registry import DefaultScope
-from mmengine.runner import Runner
 from torch.utils.flop_counter import FlopCounterMode
 
+from .building import build, first_batch, optim, synthetic_batch, with_model
 from .distiller import Distiller, _progress
 from .errors import UserError
 from .models.restorers import Restorer
-from .networks import build_model, forward_features
+from .networks import forward_features, student_of
 from .provenance import hardware
 from .taps import student_input
-
-
-# -- what a config describes ---------------------------------------------------------------------------------------------
-def scope(cfg):
-    """The context in which the types of ``cfg`` are looked up, with mmseg's registered."""
-    import mmseg.datasets, mmseg.engine, mmseg.evaluation, mmseg.models  # noqa: E401, F401  (registers)
-    return DefaultScope.overwrite_default_scope(cfg.get('default_scope') or 'mmseg')
-
-
-@contextmanager
-def quiet():
-    """mmengine's log shows errors only."""
-    logger = MMLogger.get_current_instance()
-    level = logger.level
-    logger.setLevel('ERROR')
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-def build(cfg, device='cpu'):
-    """The initialised model of a Config in training mode."""
-    with scope(cfg), quiet():  # mmengine would print how each tensor was initialised
-        model = build_model(cfg.model)
-        model.init_weights()
-    return model.to(device).train()
-
-
-def build_loader(cfg, key='train_dataloader', seed=0):
-    """The loader ``cfg[key]`` without worker processes, so that its errors are its own."""
-    loader = {k: v for k, v in cfg[key].items() if k not in ('prefetch_factor', 'persistent_workers')}
-    with scope(cfg):
-        return Runner.build_dataloader({**loader, 'num_workers': 0}, seed=seed)
-
-
-def optim(cfg, model):
-    """The optimizer wrapper of ``cfg`` on ``model``."""
-    with scope(cfg):
-        return build_optim_wrapper(model, cfg.optim_wrapper)
-
-
-def input_size(cfg):
-    """``(H, W)`` of a training image after the pipeline: the preprocessor's size, or that of the last crop or resize. Raises UserError."""
-    size = (cfg.model.get('data_preprocessor') or {}).get('size')
-    if size:
-        return tuple(size)
-    for step in reversed(cfg.train_dataloader.dataset.get('pipeline') or []):
-        if step.get('crop_size'):
-            size = step['crop_size']
-            return tuple(size) if isinstance(size, (tuple, list)) else (size, size)
-        if step.get('gt_patch_size'):  # of restoration: the truth's, and the image is smaller by the scale
-            return (step['gt_patch_size'] // cfg.train_dataloader.dataset.get('scale', 1),) * 2
-        if isinstance(step.get('scale'), (tuple, list)):
-            return tuple(step['scale'][::-1])  # mmcv's scale is (width, height)
-    raise UserError('The config names no input size; give crop_size or scale in the training pipeline, or size in data_preprocessor.')
-
-
-def label_ids(network):
-    """Ids that a label of ``network``'s training may have, ``[n]``: all of its classes, or the seen ones; None where its head has no classes."""
-    head = getattr(network, 'decode_head', None)
-    count = getattr(head, 'num_classes', None)
-    return None if count is None else head.seen.cpu() if isinstance(getattr(head, 'seen', None), torch.Tensor) else torch.arange(count)
-
-
-def synthetic_batch(shape, classes, seed=0):
-    """What a loader would give for ``shape = (B, C, H, W)``: uint8 noise images and label maps of 0 .. classes - 1, or of the ids in ``classes [n]``."""
-    ids = torch.arange(classes) if isinstance(classes, int) else classes
-    from mmengine.structures import PixelData
-    from mmseg.structures import SegDataSample
-    random, (b, c, h, w) = torch.Generator().manual_seed(seed), shape
-    samples = [SegDataSample(metainfo=dict(ori_shape=(h, w), img_shape=(h, w), pad_shape=(h, w)),
-                             gt_sem_seg=PixelData(data=ids[torch.randint(len(ids), (1, h, w), generator=random)])) for _ in range(b)]
-    return dict(inputs=[torch.randint(256, (c, h, w), generator=random, dtype=torch.uint8) for _ in range(b)], data_samples=samples)
-
-
-def first_batch(cfg, model):
-    """``(batch, 'real' or 'synthetic')``: the training set's first batch; noise of the config's own size where there are no data."""
-    try:
-        return next(iter(build_loader(cfg))), 'real'
-    except (UserError, OSError, StopIteration):
-        classes = label_ids(student_of(model))
-        if classes is None:
-            raise
-        return synthetic_batch((cfg.train_dataloader.batch_size, 3, *input_size(cfg)), classes), 'synthetic'
-
-
-def student_of(model):
-    """The network that is deployed: a Distiller's student, or the model itself."""
-    return model.student if isinstance(model, Distiller) else model
 
 
 # -- one network -----------------------------------------------------------------------------------------------------------
@@ -308,8 +215,8 @@ def suite_profile(cfgs, rounds=5, device=None):
     """The content of a suite's ``profile.json``.
 
     Args:
-        cfgs: ``{'student|teacher|method': Config}``, one of each distinct triple (a tuple of three is fine too); teacher '-' or None and
-            method 'alone' for the student alone, method 'teacher' for the run of a teacher, whose name then stands as student.
+        cfgs: ``{'student|teacher|method': Config}``, one of each distinct triple; teacher '-' and method 'alone' for the student
+            alone, method 'teacher' for the run of a teacher, whose name then stands as student.
         rounds: interleaved rounds of each student's group of steps.
         device: default: the GPU, where there is one.
 
@@ -318,7 +225,7 @@ def suite_profile(cfgs, rounds=5, device=None):
     training set, or noise of that size where there are no data (``data`` says which).
     """
     device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-    keys = {tuple(k.split('|') if isinstance(k, str) else (x or '-' for x in k)): cfg for k, cfg in cfgs.items()}
+    keys = {tuple(k.split('|')): cfg for k, cfg in cfgs.items()}
     models, networks, steps = {}, {}, {}
 
     def note(name, network, shape):
@@ -348,7 +255,7 @@ def suite_profile(cfgs, rounds=5, device=None):
         if len(group) == 1 and own[0][2] == 'teacher':
             continue
         for key, took in interleaved(group, rounds, device=device).items():
-            steps['|'.join(key)] = dict(ratio=round(took['ratio'], 4), student_alone=1.0, low=round(took['low'], 4), high=round(took['high'], 4),
+            steps['|'.join(key)] = dict(ratio=round(took['ratio'], 4), low=round(took['low'], 4), high=round(took['high'], 4),
                                         seconds=round(took['seconds'], 5), shape=list(shapes[key]), data=batches[key])
     for name, took in interleaved({name: _looker(network, models[name]['shape']) for name, network in networks.items()}, 3 * rounds, 3, device).items():
         models[name]['latency_ms'] = round(1000 * took['seconds'], 3)
@@ -365,9 +272,7 @@ def _looker(network, shape):
 
 def _alone(cfg):
     """``cfg`` with its student and neither teacher nor method."""
-    out = cfg.copy()
-    out.model = dict(type='vkd.Distiller', methods=[], **{k: cfg.model[k] for k in ('student', 'data_preprocessor') if k in cfg.model})
-    return out
+    return with_model(cfg, dict(type='vkd.Distiller', methods=[], **{k: cfg.model[k] for k in ('student', 'data_preprocessor') if k in cfg.model}))
 
 
 def _stepper(cfg, model, batch):

@@ -16,7 +16,7 @@ from .models.restorers import Restorer
 from .networks import build_model, split_role
 from .physics.resize import imresize
 from .png import PngWriter
-from .profile import quiet, scope
+from .building import quiet, scope
 
 
 def load_restorer(cfg, checkpoint):

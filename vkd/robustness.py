@@ -10,7 +10,8 @@ from .checkpoint import resolve_checkpoint
 from .config import experiment_fingerprint, fingerprint, load_config
 from .errors import UserError
 from .files import read_json, sha256, write_json, write_text
-from .run import FORMAT, evaluate
+from .evaluate import evaluate
+from .run import FORMAT
 
 
 def evaluate_variants(cfg, checkpoint, file, variants, seed=0, launcher='none', tell=lambda line: None):

@@ -13,15 +13,13 @@ from pathlib import Path
 import numpy as np
 from mmengine.dist import is_main_process
 
-from .checkpoint import load_into
 from .config import experiment_fingerprint, fingerprint, plain, teachers_of, type_name
 from .engine import build_runner, last_checkpoint, processes, rank
 from .errors import UserError, sentence
 from .files import digest, read_json, sha256, write_json, write_text, write_whole
-from .models.heads.clip_semantic import set_text
 from .pictures import pictures
 from .provenance import data_digest, git_state, hardware, versions
-from .text import load_text_embeddings, synthetic_text
+from .text import synthetic_text
 
 FORMAT = 1  # of run.json, state.json and metrics.json; docs/suite.md describes them
 #: what tells one row of a table from another
@@ -64,7 +62,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
     folder = Path(folder)
     cfg.work_dir = str(folder)
     if rank(launcher):
-        if not resume or results(folder, test and cfg.get('test_dataloader')) is None:
+        if not resume or scores_of(folder, test and cfg.get('test_dataloader')) is None:
             _train_and_test(cfg, folder, resume, launcher, test)
         return None
     identity = identity or fingerprint(cfg)
@@ -72,7 +70,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
         claim(folder, identity)
         if not resume and trained(folder):
             raise UserError(f'Run folder {str(folder)!r} holds a run already; continue it with --resume, or choose another --work-dir.')
-        known = results(folder, test and cfg.get('test_dataloader')) if resume else None
+        known = scores_of(folder, test and cfg.get('test_dataloader')) if resume else None
         if known is not None:  # another process may have ended it since the caller looked
             return known
         info = {**experiment(cfg), **(info or {})}
@@ -106,7 +104,7 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
                 raise UserError(f'The disk of {str(folder)!r} is full; the last whole checkpoint was kept: make room and start again with --resume.') from error
             raise
         end(state='done')
-        return results(folder, test=False)
+        return scores_of(folder, test=False)
 
 
 def teacher_checkpoint(role):
@@ -130,7 +128,7 @@ def trained(folder):
     return last_checkpoint(folder) is not None or Path(folder, 'metrics.json').is_file()
 
 
-def results(folder, test=True):
+def scores_of(folder, test=True):
     """The scores ``{'val': …, 'test': …}`` of a run that has ended well (none of a stage without a task); None of any other, and of one without test scores where ``test`` asks for them."""
     ended = (read_json(Path(folder, 'state.json')) or {}).get('state') == 'done'
     metrics = read_json(Path(folder, 'metrics.json')) if ended else None
@@ -156,20 +154,21 @@ def _train_and_test(cfg, folder, resume, launcher, test):
     metrics, shown = dict(data_sha256={}), None
     metrics['data_sha256']['train'] = data_digest(runner.train_loop.dataloader.dataset)
     if runner._val_loop is not None:
-        val = _report(runner.val_loop)
+        val = report_of(runner.val_loop)
         if val is None:  # resumed after its last validation
             runner.val()
-            val = _report(runner.val_loop)
+            val = report_of(runner.val_loop)
         metrics['val'] = val or {}
     if test and cfg.get('test_dataloader'):
         found = runner.test()
-        metrics['test'] = _report(runner.test_loop) or plain(dict(found))
+        metrics['test'] = report_of(runner.test_loop) or plain(dict(found))
         metrics['data_sha256']['test'] = data_digest(runner.test_loop.dataloader.dataset)
         shown = pictures(runner) if is_main_process() else None
     return metrics, shown
 
 
-def _report(loop):
+def report_of(loop):
+    """What the metric of a loop leaves for metrics.json; None of one that leaves nothing."""
     evaluator = getattr(loop, 'evaluator', None)
     return next((m.report for m in getattr(evaluator, 'metrics', []) if getattr(m, 'report', None)), None)
 
@@ -196,47 +195,3 @@ def claim(folder, own):
     if known and known.get('fingerprint') != own and trained(folder):
         raise UserError(f'Run folder {str(folder)!r} holds a run of another config ({known.get("config")!r}, fingerprint {known.get("fingerprint")}, now {own}); '
                         'choose another --work-dir, or remove the folder.')
-
-
-def of_run(model, checkpoint):
-    """The config of a Distiller whose networks that learnt are filled from a run's ``checkpoint``, whatever they started from; frozen teachers keep theirs."""
-    def filled(role, name):
-        return dict(role, checkpoint=str(checkpoint), prefix=f'{name}.', strict=True)
-    out = dict(model, student=filled(model['student'], 'student'))
-    if (model.get('teacher') or {}).get('trainable'):
-        out['teacher'] = filled(model['teacher'], 'teacher')
-    if model.get('teachers'):
-        out['teachers'] = {name: filled(role, name) if role.get('trainable') else role for name, role in model['teachers'].items()}
-    return out
-
-
-def evaluate(cfg, checkpoint, folder, launcher='none', text=None):
-    """Scores of ``checkpoint`` (a Distiller's, or the plain student's) on the test set of ``cfg``. Peers are evaluated too; frozen teachers and methods are not built.
-
-    ``text``: a file of text embeddings, of the test set's classes in their order, for a ``ClipSemanticHead`` in place of those that it was trained with.
-
-    None but on the first process. Raises UserError for text of other classes than the test set has.
-    """
-    peers = {}
-    if cfg.model.get('methods') is not None:
-        model = of_run(cfg.model, checkpoint)
-        peers = {name: role for name, role in teachers_of(model).items() if role.get('trainable')}
-        cfg.model = {k: v for k, v in (model if peers else cfg.model).items() if k not in ('teacher', 'teachers', 'methods', 'task_weight')} | dict(methods=[], teachers=peers)
-        if not peers and cfg.model.student.get('checkpoint'):  # what it started from may be gone, and is not what is evaluated
-            cfg.model.student = {k: v for k, v in cfg.model.student.items() if k != 'prefix'} | dict(checkpoint=str(checkpoint), strict=True)
-    for key in ('train_dataloader', 'val_dataloader', 'train_cfg', 'val_cfg', 'optim_wrapper', 'param_scheduler', 'val_evaluator', 'load_from'):
-        cfg[key] = None
-    cfg.resume = False
-    runner = build_runner(cfg, folder, launcher=launcher)
-    network = getattr(runner.model, 'module', runner.model)
-    if not peers:  # of these the roles load their own
-        load_into(getattr(network, 'student', network), checkpoint, 'student')
-    if text:
-        meta = runner.test_loop.dataloader.dataset.metainfo
-        set_text(getattr(network, 'student', network), load_text_embeddings(text, classes=meta['classes']), [meta['classes'][i] for i in meta.get('unseen', ())])
-    runner._has_loaded = True
-    found = runner.test()
-    scores = _report(runner.test_loop) or plain(dict(found))
-    if getattr(getattr(getattr(network, 'student', network), 'decode_head', None), 'synthetic', False):
-        scores['synthetic_text'] = True
-    return scores if is_main_process() else None

@@ -8,7 +8,6 @@ from .errors import UserError
 from .files import write_whole
 from .images import read_image, write_image
 
-SUFFIXES = '.png', '.npy', '.dcm'
 #: HU of air and of what is taken for the densest tissue: a slice wholly beyond either was read with a wrong offset
 _AIR, _DENSE = -1024, 3072
 

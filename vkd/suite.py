@@ -4,8 +4,10 @@ import socket
 import sys
 import time
 import warnings
+from contextlib import contextmanager
 
 import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from .cells import iterations, read_suite, status
 from .files import read_json, write_json
@@ -47,7 +49,7 @@ def run_cells(cells, folder, engine, poll, out):
         failed[cell.name] = lines
         out(f'{cell.name} failed: {lines[-1] if lines else "no message"}')
 
-    with _progress(cells, folder, out) as tick:
+    with _progress(cells, folder) as tick:
         try:
             while waiting or active:
                 for cell in [c for c in waiting if failed.keys() & set(c.before)]:
@@ -96,28 +98,24 @@ def _failed(lines):
     return dict(format=FORMAT, state='failed', pid=os.getpid(), host=socket.gethostname(), started=None, ended=None, seconds=None, lines=lines)
 
 
-def _progress(cells, folder, out):
-    """A context that gives a function to call now and then: one bar over all iterations of the suite on a terminal, nothing elsewhere."""
-    from contextlib import contextmanager
+@contextmanager
+def _progress(cells, folder):
+    """Gives a function to call now and then: one bar over all iterations of the suite on a terminal, nothing elsewhere."""
+    if not sys.stdout.isatty():
+        yield lambda: None
+        return
+    lengths, looked = {c.name: c.info['max_iters'] or 0 for c in cells}, [0.0]
+    shown = TextColumn('{task.completed:.0f}/{task.total:.0f} iterations'), BarColumn(), TimeElapsedColumn(), TextColumn('elapsed, left'), TimeRemainingColumn()
+    with Progress(*shown) as bar:
+        task = bar.add_task('suite', total=sum(lengths.values()))
 
-    @contextmanager
-    def bar():
-        if not sys.stdout.isatty():
-            yield lambda: None
-            return
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-        total = sum(c.info['max_iters'] or 0 for c in cells)
-        with Progress(TextColumn('{task.completed:.0f}/{task.total:.0f} iterations'), BarColumn(), TimeElapsedColumn(), TextColumn('elapsed, left'), TimeRemainingColumn()) as progress:
-            task, last = progress.add_task('suite', total=total), [0.0]
-
-            def tick():
-                if time.monotonic() - last[0] > 1:
-                    last[0] = time.monotonic()
-                    progress.update(task, completed=sum(c.info['max_iters'] or 0 if status(folder, c) == 'done' else iterations(folder / c.name) for c in cells))
-            yield tick
-            last[0] = 0.0
-            tick()
-    return bar()
+        def tick():
+            if time.monotonic() - looked[0] > 1:
+                looked[0] = time.monotonic()
+                bar.update(task, completed=sum(lengths[c.name] if status(folder, c) == 'done' else iterations(folder / c.name) for c in cells))
+        yield tick
+        looked[0] = 0.0
+        tick()
 
 
 def _profile(cells, folder, out):

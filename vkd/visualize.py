@@ -9,12 +9,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from .config import plain, type_name
 from .errors import UserError, nearest
+from .images import write_image
 from .methods.ctcl import CTCL, cost_map, region_costs, teaches
 from .models.heads.clip_semantic import set_text
 from .networks import forward_features
 from .peers import on_one_grid
-from .profile import build, build_loader
-from .run import of_run
+from .building import build, build_loader, with_model
+from .evaluate import filled_from
 from .taps import student_input
 from .text import load_text_embeddings
 
@@ -55,8 +56,7 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
     """
     if not any(type_name(m) == 'CTCL' for m in cfg.model.get('methods') or []):
         raise UserError(f'Config {cfg.filename!r} has no CTCL among its methods; give one of configs/ctcl.')
-    cfg.model = of_run(cfg.model, checkpoint)
-    model = build(cfg).eval()
+    model = build(with_model(cfg, filled_from(cfg.model, checkpoint))).eval()
     method = next(m for m in model.methods if isinstance(m, CTCL))
     pair = list(pair or model.learners[:2])
     for role in pair:
@@ -86,7 +86,7 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
         counted = pixels != -2
         shares = [f'{100 * (pixels == k).sum() / max(counted.sum(), 1):.0f} %' for k in (0, 1)]
         rows.append((shown, shares))
-    _sheet(rows, pair).save(out)
+    write_image(out, np.asarray(_sheet(rows, pair)))
     return plain(dict(pair=pair, images=list(images)))
 
 
@@ -103,8 +103,7 @@ def text_picture(cfg, checkpoint, texts, images, out, split='test'):
     """
     if 'student' not in cfg.model:
         raise UserError(f'Config {cfg.filename!r} has no Distiller; give the config of a run of vkd.')
-    cfg.model = dict(of_run(cfg.model, checkpoint), teacher=None, teachers=None, methods=[])
-    model = build(cfg).eval()
+    model = build(with_model(cfg, dict(filled_from(cfg.model, checkpoint), teacher=None, teachers=None, methods=[]))).eval()
     dataset = build_loader(cfg, f'{split}_dataloader').dataset
     own_names, own_palette = dataset.metainfo['classes'], np.zeros((256, 3), np.uint8)
     own_palette[:len(own_names)] = dataset.metainfo['palette']
@@ -127,7 +126,7 @@ def text_picture(cfg, checkpoint, texts, images, out, split='test'):
         found = [(palette[k], c, shares[path][c]) for k, c in enumerate(text.classes) if shares[path][c]]
         legends.append(sorted(found, key=lambda entry: -entry[2]))
     titles = [f'classes of {Path(p).stem}' + (' (synthetic text)' if t.synthetic else '') for p, t in named.items()]
-    _text_sheet(columns, ['image', 'truth', 'classes of the run', *titles], legends).save(out)
+    write_image(out, np.asarray(_text_sheet(columns, ['image', 'truth', 'classes of the run', *titles], legends)))
     return shares
 
 

@@ -8,8 +8,8 @@ from .errors import UserError
 from .files import write_whole
 from .physics.fan_beam import project
 from .physics.hounsfield import WINDOWS, mu_to_hu
-from .profile import build, build_loader
-from .run import of_run
+from .building import build, build_loader, with_model
+from .evaluate import filled_from
 
 
 @torch.no_grad()
@@ -21,8 +21,7 @@ def ct_picture(cfg, checkpoint, images, out, split='test', windows=WINDOWS, erro
 
     Raises UserError for another kind of config, or an index beyond the split.
     """
-    cfg.model = of_run(cfg.model, checkpoint)
-    model, dataset = build(cfg).eval(), build_loader(cfg, f'{split}_dataloader').dataset
+    model, dataset = build(with_model(cfg, filled_from(cfg.model, checkpoint))).eval(), build_loader(cfg, f'{split}_dataloader').dataset
     scanner = model.data_preprocessor
     if not hasattr(scanner, 'sparse'):
         raise UserError(f'Config {cfg.filename!r} has no scanner; give one whose data_preprocessor is a SparseViewCTPreprocessor.')

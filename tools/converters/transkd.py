@@ -3,7 +3,7 @@ import torch
 
 from vkd.checkpoint import load_weights
 from vkd.cli import command, parser
-from vkd.convert import mmseg_to_segformer, segformer_to_mmseg
+from vkd.convert_segformer import mmseg_to_segformer, segformer_to_mmseg
 from vkd.files import write_whole
 
 

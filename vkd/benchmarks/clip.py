@@ -3,8 +3,8 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from .. import profile
-from ..check import show_table
+from .. import building, profile
+from ..console import show_table
 from ..config import load_config
 from ..models.heads.clip_semantic import ClipSemanticHead, set_text
 from ..text import synthetic_embeddings
@@ -26,12 +26,12 @@ def measure(rounds, device, shape=(2, 3, 128, 128)):
 
     def made(student, **more):
         cfg = Config(dict(default_scope='mmseg', optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4)), model=dict(dict(type='vkd.Distiller', student=student, methods=[]), **more)))
-        model = profile.build(cfg, device)
+        model = building.build(cfg, device)
         if isinstance(model.student.decode_head, ClipSemanticHead):
             set_text(model.student, **rows, unseen=[f'class {i}' for i in unseen])
-        return model, profile.optim(cfg, model)
+        return model, building.optim(cfg, model)
     models = {'body': made(body), **{f'k={k}': made(semantic(k)) for k in (0, 1, 2)}}
-    batch = profile.synthetic_batch(shape, classes - len(unseen))
+    batch = building.synthetic_batch(shape, classes - len(unseen))
     plain = models['body'][0]
     with torch.no_grad():
         image = plain.data_preprocessor(batch, True)['inputs']

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from .. import profile
-from ..check import show_table
+from .. import building, profile
+from ..console import show_table
 from ..datasets.demo_phantoms import draw_phantom
 from ..physics.fan_beam import Geometry, fbp, project
 from ..physics.hounsfield import hu_to_mu
@@ -75,8 +75,8 @@ def _step(rounds, device, side, width, blocks, batch):
         calls = {}
         for name, cache in (('without cache', None), ('with cache', folder)):
             cfg = _model(side, width, blocks, cache)
-            model = profile.build(cfg, device)
-            wrapper, data = profile.optim(cfg, model), _slices(side, batch)
+            model = building.build(cfg, device)
+            wrapper, data = building.optim(cfg, model), _slices(side, batch)
 
             def step(model=model, wrapper=wrapper, data=data):
                 start = profile.clock(device)
@@ -92,7 +92,7 @@ def _step(rounds, device, side, width, blocks, batch):
 def _inference(rounds, device, side, width, blocks):
     from mmengine.structures import BaseDataElement
     cfg = _model(side, width, blocks)
-    model = profile.build(cfg, device)
+    model = building.build(cfg, device)
     samples = [BaseDataElement() for _ in range(2)]
     data = model.data_preprocessor(dict(_slices(side, 2), data_samples=samples), True)
     x = data['inputs']['student']

@@ -3,8 +3,8 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from .. import profile
-from ..check import show_table
+from .. import building, profile
+from ..console import show_table
 from ..config import load_config
 from ..engine import FeatureCache
 from ..methods.gkd import QuerySoftDistillation, token_loss
@@ -19,8 +19,8 @@ def measure(rounds, device, shape=(8, 3, 160, 160)):
     rounds = max(3, rounds // 2)
     first = load_config(CONFIGS / 'gkd/gkd_deit-ti_vit-s_stage1b_camvid-160x160.py')
     first.model.teacher.pop('init_cfg')
-    model = profile.build(first, device)
-    wrapper, batch = profile.optim(first, model), profile.synthetic_batch(shape, 11)
+    model = building.build(first, device)
+    wrapper, batch = building.optim(first, model), building.synthetic_batch(shape, 11)
     with torch.no_grad():
         image = model.data_preprocessor(batch, True)['inputs']
 
@@ -42,8 +42,8 @@ def measure(rounds, device, shape=(8, 3, 160, 160)):
 def _stage2(rounds, device, shape=(8, 3, 160, 160)):
     cfg = load_config(CONFIGS / 'gkd/alone_deit-ti-gkd_domains_camvid-domains-160x160.py')
     cfg.model.student.backbone.pop('init_cfg')
-    model = profile.build(cfg, device)
-    wrapper, batch = profile.optim(cfg, model), profile.synthetic_batch(shape, 11)
+    model = building.build(cfg, device)
+    wrapper, batch = building.optim(cfg, model), building.synthetic_batch(shape, 11)
     cache = FeatureCache()
     cache.attach(model)
 

@@ -1,8 +1,8 @@
 """Methods among peers, against the two networks' own steps."""
 import numpy as np
 
-from .. import profile
-from ..check import show_table
+from .. import building, profile
+from ..console import show_table
 from ..config import load_config
 from ..registry import METHODS
 from . import CONFIGS, quartiles, verdict
@@ -23,11 +23,11 @@ def measure(rounds, device, config=CONFIG, shape=(4, 3, 160, 160)):
     for case, one in wanted.items():
         configs[case] = cfg.copy()
         configs[case].model = one
-        built = profile.build(configs[case], device)
-        wrapper = profile.optim(configs[case], built)
+        built = building.build(configs[case], device)
+        wrapper = building.optim(configs[case], built)
         calls[case] = lambda built=built, wrapper=wrapper: built.train_step(batch, wrapper)
     classes = model['student']['decode_head']['num_classes']
-    batch = profile.synthetic_batch(shape, classes)
+    batch = building.synthetic_batch(shape, classes)
     took = profile.interleaved(calls, rounds, device=device)
     memory = {case: profile.peak_memory(one.model.to_dict(), one.optim_wrapper.to_dict(), shape, classes, device) for case, one in configs.items()}
     both = np.add(took['student alone']['times'], took[f'{name} alone']['times'])

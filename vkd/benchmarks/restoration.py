@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 from PIL import Image
 
-from .. import profile
-from ..check import show_table
+from .. import building, profile
+from ..console import show_table
 from ..datasets.demo_pictures import draw_picture
 from ..evaluation.restoration import RestorationMetric
 from ..images import read_image, write_image
@@ -38,8 +38,8 @@ def _steps(rounds, device, batch, patch, scale):
     for name, method in dict(alone=None, **METHODS).items():
         cfg = Config(dict(default_scope='mmseg', optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4)),
                           model=dict(type='vkd.Distiller', student=student, **(dict(teacher=teacher, methods=[method]) if method else dict(methods=[])))))
-        model = profile.build(cfg, device)
-        wrapper = profile.optim(cfg, model)
+        model = building.build(cfg, device)
+        wrapper = building.optim(cfg, model)
         calls[name] = lambda model=model, wrapper=wrapper: model.train_step(data, wrapper)
     image = torch.rand(batch, 3, patch, patch, generator=random).to(device)
 

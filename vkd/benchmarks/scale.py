@@ -64,7 +64,7 @@ def score(name):
 
 def measure(rounds, device, seeds=250, workers=8):
     """``dict(cells, starts, kills, lost, wrong, twice, seconds, leaderboard)`` of a teacher and four rows of ``seeds``; the suite is started again until no cell has failed. ``rounds`` and ``device`` do not matter."""
-    narrow, suite = CONFIGS / 'alone/alone_narrow_quick_demo.py', None
+    narrow = CONFIGS / 'alone/alone_narrow_quick_demo.py'
     with tempfile.TemporaryDirectory() as folder:
         suite, ended, start = Path(folder, 'many.py'), Path(folder, 'ended'), time.monotonic()
         suite.write_text(f"""title, teachers = 'many', dict(wide=dict(config={str(CONFIGS / 'alone/alone_wide_quick_demo.py')!r}))

@@ -5,8 +5,8 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from .. import profile
-from ..check import show_table
+from .. import building, profile
+from ..console import show_table
 from ..config import type_name
 from ..errors import UserError
 from ..networks import forward_features
@@ -66,16 +66,16 @@ def measure(rounds, device, cfg=None, shape=(4, 3, 128, 128)):
     built, wrappers, failed, configs = {}, {}, {}, cases(cfg)
     for name, one in configs.items():
         try:
-            built[name] = profile.build(one, device)
-            wrappers[name] = profile.optim(one, built[name])
+            built[name] = building.build(one, device)
+            wrappers[name] = building.optim(one, built[name])
         except Exception as error:
             if name == 'alone':
                 raise
             failed[name] = f'{type(error).__name__}: {" ".join(str(error).split())}'
-    ids = profile.label_ids(built['alone'].student)
+    ids = building.label_ids(built['alone'].student)
     if ids is None:
         raise UserError(f'The student of {cfg.filename!r} is no segmentor, so no batch can be drawn for it; give a config of segmentation.')
-    batch = profile.synthetic_batch(shape, ids)
+    batch = building.synthetic_batch(shape, ids)
     teacher = next((m._roles[0] for n, m in built.items() if n != 'alone'), None)
     if teacher is None:
         raise UserError(f'No method could be built ({next(iter(failed.values()))}); mend the config.')

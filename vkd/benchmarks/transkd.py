@@ -2,8 +2,8 @@
 import numpy as np
 import torch
 
-from .. import profile
-from ..check import show_table
+from .. import building, profile
+from ..console import show_table
 from ..config import load_config
 from ..registry import METHODS
 from . import CONFIGS, quartiles, verdict
@@ -19,10 +19,10 @@ def measure(rounds, device, shape=(2, 3, 128, 256)):
         cfg.model.teacher.pop('checkpoint')
         if case == 'alone':
             cfg.model = dict(type='vkd.Distiller', student=cfg.model.student, methods=[])
-        configs[case], built = cfg, profile.build(cfg, device)
-        wrapper = profile.optim(cfg, built)
+        configs[case], built = cfg, building.build(cfg, device)
+        wrapper = building.optim(cfg, built)
         calls[case] = lambda built=built, wrapper=wrapper: built.train_step(batch, wrapper)
-    batch, teacher = profile.synthetic_batch(shape, 19), built.teachers['teacher']
+    batch, teacher = building.synthetic_batch(shape, 19), built.teachers['teacher']
     with torch.no_grad():
         image = built.data_preprocessor(batch, True)['inputs']
 

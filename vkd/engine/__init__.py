@@ -1,3 +1,4 @@
+"""What mmengine lacks: hooks, loops, optimizer wrappers, the way from a config to a Runner."""
 from .alternate import AlternateTrainLoop, alternate_step
 from .amp import CPUAmpOptimWrapper
 from .cache import FeatureCache

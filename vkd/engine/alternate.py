@@ -3,6 +3,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
 
 from ..errors import UserError
+from ..networks import unwrapped
 from ..registry import LOOPS
 from .peers import PeerOptimWrapper
 
@@ -12,7 +13,7 @@ def alternate_step(model, data, optim_wrapper):
 
     A Distiller's own ``train_step`` sums all losses instead, and passes each network once; here a teacher with taps is passed twice, the second time after its step and without gradient.
     """
-    inner = model.module if is_model_wrapper(model) else model
+    inner = unwrapped(model)
     with optim_wrapper.optim_context(model):
         data = inner.data_preprocessor(data, True)
     logs = {}
@@ -40,7 +41,7 @@ class AlternateTrainLoop(IterBasedTrainLoop):
 
     def check(self):
         model, where = self.runner.model, 'vkd.AlternateTrainLoop'
-        inner = model.module if is_model_wrapper(model) else model
+        inner = unwrapped(model)
         if len(getattr(inner, 'learners', ())) < 2:
             raise UserError(f'{where}: no teacher learns, so there are no turns to take; set trainable=True at one, or take an IterBasedTrainLoop.')
         if not isinstance(self.runner.optim_wrapper, PeerOptimWrapper):

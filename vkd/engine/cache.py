@@ -7,6 +7,7 @@ from mmengine.logging import print_log
 
 from ..errors import UserError
 from ..models.backbones import TimmViT
+from ..networks import unwrapped
 from ..registry import HOOKS
 from ..taps import parse_tap, student_input
 from .hooks import random_state, set_random_state
@@ -40,7 +41,7 @@ class FeatureCache(Hook):
         if len(views) > self.draws // 2:
             raise UserError(f'FeatureCache: of {self.draws} draws of the first training image {len(views)} differ, so its features would hardly ever be met again; '
                             'take random crops, sizes and colours out of the training pipeline, or this hook out of custom_hooks.')
-        self.attach(getattr(runner.model, 'module', runner.model))
+        self.attach(unwrapped(runner.model))
 
     def attach(self, model):
         """Stands between the encoder of the student of ``model`` (a Distiller) and what reads it, until ``after_train``."""

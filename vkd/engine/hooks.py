@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import set_random_seed
 
 from ..errors import UserError
+from ..networks import student_of
 from ..registry import HOOKS
 from ..text import check_text
 
@@ -145,8 +146,7 @@ class TextFitsData(Hook):
     """Refuses a run whose data have other classes than the text that its head compares with."""
 
     def _check(self, runner, loop):
-        model = getattr(runner.model, 'module', runner.model)
-        check_text(getattr(model, 'student', model), loop.dataloader.dataset)
+        check_text(student_of(runner.model), loop.dataloader.dataset)
 
     def before_train(self, runner):
         self._check(runner, runner.train_loop)

@@ -2,11 +2,11 @@
 from contextlib import contextmanager, nullcontext
 
 import torch
-from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapperDict
 from torch import nn
 
 from ..errors import UserError, nearest
+from ..networks import unwrapped
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 
@@ -58,7 +58,7 @@ class PeerOptimWrapper(OptimWrapperDict):
 
 def check_names(model, optim_wrapper, param_scheduler):
     """Raises UserError where the config of an optimizer or schedule of several learners names what is no role, or matches no parameter."""
-    model = model.module if is_model_wrapper(model) else model
+    model = unwrapped(model)
     roles = getattr(model, 'learners', [])
     if len(roles) < 2:
         return
@@ -110,7 +110,7 @@ class PerRole:
             raise UserError('optim_wrapper: paramwise_cfg belongs to a role here; move it into one of them.')
 
     def __call__(self, model):
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrapped(model)
         roles = getattr(model, 'learners', None)
         if roles is None:
             raise UserError(f"optim_wrapper: constructor='vkd.PerRole' is for a vkd.Distiller, not for a {type(model).__name__}; remove it.")

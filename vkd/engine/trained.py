@@ -1,8 +1,8 @@
 """An optimizer of what is trained, and of nothing else."""
-from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor
 
 from ..errors import UserError
+from ..networks import unwrapped
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
 from .peers import part_of
 
@@ -15,7 +15,7 @@ class TrainedOnly(DefaultOptimWrapperConstructor):
     """
 
     def __call__(self, model):
-        model = model.module if is_model_wrapper(model) else model
+        model = unwrapped(model)
         trained = part_of(model, {n for n, p in model.named_parameters() if p.requires_grad})
         if trained is None:
             raise UserError(f'optim_wrapper: no parameter of the {type(model).__name__} requires a gradient; unfreeze what is to be trained.')
