@@ -67,7 +67,7 @@ def test_what_a_run_starts_from_tells_it_from_another(tmp_path):
     a, b, c = (config(segmentor(8), tmp_path / name, load_from=file) for name, file in (('a', None), ('b', 'x.pth'), ('c', 'y.pth')))
     prints = [(fingerprint(x), experiment_fingerprint(x)) for x in (a, b, c)]
     assert len({x for x, _ in prints}) == len({y for _, y in prints}) == 3
-    del a['load_from']
+    a.pop('load_from')
     assert (fingerprint(a), experiment_fingerprint(a)) == prints[0], 'None and nothing are the same'
 
 
