@@ -22,7 +22,8 @@ class Distiller(BaseModel):
         student (dict | nn.Module): the network that is deployed: an inline model dict, or ``dict(cfg='mmseg::…', checkpoint=…)``.
         teacher (dict | nn.Module, optional): one teacher, named ``teacher``. Options: ``checkpoint``, ``strict``, ``trainable``
             (a peer with its own task loss), ``ema`` (True, or ``{teacher sub-module: student sub-module}``), ``momentum``, ``ema_buffers`` (False: parameters
-            alone follow, and statistics are its own, of its own batches), ``start`` ('student': it begins with the student's weights), and ``view`` (the name of an input, or ``dict(mean, std, size)`` to re-normalise the student's).
+            alone follow, and statistics are its own, of its own batches), ``start`` ('student': it begins with the student's weights), and
+            ``view`` (the name of an input, or a dict of options of ``vkd.roles.Renormalize``).
         teachers (dict, optional): several, by name; a method picks one by ``of=name``.
         methods (list): configs of registered methods, or built ones. A method between two networks takes ``of`` (the teacher's name; the first by default) and
             ``learner`` (whose taps are the student's; 'student' by default, or a peer); one among peers takes ``among`` (role names; all by default).

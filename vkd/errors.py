@@ -13,3 +13,16 @@ def nearest(name, names, n=3):
     if not close:
         close = names[:n] if len(names) > 8 else names
     return f'nearest: {", ".join(repr(c) for c in close)}' if close else 'there are no names to choose from'
+
+
+def choice(owner, name, value, known):
+    """``value``, the option ``name`` of ``owner``. Raises UserError, with the nearest, unless it is in ``known``."""
+    if value not in list(known):
+        raise UserError(f'{owner}: {name} {value!r} is unknown; {nearest(value, known)}.')
+    return value
+
+
+def expect(holds, owner, name, value, wanted):
+    """Raises UserError unless ``holds``: the option ``name`` of ``owner`` is ``value``, but must be ``wanted``."""
+    if not holds:
+        raise UserError(f'{owner}: {name} is {value!r}; give {wanted}.')
