@@ -15,7 +15,8 @@ from vkd.engine import alternate_step
 from vkd.engine.peers import PerRole
 from vkd.memory_bank import MemoryBank
 from vkd.methods import gloredi
-from vkd.methods.gloredi import GloReDi, band_contrast_loss, band_mask, band_vectors, dct, direction_loss, supervised_contrastive_loss
+from vkd.methods.feature import cosine_loss
+from vkd.methods.gloredi import GloReDi, band_contrast_loss, band_mask, band_vectors, dct, supervised_contrastive_loss
 from vkd.models.restorers import FBPConvNet, GloReNet
 from vkd.models.restorers.ffc import FFC, FourierUnit
 from vkd.models.restorers.gloredi import Decoder, Encoder
@@ -109,8 +110,9 @@ def test_bad_networks_and_images():
 # -- the terms by hand -------------------------------------------------------------------------------------------------
 def test_direction_loss():
     a, b = (torch.tensor(v).view(1, 2, 1, 1).requires_grad_() for v in ([3.0, 4.0], [4.0, 3.0]))
-    loss = direction_loss(a, b)
-    assert loss.item() == pytest.approx(0.04) and direction_loss(7 * a, b).item() == pytest.approx(0.04) and direction_loss(a, 2 * a).item() == pytest.approx(0, abs=1e-6)
+    loss = cosine_loss(a, b)
+    assert loss.item() == pytest.approx(0.04) and cosine_loss(7 * a, b).item() == pytest.approx(0.04)
+    assert cosine_loss(a, 2 * a).item() == pytest.approx(0, abs=1e-6)
     loss.backward()
     assert b.grad is None and a.grad.norm() > 0
 
@@ -264,7 +266,8 @@ def test_in_turns_the_student_meets_the_teacher_after_its_step():
         with torch.no_grad():
             z_t = model.teacher.backbone.encoder(dense)
         z_s = model.student.backbone.encoder(few)
-        pixel, rdd = model.student(few, data['data_samples'], mode='loss')['loss_pixel'], 0.1 * direction_loss(z_s[:, :z_s.shape[1] // 2], z_t[:, :z_t.shape[1] // 2])
+        pixel = model.student(few, data['data_samples'], mode='loss')['loss_pixel']
+        rdd = 0.1 * cosine_loss(z_s[:, :z_s.shape[1] // 2], z_t[:, :z_t.shape[1] // 2])
         (pixel + rdd).backward()
         learn(model.student)
         assert logs['teacher.loss_pixel'].item() == pytest.approx(first.item(), rel=1e-5) and logs['loss_rdd'].item() == pytest.approx(rdd.item(), rel=1e-5) and logs['loss'].item() == pytest.approx((first + pixel + rdd).item(), rel=1e-5)

@@ -8,7 +8,8 @@ from tiny import ROOT, build, distributed, image_batch, in_two_processes, killed
 
 from vkd import UserError
 from vkd.methods.fakd import affinity, spatial_affinity_loss
-from vkd.methods.output import l1_output_loss, mse_output_loss
+from vkd.methods.feature import mse_loss
+from vkd.methods.output import l1_output_loss
 from vkd.methods.wavelet import haar, wavelet_loss
 
 LAST = dict(student='backbone.body.1', teacher='backbone.body.1')
@@ -29,7 +30,7 @@ def distiller(name=None, student=None, teacher=None, **more):
 # -- the losses --------------------------------------------------------------------------------------------------------
 def test_output_losses_by_hand():
     a, b = torch.zeros(1, 3, 2, 2, requires_grad=True), torch.full((1, 3, 2, 2), 0.5)
-    assert l1_output_loss(a, b).item() == 0.5 and mse_output_loss(a, b).item() == 0.25
+    assert l1_output_loss(a, b).item() == 0.5 and mse_loss(a, b).item() == 0.25
 
 
 def test_affinity_by_hand():
