@@ -4,7 +4,8 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from vkd import UserError
-from vkd.datasets import ACDCDataset, ADE20KDataset, CamVidDataset, DemoDataset, NYUv2Dataset, RandomShift, VOCDataset
+from vkd.datasets import (ACDCDataset, ADE20KDataset, CamVidDataset, CityscapesDataset, DemoDataset, ISPRSDataset,
+                          NYUv2Dataset, PotsdamDataset, RandomShift, VOCDataset)
 from vkd.datasets.shift import shifted
 from vkd.datasets.demo import CLASSES, draw_scene
 
@@ -184,6 +185,13 @@ def test_voc_with_the_labels_of_sbd(tmp_path):
     (lists / 'aug.txt').unlink()
     with pytest.raises(UserError, match='aug.txt'):
         VOCDataset(data_root=str(tmp_path), split='trainaug', pipeline=PIPELINE)
+
+
+@pytest.mark.parametrize('kind', [CamVidDataset, CityscapesDataset, ACDCDataset, NYUv2Dataset, PotsdamDataset,
+                                  ISPRSDataset])
+def test_a_split_that_there_is_not(kind):
+    with pytest.raises(UserError, match=f"{kind.__name__}: split 'tset' is unknown; nearest"):
+        kind(split='tset')
 
 
 def test_ade20k_as_it_is_distributed(tmp_path):

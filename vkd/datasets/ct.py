@@ -19,11 +19,11 @@ from ..files import read_json
 from ..physics.hounsfield import hu_to_mu
 from ..registry import DATASETS, TRANSFORMS
 from ..slices import check_hu, read_slice
-from .root import data_root
+from .root import Rooted
 
 
 @DATASETS.register_module()
-class CTSliceDataset(BaseDataset):
+class CTSliceDataset(Rooted, BaseDataset):
     """Slices of one split, chosen by patient, so that no patient is in two.
 
     Which files there are: an ``index`` (json: a list of ``dict(png=…, patient=…)``), or ``lists``, ``{split: text file of one path a line}``, or, with neither, all ``.npy`` below ``data_root`` by name.
@@ -46,9 +46,6 @@ class CTSliceDataset(BaseDataset):
         if split not in (self.lists or self.splits):
             raise UserError(f'CTSliceDataset: split {split!r} is none of {", ".join(self.lists or self.splits) or "the splits, of which there are none"}; choose one of them.')
         super().__init__(data_root=data_root, data_prefix={}, **kwargs)
-
-    def _join_prefix(self):
-        self.data_root = data_root(self.data_root)
 
     def load_data_list(self):
         by_split = self._listed() if self.lists else self._by_place() if self._places() else self._by_patient()

@@ -16,11 +16,11 @@ from ..images import cached, image_size, list_images, read_image, to_rgb
 from ..physics.degradations import degrade
 from ..physics.resize import imresize, mod_crop
 from ..registry import DATASETS, TRANSFORMS
-from .root import data_root
+from .root import Rooted
 
 
 @DATASETS.register_module()
-class BasicImageDataset(BaseDataset):
+class BasicImageDataset(Rooted, BaseDataset):
     """Pairs of images in two folders, or the truths alone (their degraded versions are then made by the pipeline, ``MATLABLikeResize``); one set or several.
 
     Args:
@@ -63,9 +63,6 @@ class BasicImageDataset(BaseDataset):
         if len(kept) < len(self.data_list):
             print_log(f'{len(self.data_list) - len(kept)} of {len(self.data_list)} images in {str(self.data_root)!r} have a side below {least} pixels and are left out', logger='current')
         return kept
-
-    def _join_prefix(self):
-        self.data_root = data_root(self.data_root)
 
     def load_data_list(self):
         missing = next((name for name, folder in self.sets.items() if not Path(self.data_root, folder).is_dir()), None)
