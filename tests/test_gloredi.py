@@ -18,7 +18,7 @@ from vkd.methods import gloredi
 from vkd.methods.feature import cosine_loss
 from vkd.methods.gloredi import GloReDi, band_contrast_loss, band_mask, band_vectors, dct, supervised_contrastive_loss
 from vkd.models.restorers import FBPConvNet, GloReNet
-from vkd.models.restorers.ffc import FFC, FourierUnit
+from vkd.models.restorers.ffc import FFC, FFCBody, FourierUnit
 from vkd.models.restorers.gloredi import Decoder, Encoder
 from vkd.models.restorers.outlier_cap import OutlierCap
 
@@ -101,6 +101,18 @@ def test_every_place_sees_the_whole_image():
     assert not far.any()
 
 
+def test_one_stream_may_be_absent():
+    x = torch.randn(2, 8, 8, 8)
+    for ratio, absent in ((1, 0), (0, 1)):
+        unit = FFC(8, 8, ratio, ratio)
+        out = unit(*((None, x) if ratio else (x, None)))
+        assert out[absent] is None and out[1 - absent].shape == x.shape
+        body = FFCBody(8, ratio, 2)
+        y = body(x)
+        y.sum().backward()
+        assert y.shape == x.shape and all(p.grad is not None for p in body.parameters())
+
+
 def test_bad_networks_and_images():
     for call, text in ((lambda: GloReNet(4, (1, 1))(torch.zeros(1, 1, 30, 32)), 'an image of 30x32 .* multiples of 4'), (lambda: GloReNet(3), 'width is 3'), (lambda: FBPConvNet(2)(torch.zeros(1, 1, 40, 32)), 'multiples of 16')):
         with pytest.raises(UserError, match=text):
@@ -146,10 +158,6 @@ def test_supervised_contrast(rows, labels, tau, wanted):
     assert supervised_contrastive_loss(lonely, torch.tensor([*labels, 9]), tau).isfinite()
 
 
-def test_smooth_l1_and_windows_of_the_loss():
-    assert F.smooth_l1_loss(torch.tensor([0.2, 0.0]), torch.zeros(2)).item() == pytest.approx(0.01)
-
-
 # -- the cap -----------------------------------------------------------------------------------------------------------
 def test_a_capped_batch_teaches_nothing_and_does_not_crash():
     cap, w = OutlierCap(window=3, factor=3.0), torch.ones((), requires_grad=True)
@@ -164,6 +172,12 @@ def test_a_capped_batch_teaches_nothing_and_does_not_crash():
     again = OutlierCap(3, 3.0)
     again.load_state_dict(cap.state_dict())
     assert again(torch.tensor(50.0)).item() == 24
+
+
+def test_an_infinite_loss_is_handed_on():
+    cap = OutlierCap(window=3, factor=2.0)
+    assert [cap(torch.tensor(v)).item() for v in (1.0, float('inf'), 5.0)] == [1, float('inf'), 2]
+    assert OutlierCap(window=3)(torch.tensor(float('inf'))).item() == float('inf')  # as the first of all
 
 
 # -- the bank ----------------------------------------------------------------------------------------------------------
@@ -354,6 +368,19 @@ def test_all_stages_run(tmp_path, monkeypatch):
     last = build_runner(config(tmp_path / 'tuned', alone, 2))
     last.train()
     assert last.iter == 2 and last.model.student.loss_cap is None
+
+
+def test_the_last_stage_starts_at_epoch_140_of_150():
+    folder = ROOT / 'configs/gloredi'
+    whole = Config.fromfile(folder / 'gloredi-full_glorenet_dense_150e_deeplesion-256x256-36v.py')
+    last = Config.fromfile(folder / 'alone_glorenet_finetune_deeplesion-256x256-36v.py')
+    start = int(last.model.student.checkpoint.split('iter_')[1].removesuffix('.pth'))
+    epoch, end = 157, whole.train_cfg.max_iters
+    assert (start, start + last.train_cfg.max_iters, end) == (140 * epoch, 150 * epoch, 150 * epoch)
+    hook, (schedule,) = whole.default_hooks.checkpoint, whole.param_scheduler
+    assert start in [n for n in range(1, end + 1) if n % hook.interval == 0 or n == end][-hook.max_keep_ckpts:]
+    reached = whole.optim_wrapper.student.optimizer.lr * schedule.gamma ** sum(m <= start for m in schedule.milestones)
+    assert last.optim_wrapper.optimizer.lr == reached
 
 
 def test_it_learns(tmp_path):

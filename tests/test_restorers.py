@@ -9,7 +9,7 @@ from vkd import UserError
 from vkd.models.restorers import EDSR, IMDN, IMDN_AS, IMDN_RTC, RCAN, RFDN, Restorer
 from vkd.models.restorers.imdn import IMDB, ContrastGate, contrast
 from vkd.models.restorers.imdn_as import adaptive_crop
-from vkd.models.restorers.layers import PixelShuffleUpsample
+from vkd.models.restorers.layers import PixelShuffleUpsample, run
 from vkd.models.restorers.restorer import charbonnier_loss
 from vkd.models.restorers.rfdn import ESA
 
@@ -68,6 +68,17 @@ def test_checkpointing_gives_the_same(name):
         out.square().mean().backward()
         found.append([out, *(p.grad.clone() for p in network.parameters())])
     assert all(torch.allclose(a, b, atol=1e-7) for a, b in zip(*found))
+
+
+def test_checkpointing_recomputes_the_first_block_too():
+    """Its input, the image, needs no gradient; its weights do."""
+    block, calls = nn.Conv2d(3, 3, 1), []
+    block.register_forward_hook(lambda *_: calls.append(1))
+    run(block, torch.rand(1, 3, 4, 4), with_cp=True).sum().backward()
+    assert len(calls) == 2 and block.weight.grad.norm() > 0
+    with torch.no_grad():
+        run(block, torch.rand(1, 3, 4, 4), with_cp=True)
+    assert len(calls) == 3
 
 
 def test_contrast_by_hand():
