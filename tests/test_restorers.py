@@ -200,7 +200,7 @@ def test_pixel_losses():
 
 @pytest.mark.parametrize('call, text', [
     (lambda: IMDN(5), 'scale 5 is not offered; choose one of 2, 3, 4, 8'), (lambda: IMDN(2, 10), 'multiple of 4'), (lambda: RFDN(2, 9), 'even number'), (lambda: EDSR(6), 'scale 6'),
-    (lambda: Restorer(dict(type='IMDN'), pixel_loss='l3'), "'l3' is unknown; choose one of l1, mse"),
+    (lambda: Restorer(dict(type='IMDN'), pixel_loss='l3'), "'l3' is unknown; nearest: 'l1'"),
     (lambda: Restorer(SMALL['IMDN'](2))(torch.rand(1, 3, 8, 8), [sample()], mode='loss'), r'output of 3x16x16 faces a gt_img of 3x32x32 for an input of 3x8x8.*scale 2'),
     (lambda: Restorer(SMALL['IMDN'](2))(torch.rand(1, 3, 8, 8), [BaseDataElement(metainfo=dict(name='a.png'))], mode='loss'), "needs gt_img, but a.png has none"),
     (lambda: Restorer(SMALL['IMDN'](2)).data_preprocessor(dict(inputs=[torch.zeros(3, 8, 8), torch.zeros(3, 8, 9)])), 'images of 3x8x8 and 3x8x9.*batch_size=1')])

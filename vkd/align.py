@@ -16,8 +16,6 @@ def token_grid(count, image_size):
 
 def tokens_to_map(x, size=None):
     """``[B, N, C]`` tokens -> ``[B, C, H, W]``; the grid is square unless ``size=(H, W)`` is given. Raises UserError where they do not fill it."""
-    if x.dim() != 3:
-        return x
     if size is None:
         side = round(x.shape[1] ** 0.5)
         size = (side, side)

@@ -14,7 +14,7 @@ from mmengine.dataset import BaseDataset
 from mmengine.structures import BaseDataElement
 from PIL import Image
 
-from ..errors import UserError
+from ..errors import UserError, choice
 from ..files import read_json
 from ..physics.hounsfield import hu_to_mu
 from ..registry import DATASETS, TRANSFORMS
@@ -135,8 +135,7 @@ class ResizeHU(BaseTransform):
     METHODS = dict(area=cv2.INTER_AREA, bilinear=cv2.INTER_LINEAR)
 
     def __init__(self, size=256, method='area'):
-        if method != 'bicubic' and method not in self.METHODS:
-            raise UserError(f"ResizeHU: method {method!r} is unknown; choose 'area', 'bilinear' or 'bicubic'.")
+        choice('ResizeHU', 'method', method, (*self.METHODS, 'bicubic'))
         self.size, self.method = (size, size) if isinstance(size, int) else tuple(size), method
 
     def transform(self, results):

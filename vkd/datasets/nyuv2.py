@@ -10,8 +10,8 @@ from .listing import list_pairs
 from .root import Rooted
 
 
-def distinct_colours(count):
-    """``count`` RGB triples in 0 .. 255 that differ, by spreading the bits of the index over the channels."""
+def voc_colours(count):
+    """Pascal VOC's colours 1 to ``count``, RGB in 0 .. 255: the bits of the index, spread over the channels."""
     index = np.arange(1, count + 1)
     bits = (index[:, None] >> np.arange(8)) & 1
     return [[int(sum(b[3 * k + c] << (7 - k) for k in range(3) if 3 * k + c < 8)) for c in range(3)] for b in bits]
@@ -34,7 +34,7 @@ class NYUv2Dataset(Rooted, BaseSegDataset):
         classes=('wall', 'floor', 'cabinet', 'bed', 'chair', 'sofa', 'table', 'door', 'window', 'bookshelf', 'picture', 'counter', 'blinds', 'desk', 'shelves', 'curtain', 'dresser', 'pillow', 'mirror',
                  'floor mat', 'clothes', 'ceiling', 'books', 'refrigerator', 'television', 'paper', 'towel', 'shower curtain', 'box', 'whiteboard', 'person', 'night stand', 'toilet', 'sink', 'lamp',
                  'bathtub', 'bag', 'otherstructure', 'otherfurniture', 'otherprop'),
-        palette=distinct_colours(40))
+        palette=voc_colours(40))
 
     splits = ('train', 'test')
 

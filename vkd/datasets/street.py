@@ -5,7 +5,7 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 from PIL import Image
 
-from ..errors import UserError, choice
+from ..errors import UserError, choice, nearest
 from ..files import write_whole
 from ..registry import DATASETS
 from .cityscapes import CityscapesDataset
