@@ -55,7 +55,7 @@ def test_splits_that_do_not_share_out_the_classes(given, told):
 
 def test_a_split_by_names_or_ids():
     assert Split('abc', ('c', 'a')) == Split('abc', (0, 2), ('b',)) and Split('abc', ('c', 'a')).metainfo == dict(seen=(1,), unseen=(0, 2)) and Split('abc', ()).seen == (0, 1, 2)
-    with pytest.raises(UserError, match="'voc' is unknown; choose among voc20"):
+    with pytest.raises(UserError, match="'voc' is unknown; nearest: 'voc20'"):
         zero_shot_split('voc')
 
 

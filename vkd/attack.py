@@ -7,7 +7,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import TestLoop
 from mmseg.models.segmentors import BaseSegmentor
 
-from .errors import UserError, nearest
+from .errors import UserError, choice
 from .registry import LOOPS
 from .robustness import evaluate_variants
 
@@ -108,8 +108,7 @@ class AttackedTestLoop(TestLoop):
 
 
 def check(attack, eps, steps):
-    if attack not in ATTACKS:
-        raise UserError(f'Attack {attack!r} is unknown; {nearest(attack, ATTACKS)}.')
+    choice('Robustness', 'attack', attack, ATTACKS)
     if not (0 < eps <= 255 and steps >= 1):
         raise UserError(f'Attack {attack!r} was given eps {eps} and {steps} steps; eps is above 0 and at most 255, with at least one step.')
 

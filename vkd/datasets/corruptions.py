@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ..errors import UserError, nearest
+from ..errors import UserError, choice
 from ..registry import TRANSFORMS
 
 #: strengths of severities 1 to 5
@@ -42,8 +42,7 @@ def corrupt(image, name, severity, seed=0):
 
     Raises UserError for anything else.
     """
-    if name not in LEVELS:
-        raise UserError(f'Corruption {name!r} is unknown; {nearest(name, CORRUPTIONS)}.')
+    choice('Corrupt', 'name', name, CORRUPTIONS)
     if severity not in (1, 2, 3, 4, 5):
         raise UserError(f'Corruption {name!r}: severity is {severity!r}; give 1, 2, 3, 4 or 5.')
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:

@@ -9,7 +9,7 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmseg.datasets import BaseSegDataset, COCOStuffDataset as _COCOStuffDataset, PascalContextDataset59, PascalVOCDataset
 
-from ..errors import UserError, nearest
+from ..errors import UserError, choice, nearest
 from ..registry import DATASETS, TRANSFORMS
 from .camvid import CamVidDataset
 from .listing import list_pairs, read_list
@@ -84,9 +84,7 @@ def _ids(classes, group, what):
 
 def zero_shot_split(name):
     """The ``Split`` of ``SPLITS`` by its name. Raises UserError."""
-    if name not in SPLITS:
-        raise UserError(f'Split {name!r} is unknown; choose among {", ".join(SPLITS)}.')
-    return Split(**SPLITS[name])
+    return Split(**SPLITS[choice('Zero-shot classes', 'split', name, SPLITS)])
 
 
 def class_names(text):
