@@ -73,7 +73,7 @@ def test_checkpointing_gives_the_same(name):
 def test_checkpointing_recomputes_the_first_block_too():
     """Its input, the image, needs no gradient; its weights do."""
     block, calls = nn.Conv2d(3, 3, 1), []
-    block.register_forward_hook(lambda *_: calls.append(1))
+    block.register_forward_pre_hook(lambda *_: calls.append(1))
     run(block, torch.rand(1, 3, 4, 4), with_cp=True).sum().backward()
     assert len(calls) == 2 and block.weight.grad.norm() > 0
     with torch.no_grad():
