@@ -385,12 +385,12 @@ def test_the_bank_is_first_in_first_out_and_saved(text):
         losses(model, seen_batch(seed=i))
         image = model._roles[0].input(model.data_preprocessor(seen_batch(seed=i), True)['inputs'])
         seen.append(F.normalize(model.teachers['teacher'](image), dim=1))
-    bank = model.state_dict()['methods.0.bank']
+    bank = model.state_dict()['methods.0.bank.vectors']
     torch.testing.assert_close(bank, torch.cat(seen)[3:], atol=1e-6, rtol=0)  # of six vectors the last three, at 3 % 3 and so on
-    assert model.state_dict()['methods.0.banked'] == 6
+    assert model.state_dict()['methods.0.bank.count'] == 6
     before = bank.clone()
     losses(model.eval(), seen_batch())
-    assert torch.equal(model.methods[0].bank, before)
+    assert torch.equal(model.methods[0].bank.vectors, before)
 
 
 def test_one_image_falls_back_to_cosine_and_says_so_once(text, monkeypatch):
@@ -446,7 +446,7 @@ def test_killed_and_resumed_the_head_and_the_bank_are_the_same(text, tmp_path):
         own.train_dataloader.dataset.pipeline.insert(1, dict(type='vkd.MaskUnseenLabels', unseen=[7, 8]))
         return own
     whole, _ = killed_and_resumed(cfg, tmp_path, 5)
-    assert whole.model.state_dict()['methods.0.banked'] == 12
+    assert whole.model.state_dict()['methods.0.bank.count'] == 12
 
 
 def sgd_of_rank(text):
@@ -456,7 +456,7 @@ def sgd_of_rank(text):
     data = seen_batch(4)
     own = slice(rank * 2, rank * 2 + 2) if world > 1 else slice(0, 4)
     found = losses(model, {k: v[own] for k, v in data.items()})['loss_sgd'].item()
-    return found, model.methods[0].bank.tolist()
+    return found, model.methods[0].bank.vectors.tolist()
 
 
 def test_two_processes_see_each_others_vectors(text, tmp_path):

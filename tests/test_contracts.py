@@ -3,7 +3,8 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
-from tiny import METHOD_CASES, batch, build, config, distiller, distributed, in_two_processes, killed_and_resumed, losses, method, segmentor, total
+from tiny import (METHOD_CASES, batch, build, check_steps, config, distiller, distributed, in_two_processes,
+                  killed_and_resumed, losses, method, segmentor, step_of, total)
 
 from vkd import UserError
 from vkd.networks import build_model
@@ -114,16 +115,30 @@ def one_step(names, wrap=lambda model: model):
         model = wrap(build(distiller(method(name), student=segmentor(8, norm='GN'))))
         wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
         torch.manual_seed(7)
-        loss = model.train_step(batch(), wrapper)['loss'].item()
-        found[name] = loss, torch.cat([p.detach().flatten() for p in model.parameters()]).double().sum().item()
+        found[name] = step_of(model, batch(4), wrapper)
     return found
 
 
-def test_6_two_processes_give_the_loss_of_one(tmp_path):
-    wanted = one_step(METHOD_CASES)
-    for found in in_two_processes(one_step, tmp_path, METHOD_CASES, distributed).values():
-        for name in METHOD_CASES:
-            assert found[name] == pytest.approx(wanted[name], rel=1e-5), name
+def in_group(names):
+    return one_step(names, distributed), one_step(['KL'])['KL']
+
+
+#: why the loss is no mean over the images, so that the halves of a batch do not give the step of the whole
+NO_MEAN = dict(DIST='correlates the pixels of a batch', MGD='draws a mask', GKD='draws a mask',
+               TransKD='batch norm in its fusion', CTCL='batch norm in its adapters, and shares of places')
+
+
+def test_6_two_processes_give_the_step_of_one(tmp_path):
+    wanted = one_step([name for name in METHOD_CASES if name.partition(':')[0] not in NO_MEAN])
+    found = in_two_processes(in_group, tmp_path, METHOD_CASES)
+    (first, lonely), (second, other) = found[0], found[1]
+    for name in METHOD_CASES:
+        try:
+            check_steps(first[name], second[name], wanted.get(name))
+        except AssertionError as error:
+            raise AssertionError(f'{name}: {error}') from error
+    with pytest.raises(AssertionError):  # this is what it looks like where nothing brings the processes together
+        check_steps(lonely, other)
 
 
 @each_method
@@ -144,7 +159,7 @@ def test_the_task_may_be_left_out():
     assert all(p.grad is None for p in model.student.decode_head.parameters()) and model.student.backbone.layers[0][0].projection.weight.grad.norm() > 0
 
 
-def test_scope_of_a_module(tmp_path):
+def test_scope_of_a_module():
     with DefaultScope.overwrite_default_scope('mmseg'):
         student = build_model(segmentor(8))
         assert build_model(student) is student

@@ -259,7 +259,7 @@ def test_a_scanner_that_does_not_fit():
     for options, text in ((dict(weight='fdk'), "weight 'fdk' is unknown"), (dict(noise=dict(fotons=1)), "no option 'fotons'"), (dict(geometry=dict(size=512)), 'corner pixels of 512x512')):
         with pytest.raises(UserError, match=text):
             scanner(**options)
-    for inputs, text in (([torch.zeros(1, 32, 32), torch.zeros(1, 32, 30)], 'slices of 1x32x30 and 1x32x32'), ([torch.zeros(1, 30, 32)], 'The geometry is of a image of 32x32')):
+    for inputs, text in (([torch.zeros(1, 32, 32), torch.zeros(1, 32, 30)], 'slices of 1x32x30 and 1x32x32'), ([torch.zeros(1, 30, 32)], 'The geometry is of an image of 32x32')):
         with pytest.raises(UserError, match=text):
             scanner()(dict(inputs=inputs))
 

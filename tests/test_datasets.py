@@ -4,7 +4,8 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from vkd import UserError
-from vkd.datasets import ACDCDataset, ADE20KDataset, CamVidDataset, DemoDataset, NYUv2Dataset, RandomShift, VOCDataset
+from vkd.datasets import (ACDCDataset, ADE20KDataset, CamVidDataset, CityscapesDataset, DemoDataset, ISPRSDataset,
+                          NYUv2Dataset, PotsdamDataset, RandomShift, VOCDataset)
 from vkd.datasets.shift import shifted
 from vkd.datasets.demo import CLASSES, draw_scene
 
@@ -127,8 +128,10 @@ def test_acdc_in_its_own_layout(tmp_path):
         ACDCDataset(data_root=str(tmp_path), pipeline=PIPELINE)
     with pytest.raises(UserError, match="'dusk'"):
         ACDCDataset(data_root=str(tmp_path), conditions=['dusk'])
+    for image in (tmp_path / 'rgb_anon/fog/val').rglob('*.png'):
+        image.unlink()
     with pytest.raises(UserError, match='no image of its split'):
-        ACDCDataset(data_root=str(tmp_path), split='test', pipeline=PIPELINE)
+        ACDCDataset(data_root=str(tmp_path), split='val', conditions=['fog'], pipeline=PIPELINE)
 
 
 def test_nyuv2_in_40_classes(tmp_path):
@@ -142,8 +145,9 @@ def test_nyuv2_in_40_classes(tmp_path):
     assert np.array_equal(data[0]['gt_seg_map'], np.where(label == 0, 255, label - 1))
     with pytest.raises(UserError, match="'0003'"):
         NYUv2Dataset(data_root=str(tmp_path), split='test', pipeline=PIPELINE)
-    with pytest.raises(UserError, match='val.txt'):
-        NYUv2Dataset(data_root=str(tmp_path), split='val', pipeline=PIPELINE)
+    (tmp_path / 'test.txt').unlink()
+    with pytest.raises(UserError, match='test.txt'):
+        NYUv2Dataset(data_root=str(tmp_path), split='test', pipeline=PIPELINE)
     save(tmp_path / 'labels40/0001.png', np.full((36, 48), 44))
     with pytest.raises(UserError, match='class 43'):
         data[0]
@@ -184,6 +188,13 @@ def test_voc_with_the_labels_of_sbd(tmp_path):
     (lists / 'aug.txt').unlink()
     with pytest.raises(UserError, match='aug.txt'):
         VOCDataset(data_root=str(tmp_path), split='trainaug', pipeline=PIPELINE)
+
+
+@pytest.mark.parametrize('kind', [CamVidDataset, CityscapesDataset, ACDCDataset, NYUv2Dataset, PotsdamDataset,
+                                  ISPRSDataset])
+def test_a_split_that_there_is_not(kind):
+    with pytest.raises(UserError, match=f"{kind.__name__}: split 'tset' is unknown; nearest"):
+        kind(split='tset')
 
 
 def test_ade20k_as_it_is_distributed(tmp_path):

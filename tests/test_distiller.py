@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
@@ -126,6 +128,38 @@ def test_a_view_by_name_and_a_renormalised_one():
     view = Renormalize(pre, [100., 50., 0.], [10., 20., 50.], size=(16, 16))
     out = view(torch.zeros(1, 3, 32, 32))  # grey 127.5
     assert out.shape == (1, 3, 16, 16) and out[0, :, 8, 8].tolist() == pytest.approx([2.75, 3.875, 2.55], rel=1e-4)
+
+
+def test_a_teacher_of_another_normalisation_needs_a_view():
+    def teacher(**preprocessor):
+        cfg = segmentor(16)
+        return dict(cfg, data_preprocessor=dict(cfg['data_preprocessor'], **preprocessor))
+    other = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
+    wanted = 'write view=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]) in the role, or view=dict()'
+    with pytest.raises(UserError, match=f'teacher: .* student.*127.5.*{re.escape(wanted)}'):
+        build(distiller(KD, teacher=teacher(**other)))
+    with pytest.raises(UserError, match=re.escape('std=[64.0, 64.0, 64.0], rgb=False)')):
+        build(distiller(KD, teacher=teacher(bgr_to_rgb=False)))
+    meant = build(distiller(KD, teacher=dict(model=teacher(**other), view=dict())))
+    image = meant.data_preprocessor(batch(), True)['inputs']
+    assert torch.equal(meant._roles[0].input(image), image)
+    for preprocessor in (other, dict(other, bgr_to_rgb=False)):  # the view is what its own makes of the batch
+        view = dict(other, rgb=preprocessor.get('bgr_to_rgb', True))
+        model = build(distiller(KD, teacher=dict(model=teacher(**preprocessor), view=view)))
+        own = model.teachers['teacher'].data_preprocessor(batch(), True)['inputs']
+        torch.testing.assert_close(model._roles[0].input(image), own, rtol=1e-4, atol=1e-4)
+    flipped = build(distiller(KD, teacher=dict(model=segmentor(16), view=dict(rgb=False))))
+    assert torch.equal(flipped._roles[0].input(image), image.flip(1))
+
+
+@pytest.mark.parametrize('options, told', [
+    (dict(view=dict(meen=[0.] * 3, std=[1.] * 3)), "teacher: view option 'meen' is unknown; nearest: 'mean'"),
+    (dict(view=dict(mean=[0.] * 3)), 'one of mean and std'),
+    (dict(start='studnet'), "start 'studnet' is unknown; nearest: 'student'"),
+    (dict(ema=True, momentum=1.5), 'momentum is 1.5; give a share from 0 to 1')])
+def test_wrong_options_of_a_role(options, told):
+    with pytest.raises(UserError, match=told):
+        build(distiller(KD, teacher=dict(model=segmentor(8), **options)))
 
 
 def test_a_view_undoes_the_normalisation_that_is_in_use():

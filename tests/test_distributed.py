@@ -46,11 +46,9 @@ def test_five_steps_of_two_processes_equal_five_of_one_with_the_double_batch(tmp
     shell('tools/dist_train.sh', tmp_path / 'two.py', 2, '--work-dir', tmp_path / 'two')
     one, two = (load_weights(tmp_path / n / 'iter_5.pth') for n in ('one', 'two'))
     assert one.keys() == two.keys() and any(k.startswith('teacher.') for k in one) == (teacher == 'ema')
-    moved = 0
     for k in one:
         torch.testing.assert_close(two[k], one[k], rtol=1e-4, atol=1e-5)
-        moved += (one[k].float() - one[k].float().mean()).abs().sum() > 0
-    assert moved
+    assert one['student.decode_head.conv_seg.bias'].abs().max() > 1e-3  # it begins at 0: the steps were taken
     # the test set of 3 and the validation set of 3 are not divisible by 2
     a, b = (read_json(tmp_path / n / 'metrics.json') for n in ('one', 'two'))
     assert a['test']['images'] == b['test']['images'] == 3 and a['test']['mIoU'] == pytest.approx(b['test']['mIoU'], abs=0.5)

@@ -233,7 +233,6 @@ def all_folders(root):
                                                             ('cityscapes-dg', ['night', 'snow', 'fog', 'rain', 'cityscapes'], 19, 1), ('potsdam-dg', ['potsdam_irrg', 'vaihingen_irrg'], 6, 1)])
 def test_shipped_protocols(name, domains, classes, images, tmp_path, monkeypatch):
     monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path / 'data'))
-    monkeypatch.chdir(tmp_path)  # where mmseg's own data sets look for data/
     all_folders(tmp_path / 'data')
     cfg = load_config(ROOT / f'configs/_base_/datasets/{name}.py')
     with DefaultScope.overwrite_default_scope('mmseg'):

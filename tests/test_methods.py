@@ -121,11 +121,61 @@ def test_align():
     assert isinstance(channel_adapter(3, 3), torch.nn.Identity) and channel_adapter(3, 3, always=True).weight.shape == (3, 3, 1, 1)
 
 
-@pytest.mark.parametrize('cfg, told', [(dict(type='FeatureKD', student='backbone[3]', teacher='backbone[3]', loss='mze'), "'mse'"),
-                                       (dict(type='AT', student=['backbone[1]'], teacher=['backbone[1]', 'backbone[2]']), 'give pairs')])
+def test_tokens_of_a_square_view_beside_an_image_that_is_no_square():
+    """A ViT that sees a square has a square grid, whatever the shape of the student's crop."""
+    vit = dict(type='vkd.TimmViT', arch='vit_tiny_patch16_224', img_size=32, patch_size=8,
+               options=dict(embed_dim=16, depth=1, num_heads=2))
+    teacher = dict(model=vit, view=dict(mean=[100.] * 3, std=[50.] * 3, size=(32, 32)))
+    cfg = dict(type='FeatureKD', student='backbone[0]', teacher='patches')
+    model = build(distiller(cfg, teacher=teacher, probe_shape=(3, 32, 32)))
+    data = model.data_preprocessor(batch(size=(64, 96)), True)
+    role = model._roles[0]
+    with torch.no_grad():
+        tokens = model._teach(role, role.input(data['inputs']), None)[1]['patches']
+        own, square = model.methods[0].adapter(model.student.backbone(data['inputs'])[0]), tokens_to_map(tokens)
+    assert tokens.shape == (2, 16, 16) and square.shape == (2, 16, 4, 4) and own.shape == (2, 16, 16, 24)
+    found = model(**data, mode='loss')['loss_mse']
+    torch.testing.assert_close(found, mse_loss(*align_size(own, square)))
+
+
+def test_tokens_of_a_method_between_peers_have_the_grids_of_their_own_roles():
+    wide = dict(model=segmentor(16), trainable=True, view=dict(size=(64, 64)))
+    tokens = dict(type='FeatureKD', student='backbone.layers.0.0[0]', teacher='backbone.layers.0.0[0]')
+    model = build(dict(type='vkd.Distiller', student=segmentor(8), teachers=dict(big=segmentor(16), wide=wide),
+                       methods=[dict(tokens, of='student', learner='wide'), dict(tokens, of='wide'), tokens]))
+    seen = []
+    for each in model.methods:
+        each.register_forward_pre_hook(lambda m, args: seen.append([tuple(size) for size in args[2]['sizes']]))
+    assert all(v.isfinite().all() for v in losses(model, batch(size=(32, 96))).values())
+    assert seen == [[(64, 64), (32, 96)], [(32, 96), (64, 64)], [(32, 96), (32, 96)]]
+
+
+ENDS = dict(student='backbone[3]', teacher='backbone[3]')
+
+
+@pytest.mark.parametrize('cfg, told', [
+    (dict(type='FeatureKD', **ENDS, loss='mze'), "'mse'"),
+    (dict(type='FeatureKD', **ENDS, adapter='allways'), "adapter 'allways' is unknown; nearest: 'always'"),
+    (dict(type='AT', student=['backbone[1]'], teacher=['backbone[1]', 'backbone[2]']), 'give pairs'),
+    *((dict(type='FeatureKD', **ENDS, loss=loss, tau=2.), f"tau is 2.0; give none with loss='{loss}'")
+      for loss in ('mse', 'cos', 'at')),
+    *((dict(type=kind, **more, align='studnet'), f"{kind}: align 'studnet' is unknown; nearest: 'student'")
+      for kind, more in (('KL', {}), ('CWD', {}), ('DIST', {}), ('AT', {}), ('FAKD', ENDS), ('MGD', ENDS),
+                         ('FeatureKD', ENDS), ('FitNet', ENDS))),
+    *((dict(type=kind, resolution='lable'), f"{kind}: resolution 'lable' is unknown; nearest: 'label'")
+      for kind in ('DML', 'KDCL', 'CTCL')),
+    *((dict(type=kind, tau=0), f'{kind}: tau is 0; give a number above 0')
+      for kind in ('KL', 'CWD', 'DIST', 'DML', 'KDCL', 'CTCL', 'TransKD')),
+    (dict(type='FeatureKD', **ENDS, loss='kl', tau=-1), 'tau is -1'),
+    (dict(type='MGD', **ENDS, mask_ratio=75), 'mask_ratio is 75'),
+    (dict(type='WaveletKD', levels=0), 'levels is 0'), (dict(type='FAKD', student=[], teacher=[]), 'FAKD: student is'),
+    (dict(type='AT', p=0), 'p is 0'), (dict(type='ChimeraSeg', first=2), 'first is 2'),
+    (dict(type='ChimeraSeg', last=-0.1), 'last is -0.1'), (dict(type='ChimeraSeg', tau=0), 'ChimeraSeg: tau is 0')])
 def test_wrong_options(cfg, told):
+    """Refused at construction, before any network runs."""
+    kind = cfg.pop('type')
     with pytest.raises(UserError, match=told):
-        build(distiller(cfg))
+        METHODS.get(kind)(**cfg)
 
 
 # -- among peers -----------------------------------------------------------------------------------------------------------
@@ -133,6 +183,14 @@ def two_pixels():
     """Two peers, three classes, two pixels of classes 0 and 1: ``z [2, 1, 3, 1, 2]``."""
     a, b = [[2., 0, 1], [0., 1, 0]], [[1., 0, 0], [1., 3, 2]]
     return torch.tensor([a, b]).transpose(1, 2)[:, None, :, None], torch.tensor([[[0, 1]]])
+
+
+def test_the_centre_of_a_class_is_a_float32_mean_under_autocast_too():
+    random = torch.Generator().manual_seed(0)
+    features, label = torch.randn(1, 8, 32, 32, generator=random), torch.randint(2, (1, 32, 32), generator=random)
+    wanted = class_similarity(features, label, 2)
+    with torch.autocast('cpu', torch.bfloat16):
+        assert torch.equal(class_similarity(features, label, 2), wanted)
 
 
 def test_ensembles_by_hand():

@@ -6,7 +6,8 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS as MMSEG
-from tiny import batch, build, config, distiller, distributed, in_two_processes, killed_and_resumed, losses, peers, segmentor, total
+from tiny import (batch, build, check_steps, config, distiller, distributed, in_two_processes, killed_and_resumed,
+                  losses, peers, segmentor, step_of, total)
 
 from vkd import METHODS, Distiller, UserError
 from vkd.engine import PeerOptimWrapper, build_runner, use_amp
@@ -52,35 +53,39 @@ def test_every_parameter_gets_a_gradient_from_its_owner(name):
 
 @each_mutual
 def test_bf16_channels_last_and_activation_checkpointing(name):
-    def loss(model, half=False):
+    def loss_and_gradient(model, half=False):
         torch.manual_seed(7)
         with torch.autocast('cpu', torch.bfloat16, enabled=half):
             value = total(model, batch())
         value.backward()
-        return value.item()
-    wanted = loss(build(peers(dict(type=name))))
-    assert loss(build(peers(dict(type=name))).to(memory_format=torch.channels_last)) == pytest.approx(wanted, rel=1e-4)
-    assert loss(build(peers(dict(type=name), first=segmentor(8, checkpointing=True)))) == pytest.approx(wanted, rel=1e-4)
-    assert loss(build(peers(dict(type=name))), half=True) == pytest.approx(wanted, rel=0.05)
+        return value.item(), torch.cat([p.grad.flatten().float() for p in model.parameters()])
+    loss, gradient = loss_and_gradient(build(peers(dict(type=name))))
+    for other in (build(peers(dict(type=name))).to(memory_format=torch.channels_last),
+                  build(peers(dict(type=name), first=segmentor(8, checkpointing=True)))):
+        own, grad = loss_and_gradient(other)
+        assert own == pytest.approx(loss, rel=1e-4)
+        torch.testing.assert_close(grad, gradient, rtol=1e-2, atol=1e-3 * gradient.abs().max().item())
+    half, grad = loss_and_gradient(build(peers(dict(type=name))), half=True)
+    assert half == pytest.approx(loss, rel=0.05)
+    assert torch.nn.functional.cosine_similarity(grad, gradient, dim=0) > 0.9
 
 
 def one_step(names, wrap=lambda model: model):
     found = {}
     for name in names:
         model = wrap(build(peers(dict(type=name), first=segmentor(8, norm='GN'), second=segmentor(16, norm='GN'))))
-        wrapper = optimizers(model)
+        wrapper = optimizers(model, dict(PER_ROLE, vit=dict(optimizer=dict(type='SGD', lr=0.1))))
         torch.manual_seed(7)
-        loss = model.train_step(batch(), wrapper)['loss'].item()
-        found[name] = loss, torch.cat([p.detach().flatten() for p in model.parameters()]).double().sum().item()
+        found[name] = step_of(model, batch(4), wrapper)
     return found
 
 
 def test_two_processes_and_two_optimizers_give_the_step_of_one(tmp_path):
+    """CTCL's halves are not its whole: the batch norm of its adapters, and means over the places that are taught."""
     names = each_mutual.args[1]
-    wanted = one_step(names)
-    for found in in_two_processes(one_step, tmp_path, names, distributed).values():
-        for name in names:
-            assert found[name] == pytest.approx(wanted[name], rel=1e-5), name
+    wanted, found = one_step(names), in_two_processes(one_step, tmp_path, names, distributed)
+    for name in names:
+        check_steps(found[0][name], found[1][name], None if name == 'CTCL' else wanted[name])
 
 
 @pytest.mark.parametrize('name', [*each_mutual.args[1], 'KDCL general'])

@@ -1,4 +1,6 @@
 """PSNR and SSIM."""
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -24,7 +26,7 @@ def near(truth, seed=9, strength=12):
 
 def test_psnr_by_hand():
     a = torch.full((1, 20, 20), 100.0)
-    assert psnr(a, a + 1).item() == pytest.approx(48.1308, abs=5e-5) and psnr(a, a).item() == float('inf')
+    assert psnr(a, a + 1).item() == pytest.approx(48.1308, abs=5e-5) and psnr(a, a).item() == 100
     assert psnr(a, a + 2).item() == pytest.approx(48.1308 - 6.0206, abs=1e-4)
 
 
@@ -130,8 +132,17 @@ def test_bad_images(options, output, truth, text):
 
 @pytest.mark.parametrize('options', [dict(convert_to='HSV'), dict(y_mode='int')])
 def test_bad_options(options):
-    with pytest.raises(UserError, match='is unknown; choose'):
+    with pytest.raises(UserError, match='is unknown; nearest: '):
         RestorationMetric(**options)
+
+
+def test_equal_images_have_a_finite_score():
+    metric, truth = RestorationMetric(), picture()
+    for name, output in (('same', truth / 255), ('other', near(truth))):
+        metric.process(None, [dict(name=name, set='Set5', pred_img=output, gt_img=truth)])
+    found = metric.evaluate(2)
+    assert metric.report['sets']['Set5']['per_image']['same'] == [100, pytest.approx(1)] and 20 < found['PSNR'] < 100
+    json.dumps(metric.report, allow_nan=False)
 
 
 def test_what_cannot_be_averaged():

@@ -275,7 +275,7 @@ def test_pictures_are_drawn_alike_and_apart():
     (lambda f: PairedRandomCrop(15)(results()), 'gt_patch_size is 15, which the scale 2 does not divide'),
     (lambda f: PairedRandomCrop(15)(dict(results(), scale=3)), "Image 'hr.png' is 40x60 and image 'lr.png' is 20x30"),
     (lambda f: MATLABLikeResize()(dict(results(), gt=picture(41, 60))), "'hr.png' is 41x60, which 2 does not divide; put ModCrop before"),
-    (lambda f: ModCrop()(dict(results(), gt=picture(3, 9), scale=4)), "'hr.png' is 3x9, smaller than one pixel at a scale of 4"),
+    (lambda f: ModCrop()(dict(results(), gt=picture(3, 9), scale=4)), "'hr.png' is 3x9, less than one pixel at a scale of 4"),
     (lambda f: Flip(direction='up'), "'up' is unknown"),
     (lambda f: PackInputs()(dict(results(), gt=np.full((40, 60, 3), np.nan))), "'hr.png' holds values that are not finite"),
     (lambda f: LoadImageFromFile('gt')(dict(gt_path=str(f / 'a.png'))), "a.png' does not exist")])

@@ -9,7 +9,7 @@ from vkd import UserError
 from vkd.models.restorers import EDSR, IMDN, IMDN_AS, IMDN_RTC, RCAN, RFDN, Restorer
 from vkd.models.restorers.imdn import IMDB, ContrastGate, contrast
 from vkd.models.restorers.imdn_as import adaptive_crop
-from vkd.models.restorers.layers import PixelShuffleUpsample
+from vkd.models.restorers.layers import PixelShuffleUpsample, run
 from vkd.models.restorers.restorer import charbonnier_loss
 from vkd.models.restorers.rfdn import ESA
 
@@ -68,6 +68,17 @@ def test_checkpointing_gives_the_same(name):
         out.square().mean().backward()
         found.append([out, *(p.grad.clone() for p in network.parameters())])
     assert all(torch.allclose(a, b, atol=1e-7) for a, b in zip(*found))
+
+
+def test_checkpointing_recomputes_the_first_block_too():
+    """Its input, the image, needs no gradient; its weights do."""
+    block, calls = nn.Conv2d(3, 3, 1), []
+    block.register_forward_pre_hook(lambda *_: calls.append(1))
+    run(block, torch.rand(1, 3, 4, 4), with_cp=True).sum().backward()
+    assert len(calls) == 2 and block.weight.grad.norm() > 0
+    with torch.no_grad():
+        run(block, torch.rand(1, 3, 4, 4), with_cp=True)
+    assert len(calls) == 3
 
 
 def test_contrast_by_hand():
@@ -189,7 +200,7 @@ def test_pixel_losses():
 
 @pytest.mark.parametrize('call, text', [
     (lambda: IMDN(5), 'scale 5 is not offered; choose one of 2, 3, 4, 8'), (lambda: IMDN(2, 10), 'multiple of 4'), (lambda: RFDN(2, 9), 'even number'), (lambda: EDSR(6), 'scale 6'),
-    (lambda: Restorer(dict(type='IMDN'), pixel_loss='l3'), "'l3' is unknown; choose one of l1, mse"),
+    (lambda: Restorer(dict(type='IMDN'), pixel_loss='l3'), "'l3' is unknown; nearest: 'l1'"),
     (lambda: Restorer(SMALL['IMDN'](2))(torch.rand(1, 3, 8, 8), [sample()], mode='loss'), r'output of 3x16x16 faces a gt_img of 3x32x32 for an input of 3x8x8.*scale 2'),
     (lambda: Restorer(SMALL['IMDN'](2))(torch.rand(1, 3, 8, 8), [BaseDataElement(metainfo=dict(name='a.png'))], mode='loss'), "needs gt_img, but a.png has none"),
     (lambda: Restorer(SMALL['IMDN'](2)).data_preprocessor(dict(inputs=[torch.zeros(3, 8, 8), torch.zeros(3, 8, 9)])), 'images of 3x8x8 and 3x8x9.*batch_size=1')])

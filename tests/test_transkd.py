@@ -85,7 +85,7 @@ def test_fusion_depends_on_deeper_stages_only():
         assert [g is not None and g.abs().sum() > 0 for g in grads] == [k >= i for k in range(4)]
 
 
-def test_a_batch_of_one(recwarn):
+def test_a_batch_of_one():
     maps = [torch.randn(1, c, s, s) for c, s in zip(B0, (8, 4, 2, 2))]
     with pytest.raises(UserError, match='one image.*legacy_batch1'):
         CrossSelectiveFusion(B0, B2).train()(maps)

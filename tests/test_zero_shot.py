@@ -55,7 +55,7 @@ def test_splits_that_do_not_share_out_the_classes(given, told):
 
 def test_a_split_by_names_or_ids():
     assert Split('abc', ('c', 'a')) == Split('abc', (0, 2), ('b',)) and Split('abc', ('c', 'a')).metainfo == dict(seen=(1,), unseen=(0, 2)) and Split('abc', ()).seen == (0, 1, 2)
-    with pytest.raises(UserError, match="'voc' is unknown; choose among voc20"):
+    with pytest.raises(UserError, match="'voc' is unknown; nearest: 'voc20'"):
         zero_shot_split('voc')
 
 
@@ -165,7 +165,7 @@ def test_coco_stuff(tmp_path):
     assert len(data) == 1 and data.metainfo['classes'] == MMCOCOStuff.METAINFO['classes'] and len(data.metainfo['unseen']) == 15
     assert data[0]['gt_seg_map'][0].tolist() == list(range(171)) and (data[0]['gt_seg_map'][11] == 255).all()
     (tmp_path / 'annotations/train2017/1_labelTrainIds.png').unlink()
-    for call, told in ((dict(), 'has no label.*1_labelTrainIds.png'), (dict(split='test'), 'choose train or val'), (dict(data_root=str(tmp_path / 'no')), 'does not exist'),
+    for call, told in ((dict(), 'has no label.*1_labelTrainIds.png'), (dict(split='test'), "'test' is unknown"), (dict(data_root=str(tmp_path / 'no')), 'does not exist'),
                        (dict(metainfo=dict(classes=('person',))), 'number the labels anew')):
         with pytest.raises(UserError, match=told):
             COCOStuffDataset(**{**dict(data_root=str(tmp_path)), **call})
@@ -180,7 +180,7 @@ def test_context_without_background(tmp_path):
     data = PascalContext59Dataset(data_root=str(tmp_path), pipeline=LOAD)
     assert np.array_equal(data[0]['gt_seg_map'], np.where(stored == 0, 255, stored - 1)) and len(data.metainfo['seen']) == 49
     (tmp_path / 'ImageSets/SegmentationContext/val.txt').write_text('b')
-    for call, told in ((dict(split='val'), "PascalContext59Dataset: .*lists 'b'"), (dict(split='x'), 'choose train or val'), (dict(data_root=str(tmp_path / 'no')), 'does not exist')):
+    for call, told in ((dict(split='val'), "PascalContext59Dataset: .*lists 'b'"), (dict(split='x'), "'x' is unknown"), (dict(data_root=str(tmp_path / 'no')), 'does not exist')):
         with pytest.raises(UserError, match=told):
             PascalContext59Dataset(**{**dict(data_root=str(tmp_path)), **call})
 

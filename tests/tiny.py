@@ -5,6 +5,7 @@ import multiprocessing
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -95,6 +96,29 @@ def _in_group(rank, function, path, args, out):
 def distributed(model, **more):
     from mmengine.model import MMDistributedDataParallel
     return MMDistributedDataParallel(model, device_ids=None, **more)
+
+
+def mine(data):
+    """This process's share of a batch: all of it, or of two processes the first or the second half."""
+    import torch.distributed as dist
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    share = len(data['inputs']) // world
+    return {k: v[rank * share:(rank + 1) * share] for k, v in data.items()}
+
+
+def step_of(model, data, wrapper, step=lambda model, data, wrapper: model.train_step(data, wrapper)):
+    """``(loss, what was added to all parameters, a vector)`` of a training step on this process's share of ``data``."""
+    before = [p.detach().clone() for p in model.parameters()]
+    loss = step(model, mine(data), wrapper)['loss'].item()
+    return loss, torch.cat([(p.detach() - q).flatten() for p, q in zip(model.parameters(), before)]).numpy()
+
+
+def check_steps(first, second, whole=None):
+    """Two processes saw other halves and moved alike; where the step on the ``whole`` batch is given, as that did."""
+    assert first[0] != second[0] and np.array_equal(first[1], second[1])
+    if whole is not None:
+        assert (first[0] + second[0]) / 2 == pytest.approx(whole[0], rel=1e-5)
+        np.testing.assert_allclose(first[1], whole[1], rtol=1e-3, atol=2e-4 * np.abs(whole[1]).max())
 
 
 def in_two_processes(function, folder, *args):

@@ -2,7 +2,7 @@
 import torch.nn.functional as F
 from torch import nn
 
-from .errors import UserError
+from .errors import UserError, choice
 
 
 def token_grid(count, image_size):
@@ -16,8 +16,6 @@ def token_grid(count, image_size):
 
 def tokens_to_map(x, size=None):
     """``[B, N, C]`` tokens -> ``[B, C, H, W]``; the grid is square unless ``size=(H, W)`` is given. Raises UserError where they do not fill it."""
-    if x.dim() != 3:
-        return x
     if size is None:
         side = round(x.shape[1] ** 0.5)
         size = (side, side)
@@ -29,6 +27,11 @@ def tokens_to_map(x, size=None):
 def map_to_tokens(x):
     """``[B, C, H, W]`` -> ``[B, H*W, C]``."""
     return x.flatten(2).transpose(1, 2)
+
+
+def check_align(method, align):
+    """Raises UserError unless ``align``, an option of ``method``, is what ``align_size`` takes as ``to``."""
+    choice(type(method).__name__, 'align', align, ('student', 'teacher'))
 
 
 def align_size(student, teacher, to='student'):

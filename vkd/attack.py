@@ -7,7 +7,7 @@ from mmengine.runner import TestLoop
 from mmengine.runner.amp import autocast
 from mmseg.models.segmentors import BaseSegmentor
 
-from .errors import UserError, nearest
+from .errors import UserError, choice
 from .networks import student_of, unwrapped
 from .peers import ignored_label
 from .registry import LOOPS
@@ -114,8 +114,7 @@ class AttackedTestLoop(TestLoop):
 
 def check(attack, eps, steps):
     """Raises UserError for an unknown attack, or a strength or number of steps that is none."""
-    if attack not in ATTACKS:
-        raise UserError(f'Attack {attack!r} is unknown; {nearest(attack, ATTACKS)}.')
+    choice('Robustness', 'attack', attack, ATTACKS)
     if not (0 < eps <= 255 and steps >= 1):
         raise UserError(f'Attack {attack!r} was given eps {eps} and {steps} steps; eps is above 0 and at most 255, with at least one step.')
 

@@ -22,7 +22,8 @@ class Distiller(BaseModel):
         student (dict | nn.Module): the network that is deployed: an inline model dict, or ``dict(cfg='mmseg::…', checkpoint=…)``.
         teacher (dict | nn.Module, optional): one teacher, named ``teacher``. Options: ``checkpoint``, ``strict``, ``trainable``
             (a peer with its own task loss), ``ema`` (True, or ``{teacher sub-module: student sub-module}``), ``momentum``, ``ema_buffers`` (False: parameters
-            alone follow, and statistics are its own, of its own batches), ``start`` ('student': it begins with the student's weights), and ``view`` (the name of an input, or ``dict(mean, std, size)`` to re-normalise the student's).
+            alone follow, and statistics are its own, of its own batches), ``start`` ('student': it begins with the student's weights), and
+            ``view`` (the name of an input, or a dict of options of ``vkd.roles.Renormalize``).
         teachers (dict, optional): several, by name; a method picks one by ``of=name``.
         methods (list): configs of registered methods, or built ones. A method between two networks takes ``of`` (the teacher's name; the first by default) and
             ``learner`` (whose taps are the student's; 'student' by default, or a peer); one among peers takes ``among`` (role names; all by default).
@@ -242,19 +243,28 @@ class Distiller(BaseModel):
         else:
             _, taps = self._readers['student'].read(lambda: forward_features(self.student, image), stop=True)
             losses = {}
-        seen = {'student': taps}
+        seen, sizes = {'student': taps}, {'student': image.shape[-2:]}
         for role in self._roles:
-            own, seen[role.name] = self._teach(role, role.input(inputs), data_samples, learns=turn is None)
+            view = role.input(inputs)
+            sizes[role.name] = view.shape[-2:]
+            own, seen[role.name] = self._teach(role, view, data_samples, learns=turn is None)
             losses.update(own)
-        for i, terms in enumerate(self.terms(seen, dict(inputs=inputs, data_samples=data_samples, **_progress()))):
+        facts = dict(inputs=inputs, data_samples=data_samples, sizes=sizes, **_progress())
+        for i, terms in enumerate(self.terms(seen, facts)):
             for key, value in terms.items():
                 losses[key if key not in losses else f'{key}_{i}'] = value
         return losses
 
     def terms(self, seen, batch):
-        """The losses of each method, in order, from ``seen``: ``{role: {tap: tensor}}``."""
+        """The losses of each method, in order, from ``seen``: ``{role: {tap: tensor}}``.
+
+        ``batch['sizes']``, ``{role: (H, W)}`` of what each network saw, reaches a method as a list of its own roles',
+        the learner's first.
+        """
+        sizes = batch.get('sizes', {})
         for wire in self.wires:
             own = {name: {t: seen[name][t] for t in taps} for name, taps in wire.taps.items()}
+            batch = dict(batch, sizes=[sizes.get(role) for role in wire.roles])
             again = [self._second_pass(wire, batch['inputs'])] if getattr(wire.method, 'second_pass', None) else []
             yield wire.method(own, batch) if wire.mutual else wire.method(*own.values(), batch, *again)
 

@@ -18,3 +18,16 @@ def nearest(name, names, n=3):
 def sentence(error):
     """The sentence of a UserError; a worker process of a data loader hands on its own with a traceback before it."""
     return str(error).rstrip().splitlines()[-1].removeprefix('vkd.errors.UserError: ')
+
+
+def choice(owner, name, value, known):
+    """``value``, the option ``name`` of ``owner``. Raises UserError, with the nearest, unless it is in ``known``."""
+    if value not in list(known):
+        raise UserError(f'{owner}: {name} {value!r} is unknown; {nearest(value, known)}.')
+    return value
+
+
+def expect(holds, owner, name, value, wanted):
+    """Raises UserError unless ``holds``: the option ``name`` of ``owner`` is ``value``, but must be ``wanted``."""
+    if not holds:
+        raise UserError(f'{owner}: {name} is {value!r}; give {wanted}.')

@@ -1,8 +1,40 @@
 """What the methods between peers share: their logits on one grid, the labels, who learns from whom."""
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from .errors import UserError
+
+#: on whose grid logits and labels meet: the label's, or the smallest of the logits'
+RESOLUTIONS = ('label', 'logit')
+
+
+class PeerMethod(nn.Module):
+    """A method among roles of the same classes and ignored label; ``setup`` notes ``learners`` and ``pairs``.
+
+    ``kinds`` names the options that hold a tap, or ``{role: tap}``; the last is that of the class scores.
+    """
+
+    mutual = True
+    kinds = ('logits',)
+
+    def taps(self, role):
+        return [by_role(getattr(self, kind), role, kind, type(self).__name__) for kind in self.kinds]
+
+    def find_taps(self, networks):
+        self.ignore_index = ignored_label(networks, type(self).__name__)
+
+    def setup(self, shapes, learners):
+        classes = {role: own[self.taps(role)[-1]][1] for role, own in shapes.items()}
+        check_equal_classes(classes, type(self).__name__)
+        self.num_classes = next(iter(classes.values()))
+        self.learners, self.pairs = learners, pairs(list(shapes), learners)
+
+    def scores(self, peers, batch):
+        """``({role: logits [B, K, h, w]}, label [B, h, w], where it is valid)`` at the method's ``resolution``."""
+        logits = {role: own[self.taps(role)[-1]] for role, own in peers.items()}
+        logits, label = on_one_grid(logits, labels_of(batch), self.resolution)
+        return logits, label, label != self.ignore_index
 
 
 def pairs(roles, learners):

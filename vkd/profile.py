@@ -130,12 +130,14 @@ def step_parts(distiller, batch, optim_wrapper):
         else:
             task, taps = 0, reader.read(lambda: forward_features(distiller.student, image), stop=True)[1]
         marks.append(clock(device))
-        seen = {'student': taps}
+        seen, sizes = {'student': taps}, {'student': image.shape[-2:]}
         for role in distiller._roles:
-            own, seen[role.name] = distiller._teach(role, role.input(inputs), samples)
+            view = role.input(inputs)
+            sizes[role.name] = view.shape[-2:]
+            own, seen[role.name] = distiller._teach(role, view, samples)
             task = task + total(own)
         marks.append(clock(device))
-        facts = dict(inputs=inputs, data_samples=samples, **_progress())
+        facts = dict(inputs=inputs, data_samples=samples, sizes=sizes, **_progress())
         cut_off = {name: {t: leaf(x) for t, x in own.items()} for name, own in seen.items()}
         terms = sum(total(own) for own in distiller.terms(cut_off, facts))
     if isinstance(terms, torch.Tensor) and terms.requires_grad:

@@ -5,7 +5,7 @@ from mmengine.logging import print_log
 from torch import nn
 
 from .checkpoint import load_into
-from .errors import UserError, nearest
+from .errors import UserError, choice, expect, nearest
 from .networks import build_model, initialise, split_role, tell_loaded
 from .taps import student_input
 
@@ -15,21 +15,65 @@ class Renormalize:
 
     Args:
         source: the student's data preprocessor, whose ``mean`` and ``std`` (on 0 to 255) are undone.
-        mean, std: the teacher's, on the same 0 to 255.
+        mean, std: the teacher's, on the same 0 to 255, in its order of channels; None, both: the student's are kept.
         size: ``(H, W)`` of the teacher's input, bicubic; None keeps it.
+        rgb: whether the teacher takes RGB (True) or BGR (False); the channels are flipped where the student, which
+            takes RGB if its preprocessor converts, differs. None keeps its order.
     """
 
-    def __init__(self, source, mean, std, size=None):
+    options = ('mean', 'std', 'size', 'rgb')
+
+    def __init__(self, source, mean=None, std=None, size=None, rgb=None):
         self.source, self.size = source, size
-        self.mean, self.std = (torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (mean, std))
+        self.flip = rgb is not None and bool(rgb) != takes_rgb(source)
+        self.mean, self.std = (v if v is None else torch.tensor(v, dtype=torch.float32).view(-1, 1, 1)
+                               for v in (mean, std))
 
     def __call__(self, x):
-        if self.mean.device != x.device:  # once: each copy would wait for the device
-            self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
-        if getattr(self.source, '_enable_normalize', False):
-            x = x * self.source.std.to(x) + self.source.mean.to(x)
-        x = (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
+        if self.mean is not None:
+            if self.mean.device != x.device:  # once: each copy would wait for the device
+                self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
+            if getattr(self.source, '_enable_normalize', False):
+                x = x * self.source.std.to(x) + self.source.mean.to(x)
+        if self.flip:
+            x = x.flip(1)
+        if self.mean is not None:
+            x = (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
         return x if self.size is None else F.interpolate(x, size=self.size, mode='bicubic', align_corners=False)
+
+
+def takes_rgb(preprocessor):
+    """Whether a network behind mm's ``preprocessor`` sees RGB: images are read as BGR, and it converts them."""
+    return bool(getattr(preprocessor, '_channel_conversion', False))
+
+
+def normalisation(preprocessor):
+    """``dict(mean, std, rgb)`` of mm's ``preprocessor`` as a view has them; None where it does not normalise."""
+    if not getattr(preprocessor, '_enable_normalize', False):
+        return None
+    mean, std = ([round(v, 4) for v in x.flatten().tolist()] for x in (preprocessor.mean, preprocessor.std))
+    return dict(mean=mean, std=std, rgb=takes_rgb(preprocessor))
+
+
+def make_view(name, view, preprocessor, module):
+    """What the role ``name`` sees: the name of an input, a Renormalize, or None for the student's image.
+
+    Raises UserError for an unknown option, and where no view is given although the student's ``preprocessor`` and that
+    of the teacher (``module``) normalise differently.
+    """
+    if isinstance(view, dict):
+        for key in view:
+            choice(name, 'view option', key, Renormalize.options)
+        if (view.get('mean') is None) != (view.get('std') is None):
+            raise UserError(f"{name}: view has one of mean and std, {dict(view)}; give both or neither.")
+        return Renormalize(preprocessor, **view)
+    ours, seen = normalisation(getattr(module, 'data_preprocessor', None)), normalisation(preprocessor)
+    if view is None and ours and seen and ours != seen:
+        wanted = ', '.join(f'{k}={v}' for k, v in ours.items() if k != 'rgb' or v != seen['rgb'])
+        told = ', '.join(f'{k}={v}' for k, v in seen.items() if v != ours[k])
+        raise UserError(f"{name}: its own data preprocessor normalises otherwise than the student's, which has {told}; "
+                        f"write view=dict({wanted}) in the role, or view=dict() if it shall see the student's image.")
+    return view
 
 
 class Role:
@@ -43,10 +87,10 @@ class Role:
         self.ema = options.get('ema')
         self.ema_buffers = options.get('ema_buffers', True)
         self.momentum = options.get('momentum', 0.999)
+        expect(0 <= self.momentum <= 1, name, 'momentum', self.momentum, 'a share from 0 to 1')
         self.checkpoint = options.get('checkpoint')
         self.report = None
-        view = options.get('view')
-        self.view = Renormalize(preprocessor, **view) if isinstance(view, dict) else view
+        self.view = make_view(name, options.get('view'), preprocessor, self.module)
         if not isinstance(model, nn.Module):
             initialise(self.module, name, options)
             self.report = getattr(self.module, 'report', None)  # of a network that loads its own release
@@ -58,7 +102,7 @@ class Role:
         if not self.trainable:
             self.module.requires_grad_(False).eval()
         self.pairs = self._ema_pairs(student)
-        self.start = options.get('start')
+        self.start = choice(name, 'start', options.get('start'), (None, 'student'))
         self.begin(student)
 
     def begin(self, student):

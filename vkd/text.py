@@ -15,7 +15,7 @@ from torch.nn.functional import normalize
 
 from .config import load_config
 from .datasets.zero_shot import SPLITS
-from .errors import UserError, nearest
+from .errors import UserError, choice, nearest
 from .files import sha256, write_whole
 from .networks import resolve_config
 
@@ -81,9 +81,7 @@ class TextEmbeddings:
 def template_set(templates):
     """The sentences of a set of ``TEMPLATES`` by its name, or of a sequence of them, as a tuple. Raises UserError for an unknown name or a sentence without ``{}``."""
     if isinstance(templates, str):
-        if templates not in TEMPLATES:
-            raise UserError(f'Template set {templates!r} is unknown; choose among {", ".join(TEMPLATES)}.')
-        return TEMPLATES[templates]
+        return TEMPLATES[choice('Prompts', 'template set', templates, TEMPLATES)]
     templates = tuple(templates)
     wrong = next((t for t in templates if t.count('{}') != 1), None)
     if wrong is not None or not templates:

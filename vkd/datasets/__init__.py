@@ -7,6 +7,7 @@ from .demo import DemoDataset, DrawScene
 from .demo_phantoms import DemoPhantomDataset, DrawPhantom
 from .demo_pictures import DemoPictureDataset, DrawPicture
 from .domains import MultiDomainDataset
+from .isprs import ISPRSDataset, PotsdamDataset
 from .loading import LoadImage, LoadLabel
 from .nyuv2 import NYUv2Dataset
 from .restoration import BasicImageDataset, Flip, LoadImageFromFile, MATLABLikeResize, ModCrop, PackInputs, PairedRandomCrop, RandomDegradation, RandomTransposeHW
@@ -18,7 +19,10 @@ from .voc import VOCDataset
 from .zero_shot import COCOStuffDataset, MaskUnseenLabels, PascalContext59Dataset, VOC20Dataset, ZeroShotCamVidDataset
 
 __all__ = ['ACDCDataset', 'ADE20KDataset', 'BasicImageDataset', 'COCOStuffDataset', 'CTSliceDataset', 'CamVidDataset', 'CityscapesDataset', 'ClipHU', 'Corrupt', 'DemoDataset',
-           'DemoPhantomDataset', 'DemoPictureDataset', 'DrawPhantom', 'DrawPicture', 'DrawScene', 'Flip', 'ImageNetAugment', 'LoadCTSlice', 'LoadImage', 'LoadImageFromFile',
+           'DemoPhantomDataset', 'DemoPictureDataset', 'DrawPhantom', 'DrawPicture', 'DrawScene', 'Flip',
+           'ISPRSDataset', 'ImageNetAugment', 'LoadCTSlice', 'LoadImage', 'LoadImageFromFile',
            'LoadLabel', 'MATLABLikeResize', 'MaskUnseenLabels', 'ModCrop', 'MultiDomainDataset', 'NYUv2Dataset', 'PackCTInputs', 'PackInputs', 'PairedRandomCrop',
-           'PascalContext59Dataset', 'RandomDegradation', 'RandomShift', 'RandomTransposeHW', 'RepeatedAugmentation', 'ResizeHU', 'StreetDataset', 'UnlabeledImageDataset',
+           'PascalContext59Dataset', 'PotsdamDataset',
+           'RandomDegradation', 'RandomShift', 'RandomTransposeHW', 'RepeatedAugmentation', 'ResizeHU',
+           'StreetDataset', 'UnlabeledImageDataset',
            'VOC20Dataset', 'VOCDataset', 'ZeroShotCamVidDataset', 'data_root']

@@ -5,11 +5,11 @@ from mmseg.datasets import BaseSegDataset
 
 from ..registry import DATASETS
 from .listing import list_pairs
-from .root import data_root
+from .root import Rooted
 
 
 @DATASETS.register_module()
-class CamVidDataset(BaseSegDataset):
+class CamVidDataset(Rooted, BaseSegDataset):
     """Cambridge-driving Labeled Video Database (Brostow et al., 2009): 367, 101 and 233 images of 480x360.
 
     ``data_root`` holds ``images/{train,val,test}/*.jpg`` (or ``.png``) and ``labels/{train,val,test}/*.png`` with class indices; 11 (unlabelled) is
@@ -20,7 +20,7 @@ class CamVidDataset(BaseSegDataset):
         sequences: prefixes of file names to keep, such as ``('Seq05VD',)`` for the test set's day sequence; None keeps all.
 
     Raises:
-        UserError: for a missing or empty root, or an image without its label.
+        UserError: for an unknown split, a missing or empty root, or an image without its label.
     """
 
     METAINFO = dict(
@@ -28,17 +28,16 @@ class CamVidDataset(BaseSegDataset):
         palette=[[128, 128, 128], [128, 0, 0], [192, 192, 128], [128, 64, 128], [60, 40, 222], [128, 128, 0],
                  [192, 128, 128], [64, 64, 128], [64, 0, 128], [64, 64, 0], [0, 128, 192]])
 
+    splits = ('train', 'val', 'test')
+
     def __init__(self, data_root='data/camvid', split='train', sequences=None, **kwargs):
-        self.split, self.sequences = split, tuple(sequences) if sequences else None
+        self.set_split(split)
+        self.sequences = tuple(sequences) if sequences else None
         super().__init__(data_root=data_root, data_prefix=dict(img_path=f'images/{split}', seg_map_path=f'labels/{split}'), **kwargs)
 
     @classmethod
     def get_label_map(cls, new_classes=None):
         return {**(super().get_label_map(new_classes) or {}), 11: 255}
-
-    def _join_prefix(self):
-        self.data_root = data_root(self.data_root)
-        super()._join_prefix()
 
     def load_data_list(self):
         images, labels = Path(self.data_prefix['img_path']), Path(self.data_prefix['seg_map_path'])

@@ -3,16 +3,16 @@ from pathlib import Path
 
 from mmseg.datasets import CityscapesDataset as _CityscapesDataset
 
-from ..errors import UserError
+from ..errors import choice
 from ..registry import DATASETS
 from .listing import list_pairs
-from .root import data_root
+from .root import Rooted
 
 CONDITIONS = ('fog', 'night', 'rain', 'snow')
 
 
 @DATASETS.register_module()
-class CityscapesDataset(_CityscapesDataset):
+class CityscapesDataset(Rooted, _CityscapesDataset):
     """Cordts et al., CVPR 2016: 2975 training and 500 validation images of 2048x1024 in 19 classes; 255 is ignored.
 
     mmseg's data set, below ``VKD_DATA_ROOT`` where that is set, with errors that name the file. ``data_root`` holds
@@ -22,16 +22,14 @@ class CityscapesDataset(_CityscapesDataset):
         split: 'train' or 'val'.
 
     Raises:
-        UserError: for a missing or empty root, or an image without its label.
+        UserError: for an unknown split, a missing or empty root, or an image without its label.
     """
 
-    def __init__(self, data_root='data/cityscapes', split='train', **kwargs):
-        self.split = split
-        super().__init__(**{**dict(data_root=data_root, data_prefix=dict(img_path=f'leftImg8bit/{split}', seg_map_path=f'gtFine/{split}')), **kwargs})
+    splits = ('train', 'val')
 
-    def _join_prefix(self):
-        self.data_root = data_root(self.data_root)
-        super()._join_prefix()
+    def __init__(self, data_root='data/cityscapes', split='train', **kwargs):
+        self.set_split(split)
+        super().__init__(**{**dict(data_root=data_root, data_prefix=dict(img_path=f'leftImg8bit/{split}', seg_map_path=f'gtFine/{split}')), **kwargs})
 
     def load_data_list(self):
         images, labels = Path(self.data_prefix['img_path']), Path(self.data_prefix['seg_map_path'])
@@ -52,14 +50,11 @@ class ACDCDataset(CityscapesDataset):
         conditions: which of 'fog', 'night', 'rain', 'snow'.
 
     Raises:
-        UserError: for an unknown condition, a missing or empty root, or an image without its label.
+        UserError: for an unknown split or condition, a missing or empty root, or an image without its label.
     """
 
     def __init__(self, data_root='data/acdc', split='train', conditions=CONDITIONS, **kwargs):
-        unknown = set(conditions) - set(CONDITIONS)
-        if unknown:
-            raise UserError(f'ACDCDataset: condition {sorted(unknown)[0]!r} is unknown; choose among {", ".join(CONDITIONS)}.')
-        self.conditions = tuple(conditions)
+        self.conditions = tuple(choice('ACDCDataset', 'condition', c, CONDITIONS) for c in conditions)
         super().__init__(data_root, split, data_prefix=dict(img_path='rgb_anon', seg_map_path='gt'), img_suffix='_rgb_anon.png', seg_map_suffix='_gt_labelTrainIds.png', **kwargs)
 
     def _images(self, folder):

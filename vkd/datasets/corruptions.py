@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from ..errors import UserError, nearest
+from ..errors import UserError, choice
 from ..registry import TRANSFORMS
 
 #: strengths of severities 1 to 5
@@ -42,8 +42,7 @@ def corrupt(image, name, severity, seed=0):
 
     Raises UserError for anything else.
     """
-    if name not in LEVELS:
-        raise UserError(f'Corruption {name!r} is unknown; {nearest(name, CORRUPTIONS)}.')
+    choice('Corrupt', 'name', name, CORRUPTIONS)
     if severity not in (1, 2, 3, 4, 5):
         raise UserError(f'Corruption {name!r}: severity is {severity!r}; give 1, 2, 3, 4 or 5.')
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -177,7 +176,11 @@ def _jpeg_compression(x, c, random):
     return cv2.imdecode(cv2.imencode('.jpg', np.rint(x * 255).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, c])[1], cv2.IMREAD_COLOR) / np.float32(255)
 
 
-_DRAW = {name: globals()[f'_{name}'] for name in CORRUPTIONS}
+_DRAW = dict(
+    gaussian_noise=_gaussian_noise, shot_noise=_shot_noise, impulse_noise=_impulse_noise, defocus_blur=_defocus_blur,
+    glass_blur=_glass_blur, motion_blur=_motion_blur, zoom_blur=_zoom_blur, snow=_snow, frost=_frost, fog=_fog,
+    brightness=_brightness, contrast=_contrast, elastic_transform=_elastic_transform, pixelate=_pixelate,
+    jpeg_compression=_jpeg_compression)
 
 
 @TRANSFORMS.register_module()

@@ -14,16 +14,16 @@ from mmengine.dataset import BaseDataset
 from mmengine.structures import BaseDataElement
 from PIL import Image
 
-from ..errors import UserError
+from ..errors import UserError, choice
 from ..files import read_json
 from ..physics.hounsfield import hu_to_mu
 from ..registry import DATASETS, TRANSFORMS
 from ..slices import check_hu, read_slice
-from .root import data_root
+from .root import Rooted
 
 
 @DATASETS.register_module()
-class CTSliceDataset(BaseDataset):
+class CTSliceDataset(Rooted, BaseDataset):
     """Slices of one split, chosen by patient, so that no patient is in two.
 
     Which files there are: an ``index`` (json: a list of ``dict(png=…, patient=…)``), or ``lists``, ``{split: text file of one path a line}``, or, with neither, all ``.npy`` below ``data_root`` by name.
@@ -46,9 +46,6 @@ class CTSliceDataset(BaseDataset):
         if split not in (self.lists or self.splits):
             raise UserError(f'CTSliceDataset: split {split!r} is none of {", ".join(self.lists or self.splits) or "the splits, of which there are none"}; choose one of them.')
         super().__init__(data_root=data_root, data_prefix={}, **kwargs)
-
-    def _join_prefix(self):
-        self.data_root = data_root(self.data_root)
 
     def load_data_list(self):
         by_split = self._listed() if self.lists else self._by_place() if self._places() else self._by_patient()
@@ -138,8 +135,7 @@ class ResizeHU(BaseTransform):
     METHODS = dict(area=cv2.INTER_AREA, bilinear=cv2.INTER_LINEAR)
 
     def __init__(self, size=256, method='area'):
-        if method != 'bicubic' and method not in self.METHODS:
-            raise UserError(f"ResizeHU: method {method!r} is unknown; choose 'area', 'bilinear' or 'bicubic'.")
+        choice('ResizeHU', 'method', method, (*self.METHODS, 'bicubic'))
         self.size, self.method = (size, size) if isinstance(size, int) else tuple(size), method
 
     def transform(self, results):

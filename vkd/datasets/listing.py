@@ -4,14 +4,15 @@ from pathlib import Path
 from ..errors import UserError
 
 
-def list_pairs(dataset, images, label_of, docs='docs/data.md'):
+def list_pairs(dataset, images, label_of):
     """mmseg's data list of ``images`` (paths, in any order) and the labels that ``label_of(image)`` names; of ``dataset`` its label map and classes.
 
     Raises UserError where there is no image, or an image has no label.
     """
     images = sorted(Path(p) for p in images)
     if not images:
-        raise UserError(f'{type(dataset).__name__}: folder {str(dataset.data_prefix["img_path"])!r} holds no image of its split; lay the data out as {docs} says.')
+        raise UserError(f'{type(dataset).__name__}: folder {str(dataset.data_prefix["img_path"])!r} holds no image of its '
+                        'split; lay the data out as docs/data.md says.')
     out = []
     for image in images:
         label = Path(label_of(image))

@@ -7,18 +7,18 @@ from mmseg.datasets import BaseSegDataset
 from ..errors import UserError
 from ..registry import DATASETS
 from .listing import list_pairs
-from .root import data_root
+from .root import Rooted
 
 
-def distinct_colours(count):
-    """``count`` RGB triples in 0 .. 255 that differ, by spreading the bits of the index over the channels."""
+def voc_colours(count):
+    """Pascal VOC's colours 1 to ``count``, RGB in 0 .. 255: the bits of the index, spread over the channels."""
     index = np.arange(1, count + 1)
     bits = (index[:, None] >> np.arange(8)) & 1
     return [[int(sum(b[3 * k + c] << (7 - k) for k in range(3) if 3 * k + c < 8)) for c in range(3)] for b in bits]
 
 
 @DATASETS.register_module()
-class NYUv2Dataset(BaseSegDataset):
+class NYUv2Dataset(Rooted, BaseSegDataset):
     """Indoor scenes (Silberman et al., ECCV 2012) with the 40 classes of Gupta et al., CVPR 2013: 795 training and 654 test images of 640x480.
 
     ``data_root`` holds ``images/*.png`` (or ``.jpg``), ``labels40/*.png`` (0: unlabelled, 1 to 40: classes) and ``train.txt`` and ``test.txt`` with one stem a line.
@@ -27,22 +27,20 @@ class NYUv2Dataset(BaseSegDataset):
         split: 'train' or 'test'.
 
     Raises:
-        UserError: for a missing root or list, or a listed image that is not there.
+        UserError: for an unknown split, a missing root or list, or a listed image that is not there.
     """
 
     METAINFO = dict(
         classes=('wall', 'floor', 'cabinet', 'bed', 'chair', 'sofa', 'table', 'door', 'window', 'bookshelf', 'picture', 'counter', 'blinds', 'desk', 'shelves', 'curtain', 'dresser', 'pillow', 'mirror',
                  'floor mat', 'clothes', 'ceiling', 'books', 'refrigerator', 'television', 'paper', 'towel', 'shower curtain', 'box', 'whiteboard', 'person', 'night stand', 'toilet', 'sink', 'lamp',
                  'bathtub', 'bag', 'otherstructure', 'otherfurniture', 'otherprop'),
-        palette=distinct_colours(40))
+        palette=voc_colours(40))
+
+    splits = ('train', 'test')
 
     def __init__(self, data_root='data/nyuv2', split='train', **kwargs):
-        self.split = split
+        self.set_split(split)
         super().__init__(data_root=data_root, data_prefix=dict(img_path='images', seg_map_path='labels40'), reduce_zero_label=True, **kwargs)
-
-    def _join_prefix(self):
-        self.data_root = data_root(self.data_root)
-        super()._join_prefix()
 
     def load_data_list(self):
         images, labels, names = Path(self.data_prefix['img_path']), Path(self.data_prefix['seg_map_path']), Path(self.data_root, f'{self.split}.txt')

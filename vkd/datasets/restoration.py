@@ -11,16 +11,16 @@ from mmengine.dataset import BaseDataset
 from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 
-from ..errors import UserError
+from ..errors import UserError, choice
 from ..images import cached, image_size, list_images, read_image, to_rgb
 from ..physics.degradations import degrade
 from ..physics.resize import imresize, mod_crop
 from ..registry import DATASETS, TRANSFORMS
-from .root import data_root
+from .root import Rooted
 
 
 @DATASETS.register_module()
-class BasicImageDataset(BaseDataset):
+class BasicImageDataset(Rooted, BaseDataset):
     """Pairs of images in two folders, or the truths alone (their degraded versions are then made by the pipeline, ``MATLABLikeResize``); one set or several.
 
     Args:
@@ -63,9 +63,6 @@ class BasicImageDataset(BaseDataset):
         if len(kept) < len(self.data_list):
             print_log(f'{len(self.data_list) - len(kept)} of {len(self.data_list)} images in {str(self.data_root)!r} have a side below {least} pixels and are left out', logger='current')
         return kept
-
-    def _join_prefix(self):
-        self.data_root = data_root(self.data_root)
 
     def load_data_list(self):
         missing = next((name for name, folder in self.sets.items() if not Path(self.data_root, folder).is_dir()), None)
@@ -116,17 +113,19 @@ class LoadImageFromFile(BaseTransform):
 class ModCrop(BaseTransform):
     """``gt`` without the last rows and columns that the scale does not divide; the first such image is told of. Raises UserError for one of which nothing would be left."""
 
-    def __init__(self, key='gt'):
-        self.key, self.told = key, False
+    def __init__(self):
+        self.told = False
 
     def transform(self, results):
-        image, scale = results[self.key], results['scale']
+        image, scale = results['gt'], results['scale']
+        size = f'{image.shape[0]}x{image.shape[1]}'
         if min(image.shape[:2]) < scale:
-            raise UserError(f'{where(results, self.key)} is {image.shape[0]}x{image.shape[1]}, smaller than one pixel at a scale of {scale}; remove it.')
-        results[self.key] = mod_crop(image, scale)
-        if not self.told and results[self.key].shape != image.shape:
+            raise UserError(f'{where(results, "gt")} is {size}, less than one pixel at a scale of {scale}; remove it.')
+        results['gt'] = mod_crop(image, scale)
+        if not self.told and results['gt'].shape != image.shape:
             self.told = True
-            print_log(f'{where(results, self.key)} of {image.shape[0]}x{image.shape[1]} is cropped to multiples of {scale}; so are others like it', logger='current')
+            print_log(f'{where(results, "gt")} of {size} is cropped to multiples of {scale}; so are others like it',
+                      logger='current')
         return results
 
 
@@ -207,8 +206,7 @@ class Flip(BaseTransform):
     """Flips ``keys`` together with probability ``flip_ratio``; ``direction``: 'horizontal' or 'vertical'."""
 
     def __init__(self, keys=('img', 'gt'), flip_ratio=0.5, direction='horizontal'):
-        if direction not in ('horizontal', 'vertical'):
-            raise UserError(f"Flip: direction {direction!r} is unknown; choose 'horizontal' or 'vertical'.")
+        choice('Flip', 'direction', direction, ('horizontal', 'vertical'))
         self.keys, self.flip_ratio, self.direction = keys, flip_ratio, direction
 
     def transform(self, results):
@@ -220,14 +218,14 @@ class Flip(BaseTransform):
 
 @TRANSFORMS.register_module()
 class RandomTransposeHW(BaseTransform):
-    """Exchanges height and width of ``keys`` together with probability ``transpose_ratio``; with both flips, all eight symmetries of the square."""
+    """Exchanges height and width of ``img`` and ``gt``, both or neither, evenly.
 
-    def __init__(self, keys=('img', 'gt'), transpose_ratio=0.5):
-        self.keys, self.transpose_ratio = keys, transpose_ratio
+    With both flips that makes all eight symmetries of the square.
+    """
 
     def transform(self, results):
-        if np.random.rand() < self.transpose_ratio:
-            for key in self.keys:
+        if np.random.rand() < 0.5:
+            for key in ('img', 'gt'):
                 results[key] = results[key].swapaxes(0, 1)
         return results
 

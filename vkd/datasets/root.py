@@ -2,7 +2,7 @@
 import os
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, choice
 
 
 def data_root(path):
@@ -14,3 +14,17 @@ def data_root(path):
         where = f'VKD_DATA_ROOT is {root!r}' if root else 'VKD_DATA_ROOT is not set'
         raise UserError(f'Data root {str(path)!r} does not exist ({where}); put the data there as docs/data.md says, or set VKD_DATA_ROOT to the folder that holds it.')
     return str(path)
+
+
+class Rooted:
+    """First among the bases of a data set of mmengine: ``data_root`` follows ``VKD_DATA_ROOT``, the split is known."""
+
+    splits = ()  # that there are
+
+    def set_split(self, split):
+        """Raises UserError for an unknown split."""
+        self.split = choice(type(self).__name__, 'split', split, self.splits)
+
+    def _join_prefix(self):
+        self.data_root = data_root(self.data_root)
+        super()._join_prefix()

@@ -5,7 +5,7 @@ import numpy as np
 from mmengine.utils import track_iter_progress
 from PIL import Image
 
-from ..errors import UserError, nearest
+from ..errors import UserError, choice, nearest
 from ..files import write_whole
 from ..registry import DATASETS
 from .cityscapes import CityscapesDataset
@@ -33,9 +33,7 @@ RAW_IDS = dict(
 
 def layout_of(name):
     """The entry of LAYOUTS. Raises UserError for an unknown name."""
-    if name not in LAYOUTS:
-        raise UserError(f'StreetDataset: name {name!r} is unknown; {nearest(name, LAYOUTS)}.')
-    return LAYOUTS[name]
+    return LAYOUTS[choice('StreetDataset', 'name', name, LAYOUTS)]
 
 
 def _folders(name, split):

@@ -3,17 +3,16 @@ from pathlib import Path
 
 from mmseg.datasets import BaseSegDataset, PascalVOCDataset
 
-from ..errors import UserError
 from ..registry import DATASETS
 from .listing import list_pairs, read_list
-from .root import data_root
+from .root import Rooted
 
 #: lists of each split, with the folder of their labels
 SPLITS = dict(train=[('train', 'SegmentationClass')], val=[('val', 'SegmentationClass')], trainaug=[('train', 'SegmentationClass'), ('aug', 'SegmentationClassAug')])
 
 
 @DATASETS.register_module()
-class VOCDataset(BaseSegDataset):
+class VOCDataset(Rooted, BaseSegDataset):
     """Everingham et al.; 20 classes and background, 255 is ignored: 1464 training and 1449 validation images; 'trainaug' adds 9118 of Hariharan et al., ICCV 2011.
 
     mmseg's classes, below ``VKD_DATA_ROOT`` where that is set, with errors that name the file. ``data_root`` is ``VOCdevkit/VOC2012`` as mmseg lays it out: ``JPEGImages``,
@@ -28,15 +27,11 @@ class VOCDataset(BaseSegDataset):
 
     METAINFO = PascalVOCDataset.METAINFO
 
-    def __init__(self, data_root='data/VOCdevkit/VOC2012', split='train', **kwargs):
-        if split not in SPLITS:
-            raise UserError(f'VOCDataset: split {split!r} is unknown; choose among {", ".join(SPLITS)}.')
-        self.split = split
-        super().__init__(data_root=data_root, data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), **kwargs)
+    splits = tuple(SPLITS)
 
-    def _join_prefix(self):
-        self.data_root = data_root(self.data_root)
-        super()._join_prefix()
+    def __init__(self, data_root='data/VOCdevkit/VOC2012', split='train', **kwargs):
+        self.set_split(split)
+        super().__init__(data_root=data_root, data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClass'), **kwargs)
 
     def load_data_list(self):
         out = []

@@ -9,11 +9,11 @@ import torch
 from mmcv.transforms import BaseTransform
 from mmseg.datasets import BaseSegDataset, COCOStuffDataset as _COCOStuffDataset, PascalContextDataset59, PascalVOCDataset
 
-from ..errors import UserError, nearest
+from ..errors import UserError, choice, nearest
 from ..registry import DATASETS, TRANSFORMS
 from .camvid import CamVidDataset
 from .listing import list_pairs, read_list
-from .root import data_root
+from .root import Rooted
 from .voc import VOCDataset
 
 #: What padding of labels is in the transductive phase (ZegCLIP's number): 255 there means "may be pseudo-labelled", which padding must never be.
@@ -84,9 +84,7 @@ def _ids(classes, group, what):
 
 def zero_shot_split(name):
     """The ``Split`` of ``SPLITS`` by its name. Raises UserError."""
-    if name not in SPLITS:
-        raise UserError(f'Split {name!r} is unknown; choose among {", ".join(SPLITS)}.')
-    return Split(**SPLITS[name])
+    return Split(**SPLITS[choice('Zero-shot classes', 'split', name, SPLITS)])
 
 
 def class_names(text):
@@ -182,7 +180,7 @@ class VOC20Dataset(VOCDataset):
 
 
 @DATASETS.register_module()
-class COCOStuffDataset(_COCOStuffDataset):
+class COCOStuffDataset(Rooted, _COCOStuffDataset):
     """COCO-Stuff 164k (Caesar et al., CVPR 2018): 118287 training and 5000 validation images in 171 classes; 255 is ignored. ``metainfo`` has ``seen`` and ``unseen`` (156/15).
 
     mmseg's classes and files, below ``VKD_DATA_ROOT`` where that is set: ``images/<split>2017/*.jpg`` and ``annotations/<split>2017/*_labelTrainIds.png``.
@@ -196,14 +194,11 @@ class COCOStuffDataset(_COCOStuffDataset):
 
     METAINFO = _meta('coco-stuff', _COCOStuffDataset.METAINFO['palette'])
 
-    def __init__(self, data_root='data/coco_stuff164k', split='train', metainfo=None, **kwargs):
-        if split not in ('train', 'val'):
-            raise UserError(f'COCOStuffDataset: split {split!r} is unknown; choose train or val.')
-        super().__init__(data_root=data_root, metainfo=_checked(self, metainfo), data_prefix=dict(img_path=f'images/{split}2017', seg_map_path=f'annotations/{split}2017'), **kwargs)
+    splits = ('train', 'val')
 
-    def _join_prefix(self):
-        self.data_root = data_root(self.data_root)
-        super()._join_prefix()
+    def __init__(self, data_root='data/coco_stuff164k', split='train', metainfo=None, **kwargs):
+        self.set_split(split)
+        super().__init__(data_root=data_root, metainfo=_checked(self, metainfo), data_prefix=dict(img_path=f'images/{split}2017', seg_map_path=f'annotations/{split}2017'), **kwargs)
 
     def load_data_list(self):
         labels = Path(self.data_prefix['seg_map_path'])
@@ -211,7 +206,7 @@ class COCOStuffDataset(_COCOStuffDataset):
 
 
 @DATASETS.register_module()
-class PascalContext59Dataset(BaseSegDataset):
+class PascalContext59Dataset(Rooted, BaseSegDataset):
     """Pascal Context (Mottaghi et al., CVPR 2014) in 59 classes, background ignored: 4996 training and 5104 validation images. ``metainfo`` has ``seen`` and ``unseen`` (49/10).
 
     mmseg's classes and files, below ``VKD_DATA_ROOT`` where that is set. ``data_root`` is ``VOCdevkit/VOC2010``: ``JPEGImages``, ``SegmentationClassContext`` (0 is background, which becomes 255; i becomes i-1) and
@@ -226,15 +221,11 @@ class PascalContext59Dataset(BaseSegDataset):
 
     METAINFO = _meta('context59', PascalContextDataset59.METAINFO['palette'])
 
-    def __init__(self, data_root='data/VOCdevkit/VOC2010', split='train', metainfo=None, **kwargs):
-        if split not in ('train', 'val'):
-            raise UserError(f'PascalContext59Dataset: split {split!r} is unknown; choose train or val.')
-        self.split = split
-        super().__init__(data_root=data_root, metainfo=_checked(self, metainfo), data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassContext'), reduce_zero_label=True, **kwargs)
+    splits = ('train', 'val')
 
-    def _join_prefix(self):
-        self.data_root = data_root(self.data_root)
-        super()._join_prefix()
+    def __init__(self, data_root='data/VOCdevkit/VOC2010', split='train', metainfo=None, **kwargs):
+        self.set_split(split)
+        super().__init__(data_root=data_root, metainfo=_checked(self, metainfo), data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassContext'), reduce_zero_label=True, **kwargs)
 
     def load_data_list(self):
         labels = Path(self.data_prefix['seg_map_path'])

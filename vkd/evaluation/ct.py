@@ -10,7 +10,6 @@ from ..registry import METRICS
 from .restoration import RestorationMetric, psnr, ssim
 
 _NAMES = 'PSNR', 'SSIM', 'RMSE'
-_EQUAL = 100.0  # dB given to slices without any difference, of which a mean could not be taken otherwise
 
 
 def window_scores(output, truth, width, level):
@@ -20,7 +19,7 @@ def window_scores(output, truth, width, level):
     """
     a, b = (window(x.double(), width, level) for x in (output, truth))
     padded = (F.pad(x, [5] * 4) for x in (a, b))
-    return torch.stack([psnr(a, b, 1.0).clamp(max=_EQUAL), ssim(*padded, peak=1.0), width * (a - b).square().mean().sqrt()])
+    return torch.stack([psnr(a, b, 1.0), ssim(*padded, peak=1.0), width * (a - b).square().mean().sqrt()])
 
 
 @METRICS.register_module()

@@ -24,7 +24,7 @@ class MultiDomainIoUMetric(BaseMetric):
     """``mIoU.<domain>`` of each domain of a MultiDomainDataset, and ``mIoU``, ``mAcc``, ``aAcc``, their unweighted means (percent, two decimals), however many images each has.
 
     The domain is named in each sample's metainfo. Every image must come once over all processes, as for SegMetric. After ``evaluate``, ``report`` holds the means
-    unrounded, and each domain's scores under ``domains``.
+    to four decimals, and each domain's scores under ``domains``.
 
     Args:
         mean_over (list, optional): the domains that the means are of; the others are only reported. All by default.

@@ -6,7 +6,7 @@ import torch.distributed as dist
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
-from ..errors import UserError
+from ..errors import UserError, choice
 from ..registry import METRICS
 
 
@@ -21,17 +21,21 @@ def luma(image):
     return 16 + (weights * image.double()).sum(0, keepdim=True) / 255
 
 
+#: dB given to equal images, of which a mean could not be taken otherwise
+EQUAL = 100.0
+
+
 def psnr(a, b, peak=255.0):
-    """Peak signal-to-noise ratio in dB of two images of one shape, a tensor without synchronisation; infinite where they are equal."""
-    return 10 * torch.log10(peak ** 2 / (a.double() - b.double()).square().mean())
+    """Peak signal-to-noise ratio in dB (``EQUAL`` at most) of two images of one shape, a tensor without waiting for it."""
+    return (10 * torch.log10(peak ** 2 / (a.double() - b.double()).square().mean())).clamp(max=EQUAL)
 
 
-def ssim(a, b, peak=255.0, size=11, sigma=1.5, k1=0.01, k2=0.03):
+def ssim(a, b, peak=255.0, size=11):
     """Mean structural similarity of two images ``[C, H, W]``, over the places where the Gaussian window lies wholly inside, and over channels.
 
     Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004, with its window and constants. Sides of ``size`` pixels or more.
     """
-    window = [math.exp(-(i - size // 2) ** 2 / (2 * sigma ** 2)) for i in range(size)]
+    window = [math.exp(-(i - size // 2) ** 2 / (2 * 1.5 ** 2)) for i in range(size)]
     window = [w / sum(window) for w in window]
 
     def smooth(x):
@@ -41,7 +45,7 @@ def ssim(a, b, peak=255.0, size=11, sigma=1.5, k1=0.01, k2=0.03):
     a, b = a.double(), b.double()
     mean_a, mean_b = smooth(a), smooth(b)
     var_a, var_b, cov = smooth(a * a) - mean_a ** 2, smooth(b * b) - mean_b ** 2, smooth(a * b) - mean_a * mean_b
-    c1, c2 = (k1 * peak) ** 2, (k2 * peak) ** 2
+    c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
     return ((2 * mean_a * mean_b + c1) * (2 * cov + c2) / ((mean_a ** 2 + mean_b ** 2 + c1) * (var_a + var_b + c2))).mean()
 
 
@@ -54,7 +58,8 @@ class RestorationMetric(BaseMetric):
     ``main``), ``PSNR`` and ``SSIM`` alone.
 
     Every image must come once over all processes (``DefaultSampler(shuffle=False, round_up=False)``); padding is refused because it would count an image twice. After ``evaluate``, ``report`` holds
-    the scores unrounded, by set (``sets``) and by image (``per_image``: ``{name: [PSNR, SSIM]}``).
+    the scores unrounded, by set (``sets``) and by image (``per_image``: ``{name: [PSNR, SSIM]}``). PSNR of equal images
+    is 100 dB.
 
     Args:
         crop_border: pixels shaved off each side; by custom the scale. convert_to: 'Y', or None for RGB.
@@ -70,10 +75,8 @@ class RestorationMetric(BaseMetric):
 
     def __init__(self, crop_border=0, convert_to='Y', y_mode='float', round_output=True, main=None, prefix=None):
         super().__init__(prefix=prefix)
-        if convert_to not in ('Y', None):
-            raise UserError(f"RestorationMetric: convert_to {convert_to!r} is unknown; choose 'Y', or None for RGB.")
-        if y_mode not in ('float', 'uint8'):
-            raise UserError(f"RestorationMetric: y_mode {y_mode!r} is unknown; choose 'float' or 'uint8'.")
+        choice('RestorationMetric', 'convert_to', convert_to, ('Y', None))
+        choice('RestorationMetric', 'y_mode', y_mode, ('float', 'uint8'))
         self.crop_border, self.convert_to, self.y_mode, self.round_output, self.main = crop_border, convert_to, y_mode, round_output, main
         self.values, self.report = [], None
 

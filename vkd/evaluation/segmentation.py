@@ -75,7 +75,7 @@ class SegMetric(BaseMetric):
 
     Counts stay on the device of the predictions and are summed over processes once. Every image must come once over all processes
     (``DefaultSampler(shuffle=False, round_up=False)``); padding is refused because it would count an image twice. After ``evaluate``, ``report``
-    holds the scores unrounded.
+    holds the scores to four decimals.
 
     Args:
         peers: ``{label: role}`` of a Distiller with peers, such as ``dict(cnn='student', vit='vit')``: the scores are those of each, ``cnn/mIoU`` and so on, and of the mean of their

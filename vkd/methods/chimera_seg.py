@@ -14,8 +14,8 @@ from mmengine.logging import print_log
 from torch import nn
 
 from ..align import channel_adapter, tokens_to_map
-from ..errors import UserError, nearest
-from ..memory_bank import gather_vectors
+from ..errors import UserError, choice, expect
+from ..memory_bank import MemoryBank, gather_vectors
 from ..registry import METHODS
 from ..taps import student_input
 
@@ -98,8 +98,12 @@ class ChimeraSeg(nn.Module):
                  loss_weight=1.0):
         super().__init__()
         for name, value, known in (('mode', mode, ('infonce', 'cosine')), ('pool', pool, ('mean', 'attn')), ('schedule', schedule, ('linear', 'cosine', 'step')), ('select_by', select_by, ('student', 'teacher'))):
-            if value not in known:
-                raise UserError(f'ChimeraSeg: {name} {value!r} is unknown; {nearest(value, known)}.')
+            choice('ChimeraSeg', name, value, known)
+        for name, value in (('first', first), ('last', last)):
+            expect(0 <= value <= 1, 'ChimeraSeg', name, value, 'a share from 0 to 1')
+        expect(tau > 0, 'ChimeraSeg', 'tau', tau, 'a number above 0')
+        expect(least >= 1, 'ChimeraSeg', 'least', least, 'a number of places from 1')
+        expect(bank_size >= 0, 'ChimeraSeg', 'bank_size', bank_size, 'a number of vectors, 0 for none')
         self.student_taps, self.teacher_taps = [student], [teacher, *(['visual.transformer'] if select_by == 'teacher' else [])]
         self.mode, self.pool, self.tau, self.first, self.last, self.schedule, self.least = mode, pool, tau, first, last, schedule, least
         self.bank_size, self.select_by, self.loss_weight, self._told = bank_size, select_by, loss_weight, False
@@ -114,8 +118,8 @@ class ChimeraSeg(nn.Module):
         (_, channels, *_), (_, width, *_) = next(iter(student.values())), next(iter(teacher.values()))
         self.adapter = channel_adapter(channels, width)
         if self.bank_size:
-            self.register_buffer('bank', torch.zeros(self.bank_size, width))
-            self.register_buffer('banked', torch.zeros((), dtype=torch.long))
+            self.bank = MemoryBank(self.bank_size)
+            self.bank.reserve(width, self.bank.count.device)
 
     def forward(self, student, teacher, batch):
         own = student[self.student_taps[0]]
@@ -136,11 +140,12 @@ class ChimeraSeg(nn.Module):
             if mode == 'infonce':
                 among = dict(candidates=every, own=torch.arange(len(cls), device=cls.device) + offset)
                 if self.bank_size:
-                    filled = torch.arange(self.bank_size, device=cls.device) < self.banked
-                    among.update(candidates=torch.cat([every, self.bank]), there=torch.cat([torch.ones(len(every), dtype=torch.bool, device=cls.device), filled]))
+                    filled = torch.arange(self.bank_size, device=cls.device) < self.bank.count
+                    there = torch.cat([filled.new_ones(len(every)), filled])
+                    among.update(candidates=torch.cat([every, self.bank.vectors]), there=there)
             loss, a, index, kept = global_distill_loss(tokens, cls, count, mode, self.tau, self.pool, rank_by, valid, **among)
             if self.bank_size and self.training:
-                self._remember(every)
+                self.bank.push(cls)
         every_place = torch.ones_like(a, dtype=torch.bool) if valid is None else valid
         a = a.detach()
         return dict(loss_sgd=self.loss_weight * loss, tokens=a.new_full((), count), similarity_selected=(a.gather(1, index) * kept).sum() / kept.sum().clamp(min=1),
@@ -151,13 +156,6 @@ class ChimeraSeg(nn.Module):
         patches = F.normalize(self._project[0](teacher[self.teacher_taps[1]][:, 1:].float()), dim=2, eps=1e-6)
         a = tokens_to_map(torch.einsum('bld,bd->bl', patches, cls)[..., None])
         return F.interpolate(a, size=size, mode='bilinear', align_corners=False).flatten(1)
-
-    def _remember(self, vectors):
-        """First in, first out; no position is read back from the device."""
-        vectors = vectors[-self.bank_size:]
-        at = (self.banked + torch.arange(len(vectors), device=vectors.device)) % self.bank_size
-        self.bank.index_copy_(0, at, vectors.to(self.bank))
-        self.banked += len(vectors)
 
 
 def valid_places(samples, size, inputs, device):

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-from ..errors import UserError, nearest
-from ..peers import by_role, check_equal_classes, ignored_label, kl_of_logs, labels_of, masked_mean, on_one_grid, pairs
+from ..errors import UserError, choice, expect, nearest
+from ..peers import (RESOLUTIONS, by_role, check_equal_classes, ignored_label, kl_of_logs, labels_of, masked_mean,
+                     on_one_grid, pairs)
 from ..registry import METHODS
 
 
@@ -119,9 +120,10 @@ class CTCL(nn.Module):
                  cross=None, grid=None, normalise='active', tau=1.0, margin=0.0, reliability='gt_ce', require_correct=False, resolution='label', start=0):
         super().__init__()
         for name, value, known in (('hfd_mode', hfd_mode, ('mimic', 'cross')), ('distance', distance, ('cos', 'mse_norm')), ('normalise', normalise, ('active', 'all')),
-                                   ('reliability', reliability, ('gt_ce', 'entropy')), ('resolution', resolution, ('label', 'logit'))):
-            if value not in known:
-                raise UserError(f'CTCL: {name} {value!r} is unknown; {nearest(value, known)}.')
+                                   ('reliability', reliability, ('gt_ce', 'entropy')),
+                                   ('resolution', resolution, RESOLUTIONS)):
+            choice('CTCL', name, value, known)
+        expect(tau > 0, 'CTCL', 'tau', tau, 'a number above 0')
         if hfd_weight and hfd_mode == 'cross' and not (cross_stages and cross):
             raise UserError("CTCL: hfd_mode='cross' needs cross_stages={role: module path} and cross={role: tap}; give both, or use 'mimic'.")
         self.hfd_weight, self.region_weight, self.pixel_weight, self.hfd_mode, self.distance = hfd_weight, region_weight, pixel_weight, hfd_mode, distance

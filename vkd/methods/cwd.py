@@ -2,7 +2,8 @@
 import torch.nn.functional as F
 from torch import nn
 
-from ..align import align_size, channel_adapter
+from ..align import align_size, channel_adapter, check_align
+from ..errors import expect
 from ..registry import METHODS
 
 
@@ -22,10 +23,21 @@ def cwd_loss(student, teacher, tau=4.0):
 
 @METHODS.register_module()
 class CWD(nn.Module):
-    """Channel-wise distillation of logits (default) or features; a 1x1 convolution adapts channels that differ."""
+    """Channel-wise distillation of logits (default) or features; a 1x1 convolution adapts channels that differ.
+
+    Args:
+        student, teacher: taps of maps ``[B, C, H, W]``.
+        tau: temperature of the softmax over the places, above 0.
+        align: whose grid is kept where they differ, 'student' or 'teacher'.
+
+    Raises:
+        UserError: for options out of range.
+    """
 
     def __init__(self, student='decode_head.conv_seg', teacher='decode_head.conv_seg', tau=4.0, loss_weight=3.0, align='student'):
         super().__init__()
+        check_align(self, align)
+        expect(tau > 0, 'CWD', 'tau', tau, 'a number above 0')
         self.student_taps, self.teacher_taps = [student], [teacher]
         self.tau, self.loss_weight, self.align = tau, loss_weight, align
 

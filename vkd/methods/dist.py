@@ -1,15 +1,16 @@
 """DIST, in its form for dense prediction."""
 from torch import nn
 
-from ..align import align_size
+from ..align import align_size, check_align
+from ..errors import expect
 from ..registry import METHODS
 from .kl import check_classes
 
 
-def pearson(a, b, dim, eps=1e-8):
+def pearson(a, b, dim):
     """Pearson correlation of ``a`` and ``b`` along ``dim``."""
     a, b = a - a.mean(dim, keepdim=True), b - b.mean(dim, keepdim=True)
-    return (a * b).sum(dim) / (a.norm(dim=dim) * b.norm(dim=dim) + eps)
+    return (a * b).sum(dim) / (a.norm(dim=dim) * b.norm(dim=dim) + 1e-8)
 
 
 def dist_loss(student, teacher, beta=1.0, gamma=1.0, tau=1.0):
@@ -31,10 +32,22 @@ def dist_loss(student, teacher, beta=1.0, gamma=1.0, tau=1.0):
 
 @METHODS.register_module()
 class DIST(nn.Module):
-    """Inter- and intra-class relations of the logits."""
+    """Inter- and intra-class relations of the logits; grids may differ, classes may not.
+
+    Args:
+        student, teacher: taps of logits ``[B, K, H, W]``.
+        beta, gamma: weights of the relations between the classes of a pixel, and between the pixels of a class.
+        tau: temperature, above 0.
+        align: whose grid is kept where they differ, 'student' or 'teacher'.
+
+    Raises:
+        UserError: for other numbers of classes, and options out of range.
+    """
 
     def __init__(self, student='decode_head.conv_seg', teacher='decode_head.conv_seg', beta=1.0, gamma=1.0, tau=1.0, loss_weight=1.0, align='student'):
         super().__init__()
+        check_align(self, align)
+        expect(tau > 0, 'DIST', 'tau', tau, 'a number above 0')
         self.student_taps, self.teacher_taps = [student], [teacher]
         self.beta, self.gamma, self.tau, self.loss_weight, self.align = beta, gamma, tau, loss_weight, align
 

@@ -4,7 +4,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from ..align import align_size
+from ..align import align_size, check_align
+from ..errors import expect
 from ..registry import METHODS
 from .at import check_pairs
 
@@ -46,6 +47,8 @@ class FAKD(nn.Module):
         super().__init__()
         self.student_taps, self.teacher_taps = ([x] if isinstance(x, str) else list(x) for x in (student, teacher))
         check_pairs(self)
+        check_align(self, align)
+        expect(pool >= 1, 'FAKD', 'pool', pool, 'a whole number from 1')
         self.pool, self.loss_weight, self.align = pool, loss_weight, align
 
     def forward(self, student, teacher, batch):

@@ -2,17 +2,19 @@
 import torch.nn.functional as F
 from torch import nn
 
-from ..align import align_size, channel_adapter, token_grid, tokens_to_map
-from ..errors import UserError, nearest
+from ..align import align_size, channel_adapter, check_align, token_grid, tokens_to_map
+from ..errors import choice, expect
 from ..registry import METHODS
-from ..taps import student_input
 from .at import at_loss
 from .cwd import cwd_loss
 from .kl import kl_loss
 
 
 def mse_loss(student, teacher):
-    """Mean squared difference of two maps ``[B, C, H, W]``. Romero et al., "FitNets", ICLR 2015, eq. 3 (mean, without the factor 1/2)."""
+    """Mean squared difference of two tensors of one shape.
+
+    Romero et al., "FitNets", ICLR 2015, eq. 3 (mean, without the factor 1/2).
+    """
     return F.mse_loss(student.float(), teacher.detach().float())
 
 
@@ -22,6 +24,7 @@ def cosine_loss(student, teacher):
 
 
 LOSSES = dict(mse=mse_loss, cos=cosine_loss, cwd=cwd_loss, kl=kl_loss, at=at_loss)
+TEMPERED = ('cwd', 'kl')
 
 
 @METHODS.register_module()
@@ -29,18 +32,27 @@ class FeatureKD(nn.Module):
     """Any loss of ``LOSSES`` between two taps, after a 1x1 convolution where channels differ and a resize where grids do.
 
     Args:
-        student, teacher: taps of maps ``[B, C, H, W]`` or tokens ``[B, N, C]`` (row by row, a grid of the image's shape).
+        student, teacher: taps of maps ``[B, C, H, W]`` or tokens ``[B, N, C]`` (row by row, a grid of the shape of
+            the image that this network sees).
         loss: 'mse', 'cos', 'cwd', 'kl' or 'at'.
         align: whose grid is kept, 'student' or 'teacher'.
         normalize: compare maps standardised over batch and space, per channel, so that a scale does not set the weight.
         adapter: 'auto' (a convolution only where channels differ) or 'always'.
-        tau: temperature of 'cwd' and 'kl'; None keeps their default.
+        tau: temperature of 'cwd' and 'kl', which no other loss takes; None keeps their default.
+
+    Raises:
+        UserError: for an unknown or contradicting option, and for tokens that fill no grid of the image's shape.
     """
 
     def __init__(self, student, teacher, loss='mse', loss_weight=1.0, align='student', normalize=False, adapter='auto', tau=None):
         super().__init__()
-        if loss not in LOSSES:
-            raise UserError(f'{type(self).__name__}: loss {loss!r} is unknown; {nearest(loss, LOSSES)}.')
+        owner = type(self).__name__
+        choice(owner, 'loss', loss, LOSSES)
+        check_align(self, align)
+        choice(owner, 'adapter', adapter, ('auto', 'always'))
+        if tau is not None:
+            expect(loss in TEMPERED, owner, 'tau', tau, f'none with loss={loss!r}, which has no temperature')
+            expect(tau > 0, owner, 'tau', tau, 'a number above 0')
         self.student_taps, self.teacher_taps = [student], [teacher]
         self.loss, self.loss_weight, self.align, self.normalize = loss, loss_weight, align, normalize
         self.adapt, self.options = adapter, {} if tau is None else dict(tau=tau)
@@ -51,8 +63,9 @@ class FeatureKD(nn.Module):
         self.adapter = nn.Identity() if self.loss == 'at' else channel_adapter(*channels, always=self.adapt == 'always')
 
     def forward(self, student, teacher, batch):
-        size = student_input(batch['inputs']).shape[-2:]
-        s, t = (x if x.dim() == 4 else tokens_to_map(x, token_grid(x.shape[1], size)) for x in (student[self.student_taps[0]], teacher[self.teacher_taps[0]]))
+        taps = student[self.student_taps[0]], teacher[self.teacher_taps[0]]
+        s, t = (x if x.dim() == 4 else tokens_to_map(x, token_grid(x.shape[1], size))
+                for x, size in zip(taps, batch['sizes']))
         s, t = align_size(self.adapter(s), t, self.align)
         if self.normalize:
             s, t = standardize(s), standardize(t)

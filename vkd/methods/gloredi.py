@@ -10,20 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..errors import UserError, nearest
+from ..errors import UserError, choice
 from ..memory_bank import MemoryBank
 from ..registry import METHODS
+from .feature import cosine_loss
 
 #: 1.414^2 / 2: the release's two roundings of the root of 2 leave this of a band's edges
 _EDGE = 1.414 ** 2 / 2
 
 
 # -- the terms -------------------------------------------------------------------------------------------------------------
-def direction_loss(student, teacher):
-    """Representation directional distillation (RDD): mean over places of 1 less the cosine of the two vectors there; ``[B, C, H, W]`` twice, the teacher's without gradient."""
-    return (1 - F.cosine_similarity(student.float(), teacher.detach().float(), dim=1)).mean()
-
-
 @lru_cache(maxsize=16)
 def dct_matrix(n, rows, device):
     """The first ``rows`` rows of the DCT-II of ``n`` samples, not normalised: ``2 cos(pi k (2 i + 1) / (2 n))``, float32."""
@@ -73,7 +69,10 @@ def band_contrast_loss(student, teacher, memory, tau=0.07):
 # -- the method ------------------------------------------------------------------------------------------------------------
 @METHODS.register_module()
 class GloReDi(nn.Module):
-    """RDD and BPCD between the representations of a student and of a teacher that sees more views; both on the first ``channel_ratio`` of the channels.
+    """RDD and BPCD between the representations of a student and of a teacher that sees more views.
+
+    RDD, representation directional distillation, is ``cosine_loss``. Both are on the first ``channel_ratio`` of the
+    channels.
 
     The teacher is a role of the Distiller: ``trainable=True`` with its own loss on its own ``view``, beginning as the student does (``start='student'``), its decoder following the student's (``ema={'backbone.decoder': 'backbone.decoder'}``). Nothing of these terms
     reaches it.
@@ -94,8 +93,7 @@ class GloReDi(nn.Module):
 
     def __init__(self, student='backbone.encoder', teacher='backbone.encoder', variant='full', rdd_weight=None, bpcd_weight=None, channel_ratio=0.5, band=(0.1, 0.6), tau=0.07, memory_size=300, pretrain=0.0):
         super().__init__()
-        if variant not in self.variants:
-            raise UserError(f'GloReDi: variant {variant!r} is unknown; {nearest(variant, self.variants)}.')
+        choice('GloReDi', 'variant', variant, self.variants)
         rdd_weight, bpcd_weight = (own if given is None else given for own, given in zip(self.variants[variant], (rdd_weight, bpcd_weight)))
         if not (0 < channel_ratio <= 1 and 0 <= band[0] < band[1] <= 1 and 0 <= pretrain <= 1 and tau > 0 and memory_size >= 1):
             raise UserError(f'GloReDi: channel_ratio {channel_ratio}, band {tuple(band)}, pretrain {pretrain}, tau {tau} and memory_size {memory_size} were given; shares lie in 0 to 1, the band rises, tau and memory_size are positive.')
@@ -121,7 +119,8 @@ class GloReDi(nn.Module):
             return {name: 0 * z_s.float().mean() for name in names}
         with torch.autocast(z_s.device.type, enabled=False):
             z_s, z_t = (z[:, :self.count(z.shape[1])].float() for z in (z_s, z_t.detach()))
-            terms = dict(loss_rdd=self.rdd_weight and self.rdd_weight * direction_loss(z_s, z_t), loss_bpcd=self.bpcd_weight and self.bpcd_weight * self.contrast(z_s, z_t))
+            terms = dict(loss_rdd=self.rdd_weight and self.rdd_weight * cosine_loss(z_s, z_t),
+                         loss_bpcd=self.bpcd_weight and self.bpcd_weight * self.contrast(z_s, z_t))
         return {name: terms[name] for name in names}
 
     def contrast(self, z_s, z_t):

@@ -1,21 +1,21 @@
 """Intra-class feature variation distillation."""
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from ..peers import by_role, check_equal_classes, ignored_label, labels_of, pairs
+from ..peers import PeerMethod, labels_of
 from ..registry import METHODS
 
 
 def class_similarity(features, label, num_classes, ignore_index=255):
     """Cosine ``[B, h, w]`` of each place's feature ``[B, C, h, w]`` with the mean feature of its class in that image; ``label [B, h, w]``; 0 where it is ignored."""
-    features = features.float()
-    valid = label != ignore_index
-    member = F.one_hot(label.masked_fill(~valid, 0), num_classes).permute(0, 3, 1, 2).to(features) * valid[:, None]
-    flat = member.flatten(2)
-    centers = torch.bmm(flat, features.flatten(2).transpose(1, 2)) / flat.sum(2, keepdim=True).clamp(min=1e-6)
-    own = torch.bmm(centers.transpose(1, 2), flat).view_as(features)
-    return F.cosine_similarity(features, own, dim=1) * valid
+    with torch.autocast(features.device.type, enabled=False):  # a mean over thousands of places needs float32
+        features = features.float()
+        valid = label != ignore_index
+        member = F.one_hot(label.masked_fill(~valid, 0), num_classes).permute(0, 3, 1, 2).to(features) * valid[:, None]
+        flat = member.flatten(2)
+        centers = torch.bmm(flat, features.flatten(2).transpose(1, 2)) / flat.sum(2, keepdim=True).clamp(min=1e-6)
+        own = torch.bmm(centers.transpose(1, 2), flat).view_as(features)
+        return F.cosine_similarity(features, own, dim=1) * valid
 
 
 def ifvd_loss(learner, source, label, num_classes, ignore_index=255):
@@ -36,30 +36,18 @@ def ifvd_loss(learner, source, label, num_classes, ignore_index=255):
 
 
 @METHODS.register_module()
-class IFVD(nn.Module):
+class IFVD(PeerMethod):
     """How far each place is from the centre of its class, learnt from a teacher, or among peers from each other (a mean over the sources).
 
     Args:
         features: tap of the maps, or ``{role: tap}``; by default what goes into the classifier. loss_weight: our choice; the paper's own is for its sum and schedule.
     """
 
-    mutual = True
+    kinds = ('features', 'logits')
 
     def __init__(self, features='in:decode_head.conv_seg', logits='decode_head.conv_seg', loss_weight=10.0):
         super().__init__()
         self.features, self.logits, self.loss_weight = features, logits, loss_weight
-
-    def taps(self, role):
-        return [by_role(self.features, role, 'features', 'IFVD'), by_role(self.logits, role, 'logits', 'IFVD')]
-
-    def find_taps(self, networks):
-        self.ignore_index = ignored_label(networks, 'IFVD')
-
-    def setup(self, shapes, learners):
-        classes = {r: shapes[r][self.taps(r)[1]][1] for r in shapes}
-        check_equal_classes(classes, 'IFVD')
-        self.num_classes = next(iter(classes.values()))
-        self.learners, self.pairs = learners, pairs(list(shapes), learners)
 
     def forward(self, peers, batch):
         label = labels_of(batch)

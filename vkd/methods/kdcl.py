@@ -1,10 +1,9 @@
 """Collaborative learning by an ensemble of the peers' logits."""
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from ..errors import UserError, nearest
-from ..peers import by_role, check_equal_classes, ignored_label, kl_map, labels_of, masked_mean, on_one_grid
+from ..errors import choice, expect
+from ..peers import RESOLUTIONS, PeerMethod, kl_map, masked_mean
 from ..registry import METHODS
 
 # Guo et al., "Online Knowledge Distillation via Collaborative Learning", CVPR 2020, section 3: images there, pixels here.
@@ -65,39 +64,35 @@ MODES = ('naive', 'linear', 'min_logit', 'general')
 
 
 @METHODS.register_module()
-class KDCL(nn.Module):
+class KDCL(PeerMethod):
     """Every peer learns from one ensemble of all.
 
     Args:
+        logits: tap of the class scores ``[B, K, H, W]``, or ``{role: tap}``.
         mode: 'naive', 'linear', 'min_logit' (the paper's best, the default) or 'general'.
-        tau: temperature. resolution: as in DML. logits: tap, or ``{role: tap}``.
+        tau: temperature, above 0. resolution: as in DML.
         momentum: 'general' only: the products of errors are a moving average over training batches, each process its own until DDP shares its buffers; the paper measures them on
-            validation images after each epoch.
-    """
+            validation images after each epoch. From 0 to below 1.
 
-    mutual = True
+    Raises:
+        UserError: for peers with other classes or ignored labels, and options out of range.
+    """
 
     def __init__(self, logits='decode_head.conv_seg', mode='min_logit', tau=1.0, loss_weight=1.0, resolution='label', momentum=0.9):
         super().__init__()
-        if mode not in MODES:
-            raise UserError(f'KDCL: mode {mode!r} is unknown; {nearest(mode, MODES)}.')
+        choice('KDCL', 'mode', mode, MODES)
+        choice('KDCL', 'resolution', resolution, RESOLUTIONS)
+        expect(tau > 0, 'KDCL', 'tau', tau, 'a number above 0')
+        expect(0 <= momentum < 1, 'KDCL', 'momentum', momentum, 'a share from 0 to below 1')
         self.logits, self.mode, self.tau, self.loss_weight, self.resolution, self.momentum = logits, mode, tau, loss_weight, resolution, momentum
 
-    def taps(self, role):
-        return [by_role(self.logits, role, 'logits', 'KDCL')]
-
-    def find_taps(self, networks):
-        self.ignore_index = ignored_label(networks, 'KDCL')
-
     def setup(self, shapes, learners):
-        check_equal_classes({r: next(iter(own.values()))[1] for r, own in shapes.items()}, 'KDCL')
-        self.learners = learners
+        super().setup(shapes, learners)
         if self.mode == 'general':
             self.register_buffer('products', torch.eye(len(shapes)))
 
     def forward(self, peers, batch):
-        logits, label = on_one_grid({r: next(iter(own.values())) for r, own in peers.items()}, labels_of(batch), self.resolution)
-        valid = label != self.ignore_index
+        logits, label, valid = self.scores(peers, batch)
         with torch.no_grad(), torch.autocast(label.device.type, enabled=False):  # small differences of the peers decide
             teacher = self.ensemble(torch.stack([x.float() for x in logits.values()]), label.masked_fill(~valid, 0), valid)
         return {f'loss_kdcl_{a}': self.loss_weight * self.tau ** 2 * masked_mean(kl_map(logits[a], teacher, self.tau), valid) for a in self.learners}

@@ -2,8 +2,8 @@
 import torch.nn.functional as F
 from torch import nn
 
-from ..align import align_size
-from ..errors import UserError
+from ..align import align_size, check_align
+from ..errors import UserError, expect
 from ..registry import METHODS
 
 
@@ -23,10 +23,21 @@ def kl_loss(student, teacher, tau=1.0):
 
 @METHODS.register_module()
 class KL(nn.Module):
-    """Pixel-wise KL divergence between class scores; grids may differ (``align`` keeps whose grid), classes may not."""
+    """Pixel-wise KL divergence between class scores; grids may differ, classes may not.
+
+    Args:
+        student, teacher: taps of logits ``[B, K, H, W]``.
+        tau: temperature, above 0.
+        align: whose grid is kept where they differ, 'student' or 'teacher'.
+
+    Raises:
+        UserError: for other numbers of classes, and options out of range.
+    """
 
     def __init__(self, student='decode_head.conv_seg', teacher='decode_head.conv_seg', tau=1.0, loss_weight=1.0, align='student'):
         super().__init__()
+        check_align(self, align)
+        expect(tau > 0, 'KL', 'tau', tau, 'a number above 0')
         self.student_taps, self.teacher_taps = [student], [teacher]
         self.tau, self.loss_weight, self.align = tau, loss_weight, align
 

@@ -3,7 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..align import align_size, channel_adapter
+from ..align import align_size, channel_adapter, check_align
+from ..errors import expect
 from ..registry import METHODS
 
 
@@ -22,6 +23,8 @@ class MGD(nn.Module):
 
     def __init__(self, student, teacher, mask_ratio=0.75, loss_weight=2e-5, align='teacher'):
         super().__init__()
+        check_align(self, align)
+        expect(0 <= mask_ratio < 1, 'MGD', 'mask_ratio', mask_ratio, 'a share from 0 to below 1')
         self.student_taps, self.teacher_taps = [student], [teacher]
         self.mask_ratio, self.loss_weight, self.align = mask_ratio, loss_weight, align
 

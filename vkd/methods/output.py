@@ -2,8 +2,9 @@
 import torch.nn.functional as F
 from torch import nn
 
-from ..errors import UserError, nearest
+from ..errors import UserError, choice
 from ..registry import METHODS
+from .feature import mse_loss
 
 
 def l1_output_loss(student, teacher):
@@ -11,12 +12,7 @@ def l1_output_loss(student, teacher):
     return F.l1_loss(student.float(), teacher.detach().float())
 
 
-def mse_output_loss(student, teacher):
-    """Mean squared difference of two images ``[B, C, H, W]``."""
-    return F.mse_loss(student.float(), teacher.detach().float())
-
-
-OUTPUT_LOSSES = dict(l1=l1_output_loss, mse=mse_output_loss)
+OUTPUT_LOSSES = dict(l1=l1_output_loss, mse=mse_loss)
 
 
 @METHODS.register_module()
@@ -29,8 +25,7 @@ class OutputKD(nn.Module):
 
     def __init__(self, student='backbone', teacher='backbone', loss='l1', loss_weight=1.0):
         super().__init__()
-        if loss not in OUTPUT_LOSSES:
-            raise UserError(f'OutputKD: loss {loss!r} is unknown; {nearest(loss, OUTPUT_LOSSES)}.')
+        choice('OutputKD', 'loss', loss, OUTPUT_LOSSES)
         self.student_taps, self.teacher_taps = [student], [teacher]
         self.loss, self.loss_weight = loss, loss_weight
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from mmseg.models.backbones import MixVisionTransformer
 from torch import nn
 
-from ..errors import UserError, nearest
+from ..errors import UserError, choice, expect
 from ..models.backbones import LiteVisionTransformer
 from ..registry import METHODS
 from ..taps import student_input
@@ -211,10 +211,9 @@ class TransKD(nn.Module):
     def __init__(self, variant='base', feature_loss='hcl', feature_weight=1.0, tau=1.0, embedding_weights=(0.1, 0.1, 0.5, 1.0), embedding_stage=None, mid_channels=64, legacy_batch1=False,
                  heads=8, mix=(0.5, 0.5), add=False, share=None, student_stages=None, student_embeddings=None, teacher_stages=None, teacher_embeddings=None, student_channels=None, teacher_channels=None):
         super().__init__()
-        if variant not in self.variants:
-            raise UserError(f'TransKD: variant {variant!r} is unknown; {nearest(variant, self.variants)}.')
-        if feature_loss not in FEATURE_LOSSES:
-            raise UserError(f'TransKD: feature_loss {feature_loss!r} is unknown; {nearest(feature_loss, FEATURE_LOSSES)}.')
+        choice('TransKD', 'variant', variant, self.variants)
+        choice('TransKD', 'feature_loss', feature_loss, FEATURE_LOSSES)
+        expect(tau > 0, 'TransKD', 'tau', tau, 'a number above 0')
         if len(embedding_weights) != 4:
             raise UserError(f'TransKD: {len(embedding_weights)} embedding_weights were given; give four, one a stage.')
         if embedding_stage is not None and embedding_stage not in range(5):

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..errors import expect
 from ..registry import METHODS
 from .output import check_images
 
@@ -41,6 +42,7 @@ class WaveletKD(nn.Module):
 
     def __init__(self, student='backbone', teacher='backbone', levels=3, loss_weight=1.0):
         super().__init__()
+        expect(levels >= 1 and levels == int(levels), 'WaveletKD', 'levels', levels, 'a whole number from 1')
         self.student_taps, self.teacher_taps, self.levels, self.loss_weight = [student], [teacher], levels, loss_weight
 
     def setup(self, student_shapes, teacher_shapes):

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..align import map_to_tokens, tokens_to_map
-from ..errors import UserError
+from ..errors import UserError, choice
 
 
 class FrozenViT(nn.Module):
@@ -80,8 +80,7 @@ class ClipEmbedding(nn.Module):
 
     def __init__(self, visual, channels, num_blocks=1, attn_mode='full', max_tokens=4096, test_tokens=None):
         super().__init__()
-        if attn_mode not in ('full', 'value'):
-            raise UserError(f"ClipSemanticHead: attn_mode {attn_mode!r} is unknown; choose 'full' or 'value'.")
+        choice('ClipSemanticHead', 'attn_mode', attn_mode, ('full', 'value'))
         if hasattr(visual, 'attnpool') and hasattr(visual, 'layer4'):
             if attn_mode == 'value':
                 raise UserError("ClipSemanticHead: attn_mode='value' is of CLIP's ViTs; a ResNet's pool is taken by its values anyway: leave it out.")

@@ -3,7 +3,7 @@ import math
 
 import torch
 
-from ..errors import UserError
+from ..errors import UserError, choice
 
 MODES = 'physical', 'batch_max'
 
@@ -26,8 +26,7 @@ def add_noise(sinogram, photons=1e6, mode='physical', gaussian=0.0, pixel_cm=0.1
 
     Raises UserError for an unknown mode or numbers that make no sense.
     """
-    if mode not in MODES:
-        raise UserError(f'Noise mode {mode!r} is unknown; choose one of {", ".join(MODES)}.')
+    choice('Noise', 'mode', mode, MODES)
     if not photons > 0 or gaussian < 0:
         raise UserError(f'Noise: photons is {photons} and gaussian {gaussian}; give a number above 0, and one of 0 or more.')
     nepers = sinogram.double() * pixel_cm

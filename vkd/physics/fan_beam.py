@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from ..errors import UserError
+from ..errors import UserError, choice
 
 WEIGHTS = 'iso', 'textbook'
 
@@ -106,7 +106,7 @@ def project(image, geometry):
 
     Raises UserError for an image of another size than the geometry's.
     """
-    _check(image, 'image', geometry.size)
+    _check(image, 'an image', geometry.size)
     with torch.autocast(image.device.type, enabled=False):
         image = _floating(image)
         number, group, quarters = geometry.turns()
@@ -135,9 +135,8 @@ def fbp(sinogram, geometry, weight='iso'):
 
     Raises UserError for an unknown weight, or a sinogram that is not the geometry's.
     """
-    if weight not in WEIGHTS:
-        raise UserError(f'fbp: weight {weight!r} is unknown; choose one of {", ".join(WEIGHTS)}.')
-    _check(sinogram, 'sinogram', (geometry.views, geometry.bins))
+    choice('fbp', 'weight', weight, WEIGHTS)
+    _check(sinogram, 'a sinogram', (geometry.views, geometry.bins))
     with torch.autocast(sinogram.device.type, enabled=False):
         x = filter_sinogram(_floating(sinogram), geometry, weight)
         number, group, quarters = geometry.turns()
@@ -175,7 +174,9 @@ def ramp(length):
 # -- what both share -------------------------------------------------------------------------------------------------------
 def _check(x, what, wanted):
     if x.dim() != 4 or x.shape[1] != 1 or tuple(x.shape[2:]) != tuple(wanted):
-        raise UserError(f'The geometry is of a {what} of {wanted[0]}x{wanted[1]}, [B, 1, {wanted[0]}, {wanted[1]}], but {tuple(x.shape)} was given; resize it, or mend the geometry.')
+        h, w = wanted
+        raise UserError(f'The geometry is of {what} of {h}x{w}, [B, 1, {h}, {w}], but {tuple(x.shape)} was given; '
+                        'resize it, or mend the geometry.')
 
 
 def _floating(x):

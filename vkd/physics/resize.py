@@ -18,12 +18,12 @@ def cubic(x):
 
 
 @lru_cache(maxsize=256)
-def contributions(length, out_length, scale, antialias=True):
+def contributions(length, out_length, scale):
     """``(weights [out, P], indices [out, P])`` of each output place along an axis of ``length`` pixels; borders are mirrored, weights sum to 1; treat both as read-only.
 
-    A reduction (``scale`` < 1) with ``antialias`` widens the kernel by 1 / scale.
+    A reduction (``scale`` < 1) widens the kernel by 1 / scale.
     """
-    narrow = min(scale, 1.0) if antialias else 1.0
+    narrow = min(scale, 1.0)
     width = 4 / narrow
     centre = (np.arange(out_length) + 0.5) / scale - 0.5
     indices = np.floor(centre - width / 2).astype(np.int64)[:, None] + np.arange(ceil(width) + 2)
@@ -44,13 +44,12 @@ def _resize_rows(image, weights, indices):
     return out
 
 
-def imresize(image, scale=None, size=None, antialias=True):
+def imresize(image, scale=None, size=None):
     """``image`` resized bicubically as MATLAB's ``imresize`` does, to its type.
 
     Args:
         image: ``[H, W]`` or ``[H, W, C]``; uint8 and uint16 are rounded half up and clipped after each axis, floating types are not.
         scale: factor of both axes; the output has ``ceil(scale * H)`` rows. size: ``(H, W)`` instead, each axis with a factor of its own.
-        antialias: widen the kernel where the image is reduced.
 
     Raises:
         UserError: unless exactly one of ``scale`` and ``size`` is given and positive, for an empty image, or for a type that is neither uint8, uint16 nor floating.
@@ -67,7 +66,7 @@ def imresize(image, scale=None, size=None, antialias=True):
     out = image
     for axis in sorted((0, 1), key=lambda a: scales[a]):  # MATLAB takes the smaller factor first, rows before columns
         turned = np.moveaxis(out, axis, 0)
-        turned = _resize_rows(turned, *contributions(image.shape[axis], sizes[axis], scales[axis], antialias))
+        turned = _resize_rows(turned, *contributions(image.shape[axis], sizes[axis], scales[axis]))
         if image.dtype.kind == 'u':
             turned = np.clip(np.floor(turned + 0.5), 0, np.iinfo(image.dtype).max)
         out = np.moveaxis(turned.astype(image.dtype), 0, axis)

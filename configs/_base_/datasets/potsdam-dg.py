@@ -1,9 +1,11 @@
 # Potsdam RGB -> Potsdam IRRG and Vaihingen IRRG, tiles of 512x512 as mmsegmentation's converters cut them, the background of the labels ignored
 _base_ = './gtav-dg.py'
-train_dataloader = dict(dataset=dict(_delete_=True, type='PotsdamDataset', data_root='data/potsdam_rgb', data_prefix=dict(img_path='img_dir/train', seg_map_path='ann_dir/train'), pipeline=_base_.train_pipeline))
+train_dataloader = dict(dataset=dict(_delete_=True, type='vkd.PotsdamDataset', data_root='data/potsdam_rgb',
+                                     split='train', pipeline=_base_.train_pipeline))
 tile_pipeline = [dict(type='vkd.LoadImage'), dict(type='Resize', scale=(512, 512), keep_ratio=True), dict(type='vkd.LoadLabel'), dict(type='PackSegInputs')]
-targets = [dict(domain=domain, type=kind, data_root=root, data_prefix=dict(img_path='img_dir/val', seg_map_path='ann_dir/val'), pipeline=tile_pipeline)
-           for domain, kind, root in (('potsdam_irrg', 'PotsdamDataset', 'data/potsdam_irrg'), ('vaihingen_irrg', 'ISPRSDataset', 'data/vaihingen'))]
+targets = [dict(domain=domain, type=kind, data_root=root, split='val', pipeline=tile_pipeline)
+           for domain, kind, root in (('potsdam_irrg', 'vkd.PotsdamDataset', 'data/potsdam_irrg'),
+                                      ('vaihingen_irrg', 'vkd.ISPRSDataset', 'data/vaihingen'))]
 val_dataloader = dict(dataset=dict(datasets=targets))
 test_dataloader = dict(dataset=dict(datasets=targets))
 del targets

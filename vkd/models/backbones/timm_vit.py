@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ...checkpoint import load_weights
-from ...errors import UserError, nearest
+from ...errors import UserError, choice, nearest
 from ...registry import MODELS
 
 #: strides of the four maps that a segmentation head gets, over the patch size
@@ -80,8 +80,7 @@ class TimmViT(BaseModule):
         super().__init__(init_cfg)
         if not timm.is_model(arch):
             raise UserError(f'TimmViT: arch {arch!r} is no model of timm; {nearest(arch, timm.list_models("*vit*") + timm.list_models("deit*") + timm.list_models("eva02*"))}.')
-        if resample not in ('bicubic', 'timm'):
-            raise UserError(f"TimmViT: resample {resample!r} is unknown; choose 'bicubic' or 'timm'.")
+        choice('TimmViT', 'resample', resample, ('bicubic', 'timm'))
         self.arch, self.options = arch, {**(options or {}), **({} if patch_size is None else dict(patch_size=patch_size))}
         try:
             self.vit = self._create(img_size=img_size, drop_path_rate=drop_path_rate)

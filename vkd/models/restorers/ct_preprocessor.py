@@ -8,7 +8,7 @@ import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseDataPreprocessor
 
-from ...errors import UserError
+from ...errors import UserError, choice
 from ...files import write_whole
 from ...physics.ct_noise import add_noise
 from ...physics.fan_beam import WEIGHTS, Geometry, fbp, project, subsample
@@ -35,8 +35,7 @@ class SparseViewCTPreprocessor(BaseDataPreprocessor):
     def __init__(self, geometry=None, views=36, teacher_views=None, weight='iso', noise=None, cache=None, seed=0):
         super().__init__()
         self.full, self.weight, self.noise, self.cache, self.seed = Geometry(**(geometry or {})), weight, dict(noise or {}), cache, seed
-        if weight not in WEIGHTS:
-            raise UserError(f'SparseViewCTPreprocessor: weight {weight!r} is unknown; choose one of {", ".join(WEIGHTS)}.')
+        choice('SparseViewCTPreprocessor', 'weight', weight, WEIGHTS)
         unknown = set(self.noise) - {'photons', 'mode', 'gaussian', 'per_sample'}
         if unknown:
             raise UserError(f'SparseViewCTPreprocessor: noise has no option {sorted(unknown)[0]!r}; choose among photons, mode, gaussian and per_sample.')

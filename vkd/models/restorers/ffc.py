@@ -63,7 +63,7 @@ class FFC(nn.Module):
             terms = [module(x) for module, x in terms if module is not None and x is not None]
             return sum(terms[1:], terms[0]) if terms else None
         l, g = total((self.l2l, local), (self.g2l, whole)), total((self.l2g, local), (self.g2g, whole))
-        return self.relu(self.norm_l(l)), None if g is None else self.relu(self.norm_g(g))
+        return tuple(None if x is None else self.relu(norm(x)) for x, norm in ((l, self.norm_l), (g, self.norm_g)))
 
 
 class FFCBlock(nn.Module):
@@ -74,8 +74,8 @@ class FFCBlock(nn.Module):
         self.conv1, self.conv2 = (FFC(channels, channels, ratio, ratio) for _ in range(2))
 
     def forward(self, local, whole):
-        l, g = self.conv2(*self.conv1(local, whole))
-        return local + l, whole + g
+        out = self.conv2(*self.conv1(local, whole))
+        return tuple(None if y is None else x + y for x, y in zip((local, whole), out))
 
 
 class FFCBody(nn.Module):
@@ -90,7 +90,8 @@ class FFCBody(nn.Module):
     def forward(self, x):
         def step(block):
             def one(y):
-                return torch.cat(block(y[:, :self.local], y[:, self.local:]), 1)
+                streams = block(y[:, :self.local], y[:, self.local:])
+                return torch.cat([part for part in streams if part is not None], 1)
             return one
         x = torch.cat([x[:, :self.local], x[:, self.whole]], 1)
         for block in self.blocks:

@@ -1,4 +1,5 @@
 """What several restorers are made of."""
+import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
@@ -10,7 +11,7 @@ def conv(in_channels, out_channels, size=3, **options):
 
 def run(block, x, with_cp=False):
     """``block(x)``; ``with_cp`` recomputes it in the backward pass instead of keeping its activations."""
-    return checkpoint(block, x, use_reentrant=False) if with_cp and x.requires_grad else block(x)
+    return checkpoint(block, x, use_reentrant=False) if with_cp and torch.is_grad_enabled() else block(x)
 
 
 class PixelShuffleUpsample(nn.Module):

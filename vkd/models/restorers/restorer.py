@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModel
 from mmengine.structures import BaseDataElement
 
-from ...errors import UserError
+from ...errors import UserError, choice
 from ...registry import MODELS
 from .outlier_cap import OutlierCap
 
@@ -39,8 +39,7 @@ class Restorer(BaseModel):
 
     def __init__(self, backbone, pixel_loss='l1', loss_weight=1.0, truth_peak=255, loss_cap=None, data_preprocessor=None, init_cfg=None):
         super().__init__(data_preprocessor=data_preprocessor or dict(type='vkd.RestorationPreprocessor'), init_cfg=init_cfg)
-        if pixel_loss not in PIXEL_LOSSES:
-            raise UserError(f'Restorer: pixel_loss {pixel_loss!r} is unknown; choose one of {", ".join(PIXEL_LOSSES)}.')
+        choice('Restorer', 'pixel_loss', pixel_loss, PIXEL_LOSSES)
         self.backbone = backbone if isinstance(backbone, torch.nn.Module) else MODELS.build({'_scope_': 'vkd', **backbone})
         self.pixel_loss, self.loss_weight, self.truth_peak = pixel_loss, loss_weight, truth_peak
         self.loss_cap = None if loss_cap is None else OutlierCap(**loss_cap)
