@@ -20,7 +20,7 @@ from vkd.tables import by_protocol, cell, digits, extra_columns, named, number, 
 ROOT = Path(__file__).parent.parent
 LOG = logging.getLogger('mkdocs.hooks')
 #: modules of vkd itself by page; a sub-package has its own page, and what is named nowhere stands behind the tools
-CORE = dict(distiller=['distiller', 'roles', 'networks', 'building', 'taps', 'align', 'peers', 'memory_bank', 'registry', 'checkpoint', 'config', 'errors'],
+CORE = dict(distiller=['distiller', 'roles', 'wires', 'networks', 'building', 'taps', 'align', 'peers', 'memory_bank', 'registry', 'checkpoint', 'config', 'errors'],
             runs=['run', 'evaluate', 'suite', 'cells', 'jobs', 'results', 'intervals', 'tables', 'leaderboard', 'illustrations', 'board', 'scatter', 'verify', 'submit', 'robustness', 'corruption', 'attack', 'curves', 'pictures', 'provenance', 'files'])
 TITLES = dict(distiller='The Distiller and what it is made of', runs='Runs, suites and their results', tools='Behind the tools', methods='Methods', models='Networks', datasets='Data', evaluation='Metrics',
               engine='What mmengine lacks', physics='Physics of images', benchmarks='Benchmarks')

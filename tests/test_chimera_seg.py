@@ -383,7 +383,7 @@ def test_the_bank_is_first_in_first_out_and_saved(text):
     seen = []
     for i in range(3):
         losses(model, seen_batch(seed=i))
-        image = model._roles[0].input(model.data_preprocessor(seen_batch(seed=i), True)['inputs'])
+        image = model.roles['teacher'].input(model.data_preprocessor(seen_batch(seed=i), True)['inputs'])
         seen.append(F.normalize(model.teachers['teacher'](image), dim=1))
     bank = model.state_dict()['methods.0.bank.vectors']
     torch.testing.assert_close(bank, torch.cat(seen)[3:], atol=1e-6, rtol=0)  # of six vectors the last three, at 3 % 3 and so on
@@ -406,7 +406,7 @@ def test_the_number_of_tokens_follows_the_run(text, monkeypatch):
     model = build(clip_distiller(text, last=0.25))
     found = []
     for progress in (0., 0.5, 1.):
-        monkeypatch.setattr('vkd.distiller._progress', lambda progress=progress: dict(iter=0, progress=progress))
+        monkeypatch.setattr('vkd.distiller.progress', lambda progress=progress: dict(iter=0, progress=progress))
         own = losses(model, seen_batch())
         found.append(own['tokens'].item())
         assert (own['similarity_selected'] > own['similarity_all']) == (progress > 0)
@@ -415,7 +415,7 @@ def test_the_number_of_tokens_follows_the_run(text, monkeypatch):
 
 def test_places_ranked_by_the_teacher_are_those_of_its_patches(text):
     model = build(clip_distiller(text, select_by='teacher'))
-    image = model._roles[0].input(model.data_preprocessor(seen_batch(), True)['inputs'])
+    image = model.roles['teacher'].input(model.data_preprocessor(seen_batch(), True)['inputs'])
     visual, method = model.teachers['teacher'].visual, model.methods[0]
     seen = {}
     handle = visual.transformer.register_forward_hook(lambda m, a, y: seen.update(tokens=y))
@@ -486,7 +486,7 @@ def test_a_loaded_tower_is_reported_and_a_wrong_one_refused(text, tmp_path):
     own = tower()
     own['model'].update(random=False, checkpoint=str(tmp_path / 'clip.pt'))
     model = build(distiller(dict(type='ChimeraSeg'), student=clip_segmentor(text), teacher=own))
-    assert model._roles[0].report['share'] == 1 and torch.equal(model.teachers['teacher'].visual.proj, clip.visual.proj)
+    assert model.roles['teacher'].report['share'] == 1 and torch.equal(model.teachers['teacher'].visual.proj, clip.visual.proj)
     assert teacher_checkpoint(own) == str(tmp_path / 'clip.pt') and teacher_checkpoint(dict(checkpoint='a', model={})) == 'a' and teacher_checkpoint({}) is None
 
 

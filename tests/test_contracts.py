@@ -61,8 +61,8 @@ def test_3_a_frozen_teacher_is_deterministic_and_unchanged(name):
     assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items())
     assert all(p.grad is None for p in teacher.parameters()) and not any(m.training for m in teacher.modules())
     image = torch.randn(2, 3, 32, 64)
-    role = model._roles[0]
-    first, second = (model._teach(role, image, None)[1] for _ in range(2))
+    role = model.roles['teacher']
+    first, second = (model.teach(role, image, None)[1] for _ in range(2))
     assert first and all(torch.equal(first[k], second[k]) for k in first)
 
 
@@ -71,7 +71,7 @@ def test_4_a_teacher_is_matched_wholly_or_refused(tmp_path):
     path = tmp_path / 'teacher.pth'
     torch.save(dict(state_dict=teacher.state_dict()), path)
     model = build(distiller(teacher=dict(model=segmentor(16), checkpoint=str(path))))
-    assert model._roles[0].report['share'] == 1 and all(torch.equal(a, b) for a, b in zip(model.teachers['teacher'].state_dict().values(), teacher.state_dict().values()))
+    assert model.roles['teacher'].report['share'] == 1 and all(torch.equal(a, b) for a, b in zip(model.teachers['teacher'].state_dict().values(), teacher.state_dict().values()))
     state = teacher.state_dict()
     kept = dict(list(state.items())[:round(0.6 * len(state))])
     torch.save(dict(state_dict=kept), path)
@@ -79,7 +79,7 @@ def test_4_a_teacher_is_matched_wholly_or_refused(tmp_path):
         build(distiller(teacher=dict(model=segmentor(16), checkpoint=str(path))))
     assert '\n' not in str(error.value)
     loose = build(distiller(teacher=dict(model=segmentor(16), checkpoint=str(path), strict=False)))
-    assert loose._roles[0].report['matched'] == len(kept)
+    assert loose.roles['teacher'].report['matched'] == len(kept)
 
 
 @each_method

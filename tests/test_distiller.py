@@ -24,7 +24,7 @@ def test_the_teacher_stops_at_its_deepest_tap():
     model.teachers['teacher'].decode_head.register_forward_hook(lambda *_: ran.append(1))
     model.teachers['teacher'].decode_head.loss_by_feat = None  # a task loss of the teacher would fail
     losses(model, batch())
-    assert len(ran) == 0 and model._readers['teacher'].calls == {'decode_head.conv_seg': 1}
+    assert len(ran) == 0 and model.readers['teacher'].calls == {'decode_head.conv_seg': 1}
 
 
 @pytest.mark.parametrize('tap, told', [('decode_head.conv_sek', "'decode_head.conv_seg'"), ('backbone.layers', 'container'), ('backbone[7]', '4 items'), ('backbone', 'add an index'),
@@ -62,7 +62,7 @@ def test_hooks_go_when_the_call_fails():
     (distiller(teacher=dict(model=segmentor(8), chekpoint='x')), "'checkpoint'"), (distiller(teacher=dict(checkpoint='x')), 'neither'),
     (distiller(teacher=dict(model=segmentor(8), checkpoint='missing.pth')), 'missing.pth'), (distiller(teacher=dict(model=segmentor(8), ema={'backbon': 'backbone'})), "'backbone'"),
     (distiller(dict(tau=1)), "dict(type='KL')"), (distiller('KL'), "dict(type='KL')"), (distiller(teachers=dict(teacher=dict(model=segmentor(8)))), 'keep one'),
-    *((distiller(teacher=None, teachers={name: dict(model=segmentor(8), trainable=True)}), 'cannot be used') for name in ('wires', 'tap_shapes', '_readers', '_roles', 'a b')),
+    *((distiller(teacher=None, teachers={name: dict(model=segmentor(8), trainable=True)}), 'cannot be used') for name in ('wires', 'tap_shapes', 'readers', 'roles', 'a b')),
     (distiller(teacher=dict(model=segmentor(16), ema=True)), 'tensors differ'), (distiller(teacher=dict(cfg='mmseg::segformer/segformer_mit-b9.py')), 'segformer_mit-b')])
 def test_a_wrong_config_is_one_sentence(cfg, told):
     with pytest.raises(UserError) as error:
@@ -142,14 +142,14 @@ def test_a_teacher_of_another_normalisation_needs_a_view():
         build(distiller(KD, teacher=teacher(bgr_to_rgb=False)))
     meant = build(distiller(KD, teacher=dict(model=teacher(**other), view=dict())))
     image = meant.data_preprocessor(batch(), True)['inputs']
-    assert torch.equal(meant._roles[0].input(image), image)
+    assert torch.equal(meant.roles['teacher'].input(image), image)
     for preprocessor in (other, dict(other, bgr_to_rgb=False)):  # the view is what its own makes of the batch
         view = dict(other, rgb=preprocessor.get('bgr_to_rgb', True))
         model = build(distiller(KD, teacher=dict(model=teacher(**preprocessor), view=view)))
         own = model.teachers['teacher'].data_preprocessor(batch(), True)['inputs']
-        torch.testing.assert_close(model._roles[0].input(image), own, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(model.roles['teacher'].input(image), own, rtol=1e-4, atol=1e-4)
     flipped = build(distiller(KD, teacher=dict(model=segmentor(16), view=dict(rgb=False))))
-    assert torch.equal(flipped._roles[0].input(image), image.flip(1))
+    assert torch.equal(flipped.roles['teacher'].input(image), image.flip(1))
 
 
 @pytest.mark.parametrize('options, told', [
@@ -167,7 +167,7 @@ def test_a_view_undoes_the_normalisation_that_is_in_use():
     own = dict(type='mmseg.SegDataPreProcessor', mean=[100., 110., 120.], std=[50., 60., 70.], size_divisor=32)
     model = build(distiller(KD, teacher=dict(model=segmentor(8), view=dict(mean=own['mean'], std=own['std'])), data_preprocessor=own))
     image = model.data_preprocessor(batch(), True)['inputs']
-    torch.testing.assert_close(model._roles[0].input(image), image, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(model.roles['teacher'].input(image), image, rtol=1e-5, atol=1e-5)
 
 
 def test_a_network_that_cannot_take_the_probe_says_what_to_give():

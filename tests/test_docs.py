@@ -88,7 +88,7 @@ def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
     torch.save(dict(state_dict=student.state_dict()), 'mit-b0.pth')  # its config would fetch ImageNet weights
     names['model']['student']['checkpoint'] = 'mit-b0.pth'
     model = build(names['model'])
-    assert model._roles[0].report['share'] == 1 and model.tap_shapes['student'] == {'decode_head.conv_seg': (2, 150, 16, 16)}
+    assert model.roles['teacher'].report['share'] == 1 and model.tap_shapes['student'] == {'decode_head.conv_seg': (2, 150, 16, 16)}
 
 
 COMMANDS = [(page, command.strip()) for page in PAGES for _, _, code in blocks(page, 'bash') for line in code.splitlines() for command in line.split(' && ')]

@@ -129,9 +129,9 @@ def test_tokens_of_a_square_view_beside_an_image_that_is_no_square():
     cfg = dict(type='FeatureKD', student='backbone[0]', teacher='patches')
     model = build(distiller(cfg, teacher=teacher, probe_shape=(3, 32, 32)))
     data = model.data_preprocessor(batch(size=(64, 96)), True)
-    role = model._roles[0]
+    role = model.roles['teacher']
     with torch.no_grad():
-        tokens = model._teach(role, role.input(data['inputs']), None)[1]['patches']
+        tokens = model.teach(role, role.input(data['inputs']), None)[1]['patches']
         own, square = model.methods[0].adapter(model.student.backbone(data['inputs'])[0]), tokens_to_map(tokens)
     assert tokens.shape == (2, 16, 16) and square.shape == (2, 16, 4, 4) and own.shape == (2, 16, 16, 24)
     found = model(**data, mode='loss')['loss_mse']

@@ -113,8 +113,8 @@ def test_3_a_frozen_teacher_is_unchanged_and_5_all_else_learns(name):
     for i in range(10):
         model.train_step(image_batch(seed=i), wrapper)
     assert all(torch.equal(v, before[k]) for k, v in teacher.state_dict().items()) and all(p.grad is None for p in teacher.parameters())
-    image, role = torch.rand(2, 3, 16, 24), model._roles[0]
-    first, second = (model._teach(role, image, None)[1] for _ in range(2))
+    image, role = torch.rand(2, 3, 16, 24), model.roles['teacher']
+    first, second = (model.teach(role, image, None)[1] for _ in range(2))
     assert first and all(torch.equal(first[k], second[k]) for k in first)
 
 

@@ -165,7 +165,7 @@ def _describe(report, model, student):
     report['teachers'] = []
     if not isinstance(model, Distiller):
         return
-    for role in model._roles:
+    for role in model.roles.values():
         report['teachers'].append(dict(name=role.name, type=type(role.module).__name__, **count(role.module), loaded=loaded(role.report),
                                        learns='gradient' if role.trainable else 'average' if role.ema else 'no'))
         if role.trainable:
@@ -200,9 +200,8 @@ def _taps(model, batch):
             inputs = model.data_preprocessor(batch, True)['inputs']
             seen = {}
             for name, network in model.networks.items():
-                role = next((r for r in model._roles if r.name == name), None)
-                x = role.input(inputs) if role else student_input(inputs)
-                seen[name] = model._readers[name].read(lambda network=network, x=x: forward_features(network, x))[1]
+                x = model.image(name, inputs)
+                seen[name] = model.readers[name].read(lambda network=network, x=x: forward_features(network, x))[1]
     finally:
         model.train(mode)
 

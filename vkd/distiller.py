@@ -7,11 +7,12 @@ from mmseg.models.segmentors import BaseSegmentor
 from torch import nn
 
 from .checkpoint import load_into
-from .errors import UserError, nearest
+from .errors import UserError
 from .networks import build_model, forward_features, initialise, split_role, tell_loaded
-from .registry import METHODS, MODELS
+from .registry import MODELS
 from .roles import Role
 from .taps import TapReader, student_input
+from .wires import wire_up
 
 
 @MODELS.register_module()
@@ -59,19 +60,19 @@ class Distiller(BaseModel):
             if 'teacher' in named:
                 raise UserError("Both teacher= and teachers= name a 'teacher'; keep one of them.")
             named['teacher'] = teacher
-        self._roles, self.wires, self._readers, self.tap_shapes, self._followed = [], [], {}, {}, 0
+        self.roles, self.wires, self.readers, self.tap_shapes, self._followed = {}, [], {}, {}, 0
         for name in named:
             if not name.isidentifier() or name in ('methods', 'ensemble') or hasattr(self, name):
                 raise UserError(f"Teacher name {name!r} cannot be used (it must be a word, and none that the Distiller uses itself); choose another, such as 'peer'.")
         device = next((p.device for p in student.parameters()), torch.device('cpu'))
         with torch.random.fork_rng():
-            self._roles = [Role(name, cfg, student, self.data_preprocessor) for name, cfg in named.items()]
-            for role in self._roles:
+            self.roles = {name: Role(name, cfg, student, self.data_preprocessor) for name, cfg in named.items()}
+            for role in self.roles.values():
                 if role.registered:
                     self.add_module(role.name, role.module)
-            self.wires = [self._wire(m) for m in methods]
+            self.wires = [wire_up(m, self.networks, self.learners) for m in methods]
             self.methods = nn.ModuleList(wire.method for wire in self.wires)
-            self._readers = self._probe(tuple(probe_shape), device)
+            self.readers = self._probe(tuple(probe_shape), device)
         self._followed = self._student_version()
         self.register_state_dict_pre_hook(lambda module, prefix, keep_vars: module.follow())
         self.register_load_state_dict_post_hook(lambda module, keys: module._note_student())
@@ -81,48 +82,6 @@ class Distiller(BaseModel):
         o = self._student_options
         self.student_report = load_into(self.student, o['checkpoint'], 'student', o.get('strict', True), o.get('prefix'), o.get('unsafe_pickle', False))
         tell_loaded('student', self.student_report)
-
-    def _wire(self, cfg):
-        """A built method and whose taps it reads."""
-        options = {}
-        if isinstance(cfg, nn.Module):
-            method, kind = cfg, type(cfg).__name__
-            options = {k: getattr(cfg, k) for k in ('of', 'learner', 'among') if getattr(cfg, k, None)}
-        else:
-            if not isinstance(cfg, dict) or 'type' not in cfg:
-                raise UserError(f"methods holds {cfg!r}; give dict(type=…), such as dict(type='KL').")
-            cfg = dict(cfg)
-            kind = cfg['type']
-            if isinstance(kind, str) and METHODS.get(kind) is None:
-                raise UserError(f'Method {kind!r} is not registered; {nearest(kind, METHODS.module_dict)}.')
-            options = {k: cfg.pop(k) for k in ('of', 'learner', 'among') if cfg.get(k)}
-            try:
-                method = METHODS.build(cfg)
-            except TypeError as error:
-                raise UserError(f'Method {kind!r}: {error}; see its docstring for the options.') from error
-        networks = self.networks
-        if getattr(method, 'mutual', False):
-            roles = list(options.get('among') or networks)
-            wrong = {'of', 'learner'} & set(options)
-            if wrong:
-                raise UserError(f'Method {kind!r} works among peers, so {sorted(wrong)[0]!r} does not apply; name the roles by among=.')
-        else:
-            teachers = [name for name in networks if name != 'student']
-            learner = options.get('learner', 'student')
-            of = options.get('of') or next((n for n in (teachers if learner == 'student' else networks) if n != learner), None)
-            if of is None:
-                raise UserError(f'Method {kind!r} learns from a teacher, but there is none; add teacher= to the Distiller.')
-            roles = [learner, of]
-        for name in roles:
-            if name not in networks:
-                raise UserError(f'Method {kind!r} names the role {name!r}, but the roles are {", ".join(networks)}; {nearest(name, networks)}.')
-        if len(set(roles)) < max(2, len(roles)):
-            raise UserError(f'Method {kind!r} is between {", ".join(roles)}; it needs two different roles or more, of {", ".join(networks)}.')
-        if roles[0] not in self.learners and not getattr(method, 'mutual', False):
-            raise UserError(f'Method {kind!r}: the learner {roles[0]!r} is frozen; choose one of {", ".join(self.learners)}, or set trainable=True.')
-        if hasattr(method, 'find_taps'):
-            method.find_taps({n: networks[n] for n in roles}) if getattr(method, 'mutual', False) else method.find_taps(*(networks[n] for n in roles))
-        return Wire(method, roles)
 
     def _probe(self, shape, device):
         """Checks all taps with one tiny eval-mode forward each, and tells the methods the shapes they will meet."""
@@ -135,7 +94,7 @@ class Distiller(BaseModel):
                 if not reader.taps:
                     shapes[name] = {}
                     continue
-                role = next((r for r in self._roles if r.name == name), None)
+                role = self.roles.get(name)
                 model = networks[name]
                 x = role.view(image) if role and callable(role.view) else image
                 modes = {m: m.training for m in model.modules()}
@@ -169,7 +128,7 @@ class Distiller(BaseModel):
         initialise(self.student, 'student', self._student_options)
         if self._student_options.get('checkpoint'):
             self._load_student()
-        for role in self._roles:
+        for role in self.roles.values():
             role.begin(self.student)
         self._note_student()
         self._is_init = True
@@ -178,7 +137,7 @@ class Distiller(BaseModel):
     @property
     def teachers(self):
         """``{name: module}`` of all teachers, frozen ones included."""
-        return {role.name: role.module for role in self._roles}
+        return {role.name: role.module for role in self.roles.values()}
 
     @property
     def networks(self):
@@ -188,7 +147,7 @@ class Distiller(BaseModel):
     @property
     def learners(self):
         """Names of the roles that learn by gradient: the student, and its peers."""
-        return ['student', *(role.name for role in self._roles if role.trainable)]
+        return ['student', *(role.name for role in self.roles.values() if role.trainable)]
 
     def owner(self, name):
         """The role that learns by the parameter ``name``: of a network that role itself; of a method's module the role that it is named for, else the method's learner."""
@@ -199,7 +158,7 @@ class Distiller(BaseModel):
 
     def _apply(self, fn, recurse=True):
         super()._apply(fn, recurse)
-        for role in self._roles:
+        for role in self.roles.values():
             if not role.registered:
                 role.module._apply(fn, recurse)
         self._note_student()
@@ -207,16 +166,20 @@ class Distiller(BaseModel):
 
     def to(self, *args, **kwargs):
         super().to(*args, **kwargs)
-        for role in self._roles:  # mmengine's models note their device in `to`
+        for role in self.roles.values():  # mmengine's models note their device in `to`
             if not role.registered:
                 role.module.to(*args, **kwargs)
         return self
 
     def train(self, mode=True):
         super().train(mode)
-        for role in self._roles:
+        for role in self.roles.values():
             role.set_mode(mode)
         return self
+
+    def image(self, name, inputs):
+        """What the network ``name`` sees of a batch's ``inputs``: the student's image, or the view of a teacher."""
+        return self.roles[name].input(inputs) if name in self.roles else student_input(inputs)
 
     # -- running -----------------------------------------------------------------------------------------------------
     def forward(self, inputs, data_samples=None, mode='tensor', turn=None):
@@ -231,25 +194,25 @@ class Distiller(BaseModel):
         """Losses of the task, of teachers that learn, and of the methods; ``inputs`` as the data preprocessor gives them. ``turn`` names a learner whose losses alone are asked for (``vkd.AlternateTrainLoop``)."""
         self.follow()
         if turn not in (None, 'student'):
-            role = next(r for r in self._roles if r.name == turn)
-            return self._teach(role, role.input(inputs), data_samples)[0]
+            role = self.roles[turn]
+            return self.teach(role, role.input(inputs), data_samples)[0]
         image = student_input(inputs)
         for method in self.methods:  # before a network fails on it in words of its own
             if hasattr(method, 'check_image'):
                 method.check_image(image)
         if self.task_weight:
-            losses, taps = self._readers['student'].read(lambda: self.student(image, data_samples, mode='loss'))
+            losses, taps = self.readers['student'].read(lambda: self.student(image, data_samples, mode='loss'))
             losses = dict(losses) if self.task_weight == 1 else {k: _scaled(v, self.task_weight) if 'loss' in k else v for k, v in losses.items()}
         else:
-            _, taps = self._readers['student'].read(lambda: forward_features(self.student, image), stop=True)
+            _, taps = self.readers['student'].read(lambda: forward_features(self.student, image), stop=True)
             losses = {}
         seen, sizes = {'student': taps}, {'student': image.shape[-2:]}
-        for role in self._roles:
+        for role in self.roles.values():
             view = role.input(inputs)
             sizes[role.name] = view.shape[-2:]
-            own, seen[role.name] = self._teach(role, view, data_samples, learns=turn is None)
+            own, seen[role.name] = self.teach(role, view, data_samples, learns=turn is None)
             losses.update(own)
-        facts = dict(inputs=inputs, data_samples=data_samples, sizes=sizes, **_progress())
+        facts = dict(inputs=inputs, data_samples=data_samples, sizes=sizes, **progress())
         for i, terms in enumerate(self.terms(seen, facts)):
             for key, value in terms.items():
                 losses[key if key not in losses else f'{key}_{i}'] = value
@@ -271,8 +234,7 @@ class Distiller(BaseModel):
     def _second_pass(self, wire, inputs):
         """The learner's taps of one more pass, up to the deepest of them, in which the method changes something: ``with method.second_pass(network)``."""
         name = wire.roles[0]
-        network, role = self.networks[name], next((r for r in self._roles if r.name == name), None)
-        image = role.input(inputs) if role else student_input(inputs)
+        network, image = self.networks[name], self.image(name, inputs)
         with wire.method.second_pass(network):
             return wire.again.read(lambda: forward_features(network, image), stop=True)[1]
 
@@ -280,9 +242,7 @@ class Distiller(BaseModel):
         """Data samples with the predictions of the student, of each peer, and of the mean of their probabilities."""
         out, fields, probability = None, [], []
         for name in self.learners:
-            role = next((r for r in self._roles if r.name == name), None)
-            image = role.input(inputs) if role else student_input(inputs)
-            found = self.networks[name](image, data_samples, mode='predict')
+            found = self.networks[name](self.image(name, inputs), data_samples, mode='predict')
             fields.append([{k: s.get(k) for k in ('seg_logits', 'pred_sem_seg')} for s in found])  # they may write into the same samples
             probability.append([class_probability(s.seg_logits.data) for s in found])
             out = out or found
@@ -293,9 +253,9 @@ class Distiller(BaseModel):
             sample.set_data({**fields[0][i], **named, 'pred_sem_seg_ensemble': PixelData(data=best)})
         return out
 
-    def _teach(self, role, image, data_samples, learns=True):
+    def teach(self, role, image, data_samples, learns=True):
         """``(own losses of a peer that learns in this pass, its taps)``."""
-        reader = self._readers[role.name]
+        reader = self.readers[role.name]
         if role.trainable and learns:
             own, taps = reader.read(lambda: role.module(image, data_samples, mode='loss'))
             return {f'{role.name}.{k}': v for k, v in own.items()}, taps
@@ -306,7 +266,7 @@ class Distiller(BaseModel):
 
     def _student_version(self):
         """A number that grows with every update of what a teacher follows; torch counts in-place changes on the host."""
-        return sum(p._version for role in self._roles for _, theirs in role.pairs for p in theirs.parameters())
+        return sum(p._version for role in self.roles.values() for _, theirs in role.pairs for p in theirs.parameters())
 
     def _note_student(self):
         self._followed = self._student_version()
@@ -318,18 +278,9 @@ class Distiller(BaseModel):
         Not part of ``train_step``, which a distributed wrapper replaces by its own.
         """
         if self._student_version() != self._followed:
-            for role in self._roles:
+            for role in self.roles.values():
                 role.follow()
             self._note_student()
-
-
-class Wire:
-    """A method and the networks that it reads: ``roles`` in order, the learner first, and ``taps``, ``{role: [tap]}``."""
-
-    def __init__(self, method, roles):
-        self.method, self.roles, self.mutual = method, roles, getattr(method, 'mutual', False)
-        names = [method.taps(role) for role in roles] if self.mutual else [method.student_taps, method.teacher_taps]
-        self.taps = {role: list(taps) for role, taps in zip(roles, names)}
 
 
 def class_probability(logits):
@@ -341,7 +292,7 @@ def _scaled(value, weight):
     return [v * weight for v in value] if isinstance(value, (list, tuple)) else value * weight
 
 
-def _progress():
+def progress():
     """``iter`` and ``progress`` (0 to 1) of the run, from mmengine's message hub; 0 outside a run."""
     if not MessageHub._instance_dict:
         return dict(iter=0, progress=0.0)

@@ -104,7 +104,7 @@ def plain_config(cfg, role='student'):
                 raise UserError(f'{role}: it saw the view {view!r}, which no data preprocessor of mmseg makes; export the student, or train this peer on the student\'s images.')
         seen = outer.get('data_preprocessor') or _network(outer, 'student', cfg.filename).get('data_preprocessor')
         if seen:
-            model.data_preprocessor = dict(seen, **({k: view[k] for k in ('mean', 'std')} if view else {}))
+            model.data_preprocessor = _seen_through(seen, view or {})
     elif role != 'student':
         raise UserError(f'Config {cfg.filename!r} has a plain model without roles; leave out --role {role}.')
     out = dict(default_scope=cfg.get('default_scope') or 'mmseg', model=_without_fetching(_unscoped(model, 'mmseg.')))
@@ -119,6 +119,14 @@ def plain_config(cfg, role='student'):
     if 'vkd.' in str(_types(out)):
         out['custom_imports'] = dict(imports=['vkd'], allow_failed_imports=False)
     return Config(out)
+
+
+def _seen_through(preprocessor, view):
+    """The student's ``preprocessor`` with the normalisation and the channel order of a peer's ``view``."""
+    out = dict(preprocessor, **{k: view[k] for k in ('mean', 'std') if view.get(k) is not None})
+    if view.get('rgb') is not None:
+        out.update(bgr_to_rgb=bool(view['rgb']), rgb_to_bgr=False)
+    return out
 
 
 def _peers(distiller):

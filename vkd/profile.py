@@ -14,7 +14,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from .building import build, first_batch, optim, synthetic_batch, with_model
-from .distiller import Distiller, _progress
+from .distiller import Distiller, progress
 from .errors import UserError
 from .models.restorers import Restorer
 from .networks import forward_features, student_of
@@ -123,7 +123,7 @@ def step_parts(distiller, batch, optim_wrapper):
         data = distiller.data_preprocessor(batch, True)
         inputs, samples = data['inputs'], data['data_samples']
         marks.append(clock(device))
-        image, reader, weight = student_input(inputs), distiller._readers['student'], distiller.task_weight
+        image, reader, weight = student_input(inputs), distiller.readers['student'], distiller.task_weight
         if weight:
             losses, taps = reader.read(lambda: distiller.student(image, samples, mode='loss'))
             task = total(losses) * weight
@@ -131,13 +131,13 @@ def step_parts(distiller, batch, optim_wrapper):
             task, taps = 0, reader.read(lambda: forward_features(distiller.student, image), stop=True)[1]
         marks.append(clock(device))
         seen, sizes = {'student': taps}, {'student': image.shape[-2:]}
-        for role in distiller._roles:
+        for role in distiller.roles.values():
             view = role.input(inputs)
             sizes[role.name] = view.shape[-2:]
-            own, seen[role.name] = distiller._teach(role, view, samples)
+            own, seen[role.name] = distiller.teach(role, view, samples)
             task = task + total(own)
         marks.append(clock(device))
-        facts = dict(inputs=inputs, data_samples=samples, sizes=sizes, **_progress())
+        facts = dict(inputs=inputs, data_samples=samples, sizes=sizes, **progress())
         cut_off = {name: {t: leaf(x) for t, x in own.items()} for name, own in seen.items()}
         terms = sum(total(own) for own in distiller.terms(cut_off, facts))
     if isinstance(terms, torch.Tensor) and terms.requires_grad:
@@ -247,7 +247,7 @@ def suite_profile(cfgs, rounds=5, device=None):
                 inputs = model.data_preprocessor(batch, True)['inputs']
                 shape = tuple(student_input(inputs).shape)
                 note(student, student_of(model), shape[1:])
-                for role in model._roles[:1] if isinstance(model, Distiller) else []:
+                for role in list(model.roles.values())[:1] if isinstance(model, Distiller) else []:
                     note(key[1], role.module, tuple(role.input(inputs).shape[1:]))
             if not group and key[2] not in ('alone', 'teacher'):  # no baseline among the cells: the same student without methods
                 alone = build(_alone(keys[key]), device)

@@ -70,8 +70,7 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
         inputs = model.data_preprocessor(pseudo_collate([dataset[_in_range(index, dataset, split)]]), False)
         logits, height, width = {}, *inputs['data_samples'][0].img_shape
         for name in pair:
-            role = next((r for r in model._roles if r.name == name), None)
-            x, size = role.input(inputs['inputs']) if role else student_input(inputs['inputs']), student_input(inputs['inputs']).shape[-2:]
+            x, size = model.image(name, inputs['inputs']), student_input(inputs['inputs']).shape[-2:]
             with torch.no_grad():
                 full = torch.nn.functional.interpolate(forward_features(model.networks[name], x).float(), size=size, mode='bilinear', align_corners=False)
             logits[name] = full[..., :height, :width]  # what was padded has no truth

@@ -42,7 +42,7 @@ def measure(rounds, device, shape=(2, 3, 128, 128)):
     took = profile.interleaved({n: (lambda m=m: infer(m)) for n, (m, _) in models.items()}, rounds, device=device)
     inference = [dict(case=n, seconds=t['seconds'], ratio=t['ratio'], low=t['low'], high=t['high']) for n, t in took.items()]
     taught, wrapper = made(semantic(0), teacher=tower, methods=[dict(type='ChimeraSeg')])
-    role = taught._roles[0]
+    role = taught.roles['teacher']
 
     @torch.no_grad()
     def teach():

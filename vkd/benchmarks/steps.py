@@ -76,7 +76,7 @@ def measure(rounds, device, cfg=None, shape=(4, 3, 128, 128)):
     if ids is None:
         raise UserError(f'The student of {cfg.filename!r} is no segmentor, so no batch can be drawn for it; give a config of segmentation.')
     batch = building.synthetic_batch(shape, ids)
-    teacher = next((m._roles[0] for n, m in built.items() if n != 'alone'), None)
+    teacher = next((next(iter(m.roles.values())) for n, m in built.items() if n != 'alone'), None)
     if teacher is None:
         raise UserError(f'No method could be built ({next(iter(failed.values()))}); mend the config.')
     with torch.no_grad():
