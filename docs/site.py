@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mkdocs.structure.files import File
 
-from vkd.tables import by_protocol, cell, digits, extra_columns, named, number, verdict, with_interval
+from vkd.tables import by_protocol, cell, legend, markdown_table
 
 ROOT = Path(__file__).parent.parent
 LOG = logging.getLogger('mkdocs.hooks')
@@ -61,29 +61,35 @@ def source_page(path):
 # -- results -----------------------------------------------------------------------------------------------------------------
 def results(patterns, page, folder=ROOT / 'docs/leaderboard'):
     """Markdown tables of the rows whose ``<folder>/<method>`` matches one of ``patterns`` (as of file names), one a data set and protocol, with the students alone and the teachers they are compared with."""
-    out = []
+    out, known = [], []
     for file in sorted(folder.glob('*/leaderboard.json')):
         content, name = json.loads(file.read_text(encoding='utf-8')), file.parent.name
         metric, up = content['metric'], posixpath.relpath('leaderboard', posixpath.dirname(page) or '.')
         for section in by_protocol(content['rows']):
+            known += [f'{name}/{r["method"]}' for r in section['rows'] if r['role'] == 'student']
             asked = [r for r in section['rows'] if r['role'] == 'student' and any(fnmatchcase(f'{name}/{r["method"]}', p) for p in patterns)]
             compared, teachers = {r['student'] for r in asked}, {r['teacher'] for r in asked}
             shown = [r for r in section['rows'] if r in asked or r['role'] == 'student' and r['method'] == 'alone' and r['student'] in compared or r['role'] == 'teacher' and r['student'] in teachers]
             if not asked:
                 continue
-            extra = extra_columns(shown, metric)
-            heads = ['student', 'teacher', 'method', 'seeds', f'{metric} (95 %)', *extra, 'gain over alone (95 %)', 'verdict', 'step ÷ alone']
             drawn = f' ([curves and pictures]({up}/{name}/leaderboard.html))' if file.with_suffix('.html').is_file() else ''
-            out += [f'[{cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {cell(section["data"])}, protocol {cell(section["protocol"])}:', '',
-                    '| ' + ' | '.join(map(cell, heads)) + ' |', '|---' * len(heads) + '|']
-            for r in shown:
-                cells = [r['student'], r['teacher'] or '–', named(r), len(r['seeds']), with_interval(r['mean'], r['interval']), *(number(r['extra'].get(key), digits(key)) for key in extra.values()),
-                         '–' if r['gain'] is None else with_interval(r['gain'], r['gain_interval'], True), verdict(r) or '–', number(r['step'])]
-                out.append('| ' + ' | '.join(map(cell, cells)) + ' |')
+            out += [f'[{cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {cell(section["data"])}, protocol {cell(section["protocol"])}:', '', *markdown_table(shown, metric, networks=False), '', *legend(shown, networks=False)]
             out.append('')
+    results_page, numbers = (posixpath.relpath(p, posixpath.dirname(page) or '.') for p in ('leaderboard/README.md', 'numbers.md'))
+    lacking = [p for p in patterns if not any(fnmatchcase(own, p) for own in known)]
     if out:
-        return '\n'.join(['<div class="results" markdown>', '', *out, '</div>'])
-    return 'No finished run of it is among the [results](' + posixpath.relpath('leaderboard/README.md', posixpath.dirname(page) or '.') + ') yet.'
+        out += [f'What the [verdicts]({numbers}#intervals-and-verdicts) say, and do not.', '']
+    if lacking:
+        names = ' and '.join(f'`{p.rpartition("/")[2].rstrip("*") or p}`' for p in lacking)
+        out += [f'No run of {names} is among the [results]({results_page}) yet{_why(names)}.', '']
+    return '\n'.join(['<div class="results" markdown>', '', *out, '</div>'])
+
+
+def _why(names, file=ROOT / 'docs/leaderboard/not_run.json'):
+    """The reason of not_run.json's first entry that has one of the words in backquotes; empty where none has."""
+    words = re.findall('`(.*?)`', names)
+    entry = next((e for e in json.loads(file.read_text(encoding='utf-8')) if any(re.search(rf'\b{re.escape(w)}\b', e['suite']) for w in words)), None)
+    return f': {entry["reason"].rstrip(".")}' if entry else ''
 
 
 # -- the API reference -------------------------------------------------------------------------------------------------------
