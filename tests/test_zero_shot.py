@@ -302,7 +302,8 @@ def test_columns_of_a_leaderboard(tmp_path):
     frame = pd.read_csv(paths['csv'])
     assert frame[frame['data'] == 'scenes']['mIoU_unseen'].dropna().tolist() == [11, 20] and frame[frame['data'] == 'elsewhere']['hIoU'].isna().all()
     plain = build(tmp_path, tmp_path / 'o', metric='hIoU')
-    assert '| hIoU (95 %) | S | U | gain' in open(plain['md'], encoding='utf-8').read()
+    text = open(plain['md'], encoding='utf-8').read()
+    assert '| hIoU, % (95 %) | gain' in text and '| step ÷ alone | S, % | U, % |\n' in text
 
 
 def test_a_table_without_zero_shot_runs_has_no_such_column(tmp_path):

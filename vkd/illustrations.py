@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from .results import read_curve
+from .scatter import round_ticks
 from .tables import named
 
 #: Okabe and Ito's colours, which colour-blind readers can tell apart
@@ -122,7 +123,7 @@ def drawing(lines, key, width=560, height=240):
         return top + (1 - (min(value, high) - low) / (high - low)) * (height - top - bottom)
     values = [low + (high - low) * k / 4 for k in range(5)]
     parts = [dict(y=round(at_y(v), 1), text=f'{v:.3g}' if not 0 < abs(v) < 1e-3 else f'{v:.1e}'.replace('e-0', 'e-')) for v in values]  # six letters fit beside the axis
-    ticks = [dict(x=round(at_x(s), 1), text=f'{s:g}') for s in (steps if few else np.linspace(xs.min(), xs.max(), 5).round())]
+    ticks = [dict(x=round(at_x(s), 1), text=f'{s:g}') for s in (steps if few else round_ticks(xs.min(), xs.max()))]
     drawn = [dict(colour=colour, label=label, points=' '.join(f'{at_x(s):.1f},{at_y(v):.1f}' for s, v in pairs)) for label, colour, pairs in lines]
     return dict(width=width, height=height, left=left, right=right, bottom=bottom, y=parts, x=ticks, lines=drawn, dots=few and key != 'loss', key=key)
 
