@@ -26,6 +26,8 @@ TITLES = dict(distiller='The Distiller and what it is made of', runs='Runs, suit
               engine='What mmengine lacks', physics='Physics of images', benchmarks='Benchmarks')
 LANGUAGES = {'.py': 'python', '.sh': 'bash', '.md': 'markdown', '.yml': 'yaml', '.json': 'json', '.html': 'html'}
 CODE = re.compile(r'(^```.*?^```[^\n]*$)', re.M | re.S)
+#: a folder of up to so many files has a page for each
+SHOWN = 60
 LINK = re.compile(r'(\]\()([^)\s#:]+)(#[^)\s]*)?(\))')
 
 
@@ -49,12 +51,17 @@ def linked(text, page, change):
     return outside_code(text, lambda part: LINK.sub(one, part))
 
 
+def files_below(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob('*') if p.is_file() and '__pycache__' not in p.parts)
+
+
 def source_page(path):
     """Markdown that shows a file, or what a folder holds."""
     head, file = f'---\nsearch: {{exclude: true}}\nhide: [toc]\n---\n\n# {path}\n\n', ROOT / path
     if file.is_dir():
-        names = sorted(str(p.relative_to(file)) for p in file.rglob('*') if p.is_file() and '__pycache__' not in p.parts)
-        return head + '\n'.join(f'- `{name}`' for name in names)
+        names = files_below(file)
+        linked_names = [f'[`{name}`]({posixpath.basename(path)}/{name}.md)' if len(names) <= SHOWN else f'`{name}`' for name in names]
+        return head + '\n'.join(f'- {name}' for name in linked_names)
     return f'{head}````{LANGUAGES.get(file.suffix, "text")}\n{file.read_text(encoding="utf-8")}\n````\n'
 
 
@@ -80,7 +87,7 @@ def results(patterns, page, folder=ROOT / 'docs/leaderboard'):
     if out:
         out += [f'What the [verdicts]({numbers}#intervals-and-verdicts) say, and do not.', '']
     if lacking:
-        names = ' and '.join(f'`{p.rpartition("/")[2].rstrip("*") or p}`' for p in lacking)
+        names = ', '.join(f'`{p.rpartition("/")[2].rstrip("*") or p}`' for p in lacking)
         out += [f'No run of {names} is among the [results]({results_page}) yet{_why(names)}.', '']
     return '\n'.join(['<div class="results" markdown>', '', *out, '</div>'])
 
@@ -124,6 +131,9 @@ def on_files(files, config):
     for file in files.documentation_pages():
         linked(file.content_string, file.src_uri, lambda path: paths.add((path, file.src_uri)))
     for path, page in sorted(paths):
+        if (ROOT / path).is_dir() and len(names := files_below(ROOT / path)) <= SHOWN:
+            paths |= {(f'{path}/{name}', page) for name in names}
+    for path, page in sorted(paths):
         if not (ROOT / path).exists():
             LOG.warning(f"Page '{page}' links to '{path}', which the repository does not hold.")
         elif not files.get_file_from_path(f'source/{path}.md'):
@@ -137,3 +147,9 @@ def on_page_markdown(markdown, page, config, files):
         return markdown
     markdown = linked(markdown, own, lambda path: posixpath.relpath(f'source/{path}.md', posixpath.dirname(own) or '.'))
     return re.sub(r'<!-- results: (.*?) -->', lambda match: '\n' + results([p.strip() for p in match[1].split(',')], own) + '\n', markdown)
+
+
+def on_post_build(config):
+    """The page of all tables leads to a page of the site, where the repository has a file."""
+    board = Path(config.site_dir) / 'leaderboard/board.html'
+    board.write_text(board.read_text(encoding='utf-8').replace('href="../numbers.md#', 'href="../numbers/index.html#'), encoding='utf-8')

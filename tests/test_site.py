@@ -31,7 +31,8 @@ def test_it_is_built_with_warnings_as_errors(tmp_path, monkeypatch):
     pages = {p.relative_to(tmp_path).as_posix(): p.read_text(encoding='utf-8') for p in tmp_path.rglob('index.html')}
     assert 'fonts.googleapis' not in ''.join(pages.values())  # nothing is fetched when it is read
     assert '−1.31\u00a0±' in pages['logits/index.html'] and 'vkd.methods.cwd.cwd_loss' in pages['api/methods/index.html']
-    assert 'cwd.py' in pages['source/vkd/methods/index.html']
+    assert 'href="kl.py/"' in pages['source/vkd/methods/index.html'] and 'source/vkd/methods/kl.py/index.html' in pages
+    assert 'href="../numbers/index.html#' in (tmp_path / 'leaderboard/board.html').read_text() and 'id="intervals-and-verdicts"' in pages['numbers/index.html']
     assert (tmp_path / 'leaderboard/demo/leaderboard.html').is_file()
 
 
@@ -49,7 +50,7 @@ def test_a_link_to_nowhere_in_the_repository_is_a_warning(site, caplog):
 
 def test_links_out_of_docs_lead_to_pages_that_show_the_file(site):
     assert site.linked('[x](../vkd/taps.py#L3) [y](data.md) [z](https://a.b/c) `k`', 'methods.md', str.upper) == '[x](VKD/TAPS.PY) [y](data.md) [z](https://a.b/c) `k`'
-    assert '````python\n' in site.source_page('vkd/taps.py') and '- `kl.py`' in site.source_page('vkd/methods')
+    assert '````python\n' in site.source_page('vkd/taps.py') and '- [`kl.py`](methods/kl.py.md)' in site.source_page('vkd/methods')
 
 
 def test_every_module_is_in_the_api_reference_once(site):
