@@ -19,7 +19,7 @@ def test_the_front_by_hand():
 
 def test_round_ticks():
     assert round_ticks(24.3, 31.2) == [26, 28, 30] and round_ticks(0, 10) == [0, 2, 4, 6, 8, 10] and round_ticks(-.012, .013) == [-.01, -.005, 0, .005, .01]
-    assert decades(3, 45) == [5, 10, 20] and decades(.9, 1.1) == [1]
+    assert decades(3, 45) == [5, 10, 20] and decades(.9, 1.1) == [1] and decades(.5, 5e5) == [1, 10, 100, 1e3, 1e4, 1e5] and decades(6, 9) == []
 
 
 def test_labels_are_kept_apart():

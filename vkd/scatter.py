@@ -49,8 +49,12 @@ def round_ticks(low, high, most=6):
 
 
 def decades(low, high):
-    """1, 2 and 5 times powers of ten within ``low`` and ``high``, both above 0."""
-    return [k * 10.0 ** e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1) for k in (1, 2, 5) if low <= k * 10.0 ** e <= high]
+    """1, 2 and 5 times powers of ten within ``low`` and ``high``, both above 0; where these are many, some of the powers alone."""
+    powers = [10.0 ** e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    ticks = [k * p for p in powers for k in (1, 2, 5) if low <= k * p <= high]
+    if len(ticks) > 6:
+        ticks = [p for p in powers if low <= p <= high]
+    return ticks[::math.ceil(len(ticks) / 6) or 1]
 
 
 def apart(places, gap, low, high):
