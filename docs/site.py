@@ -60,8 +60,8 @@ def source_page(path):
     head, file = f'---\nsearch: {{exclude: true}}\nhide: [toc]\n---\n\n# {path}\n\n', ROOT / path
     if file.is_dir():
         names = files_below(file)
-        linked_names = [f'[`{name}`]({posixpath.basename(path)}/{name}.md)' if len(names) <= SHOWN else f'`{name}`' for name in names]
-        return head + '\n'.join(f'- {name}' for name in linked_names)
+        line = f'- [`{{0}}`]({posixpath.basename(path)}/{{0}}.md)' if len(names) <= SHOWN else '- `{0}`'
+        return head + '\n'.join(map(line.format, names))
     return f'{head}````{LANGUAGES.get(file.suffix, "text")}\n{file.read_text(encoding="utf-8")}\n````\n'
 
 
@@ -80,8 +80,8 @@ def results(patterns, page, folder=ROOT / 'docs/leaderboard'):
             if not asked:
                 continue
             drawn = f' ([curves and pictures]({up}/{name}/leaderboard.html))' if file.with_suffix('.html').is_file() else ''
-            out += [f'[{cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {cell(section["data"])}, protocol {cell(section["protocol"])}:', '', *markdown_table(shown, metric, networks=False), '', *legend(shown, networks=False)]
-            out.append('')
+            out += [f'[{cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {cell(section["data"])}, protocol {cell(section["protocol"])}:', '',
+                    *markdown_table(shown, metric, networks=False), '', *legend(shown, networks=False), '']
     results_page, numbers = (posixpath.relpath(p, posixpath.dirname(page) or '.') for p in ('leaderboard/README.md', 'numbers.md'))
     lacking = [p for p in patterns if not any(fnmatchcase(own, p) for own in known)]
     if out:
@@ -95,7 +95,8 @@ def results(patterns, page, folder=ROOT / 'docs/leaderboard'):
 def _why(names, file=ROOT / 'docs/leaderboard/not_run.json'):
     """The reason of not_run.json's first entry that has one of the words in backquotes; empty where none has."""
     words = re.findall('`(.*?)`', names)
-    entry = next((e for e in json.loads(file.read_text(encoding='utf-8')) if any(re.search(rf'\b{re.escape(w)}\b', e['suite']) for w in words)), None)
+    entries = json.loads(file.read_text(encoding='utf-8'))
+    entry = next((e for e in entries if any(re.search(rf'\b{re.escape(w)}\b', e['suite']) for w in words)), None)
     return f': {entry["reason"].rstrip(".")}' if entry else ''
 
 

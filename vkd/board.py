@@ -1,4 +1,4 @@
-"""All tables of a folder on one page: a tab a field, gains with their verdicts, scores against costs, gains per class, and each suite's own page."""
+"""All tables of a folder on one page: a tab per field, gains with verdicts, scores against costs, each suite's page."""
 from pathlib import Path
 
 from .errors import UserError
@@ -32,9 +32,14 @@ def build_board(folder, title='vkd: does distillation pay?'):
     wrong = next((e for e in empty if not isinstance(e, dict) or set(e) != {'field', 'suite', 'reason'} or e['field'] not in FIELDS), None)
     if wrong:
         raise UserError(f'{str(folder / EMPTY)!r}: {wrong} is no dict(field, suite, reason) with a field of {", ".join(FIELDS)}; mend it.')
-    tabs = [dict(name=name, id=name.lower().replace(' ', '-'), suites=own, told=tally(_rows(own)), empty=[e for e in empty if e['field'] == name]) for name in FIELDS for own in [[s for s in suites if s['field'] == name]]]
+    tabs = []
+    for name in FIELDS:
+        own = [s for s in suites if s['field'] == name]
+        tabs.append(dict(name=name, id=name.lower().replace(' ', '-'), suites=own, told=tally(_rows(own)),
+                         empty=[e for e in empty if e['field'] == name]))
     guide = '../numbers.md#intervals-and-verdicts' if (folder.parent / 'numbers.md').is_file() else None
-    write_text(folder / 'board.html', render('board.html', title=title, told=tally(_rows(suites)), guide=guide, tabs=[t for t in tabs if t['suites'] or t['empty']]))
+    write_text(folder / 'board.html', render('board.html', title=title, told=tally(_rows(suites)), guide=guide,
+                                             tabs=[t for t in tabs if t['suites'] or t['empty']]))
     return folder / 'board.html'
 
 
@@ -55,7 +60,8 @@ def _suite(file, folder):
         content = None
     if not is_sealed(content):
         raise UserError(f'{str(file)!r} is broken, was changed after it was written, or was written by an older vkd; build the table again by tools/leaderboard.py.')
-    sections = [dict(s, legend=legend(s['rows'], networks=False), plots=_plots(s['rows'], content['metric']), classes=_class_gains(s['rows'])) for s in by_protocol(content['rows'])]
+    sections = [dict(s, legend=legend(s['rows'], networks=False),
+                     plots=_plots(s['rows'], content['metric']), classes=_class_gains(s['rows'])) for s in by_protocol(content['rows'])]
     return dict(name=file.parent.name, title=content['title'], metric=content['metric'], command=content.get('command'), field=field(content), sections=sections, page=file.parent.relative_to(folder).as_posix())
 
 
@@ -64,7 +70,7 @@ def _rows(suites):
 
 
 def _plots(rows, metric):
-    """Scores of all rows against parameters, where students are of several sizes, and of each student's against the cost of a training step."""
+    """Scores against parameters, where students are of several sizes, and of each student's rows against the cost of a step."""
     up, sizes = with_unit(metric, metric), {r['params'] for r in rows if r['role'] == 'student' and r['params']}
     known = [r for r in rows if r['mean'] is not None]
 

@@ -57,15 +57,18 @@ def gallery(rows, runs, limit=3):
         difference[counted & (one == truth) & (two != truth)] = (213, 94, 0)
         difference[counted & (one != truth) & (two == truth)] = (0, 114, 178)
         difference[~counted] = 90
-        out.append(pictured(i, [(_jpeg(image), 'image'), (_png(palette[truth]), 'truth'), (_png(palette[one]), f'{alone["student"]} alone'), (_png(palette[two]), f'{best["student"]} + {best["method"]}'), (_png(difference), 'difference')]))
+        out.append(pictured(i, [
+            (_jpeg(image), 'image'), (_png(palette[truth]), 'truth'), (_png(palette[one]), f'{alone["student"]} alone'),
+            (_png(palette[two]), f'{best["student"]} + {best["method"]}'), (_png(difference), 'difference')]))
     classes = [dict(name=n, colour='#%02x%02x%02x' % tuple(int(v) for v in c)) for n, c in zip(alone['classes'], a['palette'])]
     return out, classes
 
 
 def pictured(i, shown):
-    """A row of the gallery: ``[(src, title)]`` of test image ``i`` as ``[dict(src, title, alt)]``; the last two before the difference are of networks."""
+    """A row of the gallery, ``[dict(src, title, alt)]`` of ``[(src, title)]``: image, truth, two networks', difference."""
     titles = [title for _, title in shown]
-    what = dict(zip(titles[2:4], (f'what {title} predicts' for title in titles[2:4])), difference=f'where {titles[2]} and {titles[3]} differ in being right', truth='the truth')
+    what = {title: f'what {title} predicts' for title in titles[2:4]}
+    what.update(truth='the truth', difference=f'where {titles[2]} and {titles[3]} differ in being right')
     return [dict(src=src, title=title, alt=f'Test image {i + 1}: {what.get(title, title)}') for src, title in shown]
 
 
@@ -102,14 +105,17 @@ def _jpeg(array):
 
 
 def curve_layout(curves, key, width=560, height=240):
-    """Training curves as an SVG drawing in the text's colour; ``curves``: ``[(label, colour, [dict of step: value, one a seed])]``. None where nothing was logged at two steps."""
+    """``drawing`` of ``[(label, colour, [dict of step: value, one a seed])]``; None where nothing was logged at two steps."""
     if len({s for _, _, seeds in curves for seed in seeds for s in seed}) < 2:
         return None
-    return drawing([(label, colour, _thin(_smooth(sorted(seed.items()), 9 if key == 'loss' else 1))) for label, colour, seeds in curves for seed in seeds if seed], key, width, height)
+    window = 9 if key == 'loss' else 1
+    lines = [(label, colour, _thin(_smooth(sorted(seed.items()), window)))
+             for label, colour, seeds in curves for seed in seeds if seed]
+    return drawing(lines, key, width, height)
 
 
 def drawing(lines, key, width=560, height=240):
-    """``lines``, ``[(label, colour, [(step, value)])]``, as an SVG drawing. A few steps, as of evaluations, are dots, and the ticks of the axis."""
+    """``[(label, colour, [(step, value)])]`` as an SVG drawing; a few steps, as of evaluations, are dots and ticks."""
     xs, ys = (np.array([pair[k] for _, _, pairs in lines for pair in pairs], float) for k in (0, 1))
     low, high = float(ys.min()), float(np.quantile(ys, 0.99) if key == 'loss' else ys.max())
     high, steps = high if high > low else low + 1, sorted(set(xs))
@@ -122,10 +128,13 @@ def drawing(lines, key, width=560, height=240):
     def at_y(value):
         return top + (1 - (min(value, high) - low) / (high - low)) * (height - top - bottom)
     values = [low + (high - low) * k / 4 for k in range(5)]
-    parts = [dict(y=round(at_y(v), 1), text=f'{v:.3g}' if not 0 < abs(v) < 1e-3 else f'{v:.1e}'.replace('e-0', 'e-')) for v in values]  # six letters fit beside the axis
+    texts = [f'{v:.3g}' if not 0 < abs(v) < 1e-3 else f'{v:.1e}'.replace('e-0', 'e-') for v in values]  # six letters fit
+    parts = [dict(y=round(at_y(v), 1), text=text) for v, text in zip(values, texts)]
     ticks = [dict(x=round(at_x(s), 1), text=f'{s:g}') for s in (steps if few else round_ticks(xs.min(), xs.max()))]
-    drawn = [dict(colour=colour, label=label, points=' '.join(f'{at_x(s):.1f},{at_y(v):.1f}' for s, v in pairs)) for label, colour, pairs in lines]
-    return dict(width=width, height=height, left=left, right=right, bottom=bottom, y=parts, x=ticks, lines=drawn, dots=few and key != 'loss', key=key)
+    drawn = [dict(colour=colour, label=label, points=' '.join(f'{at_x(s):.1f},{at_y(v):.1f}' for s, v in pairs))
+             for label, colour, pairs in lines]
+    return dict(width=width, height=height, left=left, right=right, bottom=bottom, y=parts, x=ticks, lines=drawn,
+                dots=few and key != 'loss', key=key)
 
 
 def _smooth(pairs, window):

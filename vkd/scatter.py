@@ -37,19 +37,22 @@ def scatter_layout(points, title, across, up, told='{:.3g}'.format, width=650, h
     ticks = decades(*map(math.exp, (first, last))) if bend is math.log else round_ticks(first, last)
     front = [drawn[i] for i in pareto([(p['x'], p['y']) for p in points])]
     path = ' '.join(f'{"M" if i == 0 else "L"}{p["cx"]:.1f},{front[max(i - 1, 0)]["cy"]:.1f} L{p["cx"]:.1f},{p["cy"]:.1f}' for i, p in enumerate(front)) + f' L{width - right + 4:.1f},{front[-1]["cy"]:.1f}'
-    return dict(title=title, across=across, up=up, width=width, height=height, left=left, right=right, top=top, bottom=bottom, points=drawn, kinds={p['kind'] for p in points}, front=path,
-                on_front=[p['label'] for p in front], logarithmic=bend is math.log, x=[dict(x=at_x(t), text=told(t)) for t in ticks], y=[dict(y=at_y(t), text=f'{t:g}'.replace('-', '−')) for t in round_ticks(low, high)])
+    up_ticks = [dict(y=at_y(t), text=f'{t:g}'.replace('-', '−')) for t in round_ticks(low, high)]
+    return dict(title=title, across=across, up=up, width=width, height=height, left=left, right=right, top=top, bottom=bottom,
+                points=drawn, kinds={p['kind'] for p in points}, front=path, on_front=[p['label'] for p in front],
+                logarithmic=bend is math.log, x=[dict(x=at_x(t), text=told(t)) for t in ticks], y=up_ticks)
 
 
 def round_ticks(low, high, most=6):
     """Multiples of 1, 2 or 5 times a power of ten within ``low`` and ``high``: as many as fit into ``most``."""
     power = 10.0 ** math.floor(math.log10((high - low) / most))
-    step = next(power * k for k in (1, 2, 5, 10, 20, 50) if math.floor(high / (power * k)) - math.ceil(low / (power * k)) < most)
+    steps = [power * k for k in (1, 2, 5, 10, 20, 50)]
+    step = next(s for s in steps if math.floor(high / s) - math.ceil(low / s) < most)
     return [round(k * step, 10) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def decades(low, high):
-    """1, 2 and 5 times powers of ten within ``low`` and ``high``, both above 0; where these are many, some of the powers alone."""
+    """1, 2 and 5 times powers of ten within ``low`` and ``high``, both above 0; where they are many, some powers alone."""
     powers = [10.0 ** e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
     ticks = [k * p for p in powers for k in (1, 2, 5) if low <= k * p <= high]
     if len(ticks) > 6:

@@ -15,8 +15,10 @@ ZERO_SHOT = {'S': 'mIoU_seen', 'U': 'mIoU_unseen', 'hIoU': 'hIoU'}
 #: likewise, of networks of super-resolution
 MULTIPLY_ADDS = 'G multiply-adds at 1280x720'
 #: what the words of ``verdict`` mean, on every page that has them
-VERDICTS = ('A verdict follows from the interval of the gain alone: "better than alone" or "worse than alone" where it leaves out zero, "not told apart from zero" where it does not, '
-            'which is not "equal". Nothing is corrected for many comparisons: of twenty gains without any effect one is expected to be called better or worse.')
+VERDICTS = (
+    'A verdict follows from the interval of the gain alone: "better than alone" or "worse than alone" where it leaves out '
+    'zero, "not told apart from zero" where it does not, which is not "equal". Nothing is corrected for many comparisons: '
+    'of twenty gains without any effect one is expected to be called better or worse.')
 #: an option of a run's command that begins its student with what a stage of the suite has trained (vkd.cells)
 STAGE = re.compile(r'\bmodel\.student\.[^=\s]*=\S*/stage_')
 
@@ -68,7 +70,8 @@ def table(runs, profile=None, metric='mIoU'):
             row['extra'][MULTIPLY_ADDS] = models[student]['multiply_adds_720p'] / 1e9
         step = steps.get('|'.join((student, teacher or '-', method)))
         row['staged'] = any(STAGE.search(str(r.get('command'))) for r in members)
-        row['step'] = step.get('ratio') if step and not row['staged'] else None  # the stages before come on top, and were not timed
+        # of a run in stages the last one alone was timed, and those before it come on top
+        row['step'] = step.get('ratio') if step and not row['staged'] else None
         row['classes'], row['per_class'] = _per_class(done)
         rows.append(row)
     order = {'teacher': 0, 'alone': 1}
@@ -100,11 +103,12 @@ def extra_scores(run):
 
 
 def _extra(done):
-    """``{column: mean}`` of ``extra_scores``. What only some of the seeds have is another mean than that of all, so its column names them."""
+    """``{column: mean}`` of ``extra_scores``; what only some of the seeds have is another mean, so its column names them."""
     scores, out = [(r['seed'], extra_scores(r)) for r in done], {}
     for key, found in _gathered([own for _, own in scores]).items():
         seeds = [str(seed) for seed, own in scores if own.get(key) is not None]
-        out[key if len(seeds) == len(done) else f'{key} (seed{"s" * (len(seeds) > 1)} {", ".join(seeds)})'] = float(np.mean(found))
+        some = '' if len(seeds) == len(done) else f' (seed{"s" * (len(seeds) > 1)} {", ".join(seeds)})'
+        out[key + some] = float(np.mean(found))
     return out
 
 
@@ -159,7 +163,8 @@ def extra_columns(rows, metric='mIoU'):
 
 def unit(key):
     """Of a score."""
-    return '%' if key.startswith(('mIoU', 'hIoU')) else {'PSNR': 'dB', 'RMSE': 'HU'}.get(key.partition(' (seed')[0].rpartition(' ')[2], '')
+    kind = key.partition(' (seed')[0].rpartition(' ')[2]
+    return '%' if key.startswith(('mIoU', 'hIoU')) else {'PSNR': 'dB', 'RMSE': 'HU'}.get(kind, '')
 
 
 def with_unit(head, key):
@@ -182,19 +187,22 @@ def tally(rows):
     total = sum(gains.values())
     if not total:
         return ''
-    better, worse, rest = (gains[f'{key}'] for key in ('better than alone', 'worse than alone', 'not told apart from zero'))
-    return (f'Of {total} gain{"s" * (total != 1)}, {better} {"is" if better == 1 else "are"} better and {worse} worse than alone, {rest} not told apart from zero; '
+    better, worse = gains['better than alone'], gains['worse than alone']
+    return (f'Of {total} gain{"s" * (total != 1)}, {better} {"is" if better == 1 else "are"} better and {worse} worse '
+            f'than alone, {total - better - worse} not told apart from zero; '
             f'without any effect about {total / 20:.2g} would be called better or worse by chance.')
 
 
 def legend(rows, networks=True):
-    """Sentences below a table, on the columns that it has; without those of what a network costs where not ``networks``."""
+    """Sentences below a table, on the columns that it has; ``networks``: whether these are also of a network's costs."""
     out = []
     if any(key in r['extra'] for r in rows for key in ZERO_SHOT.values()):
-        out.append('S and U: mean IoU of the seen and of the unseen classes; hIoU: their harmonic mean; each the mean over seeds, – where no unseen class occurs in the test set.')
+        out.append('S and U: mean IoU of the seen and of the unseen classes; hIoU: their harmonic mean; each the mean over '
+                   'seeds, – where no unseen class occurs in the test set.')
     if any(r['step'] or r.get('staged') for r in rows):
-        staged = ' – for runs in stages, of whose steps only the last stage\'s were timed.' if any(r.get('staged') for r in rows) else ''
-        out.append(f'Step ÷ alone: time of a training step to that of the student alone, taken in turns.{staged}')
+        staged = any(r.get('staged') for r in rows)
+        out.append('Step ÷ alone: time of a training step to that of the student alone, taken in turns'
+                   + '; – for a run in stages, of which only the last was timed' * staged + '.')
     shapes = sorted({'x'.join(map(str, r['shape'])) for r in rows if r.get('shape')})
     if shapes and networks:
         out.append(f'FLOPs (a multiply-add is two) and latency: of one image of {" or ".join(shapes)}.')
@@ -236,23 +244,29 @@ def frame(rows, metric='mIoU'):
 def markdown_table(rows, metric='mIoU', networks=True):
     """Lines of ``rows``' table; without the columns of what a network costs where not ``networks``."""
     extra = extra_columns(rows, metric)
-    heads = ['student', 'teacher or peer', 'method', 'seeds', f'{score_head(rows, metric)} (95 %)', f'{gain_head(metric)} (95 %)', 'verdict', *['parameters', 'FLOPs', 'latency'] * networks, 'step ÷ alone',
-             *(with_unit(head, key) for head, key in extra.items())]
+    heads = ['student', 'teacher or peer', 'method', 'seeds',
+             f'{score_head(rows, metric)} (95 %)', f'{gain_head(metric)} (95 %)', 'verdict',
+             *['parameters', 'FLOPs', 'latency'] * networks,
+             'step ÷ alone', *(with_unit(head, key) for head, key in extra.items())]
     lines = ['| ' + ' | '.join(map(cell, heads)) + ' |', '|---' * len(heads) + '|']
     for r in rows:
         status = ''.join(f'; {len(r[key])} {key}' for key in ('failed', 'unfinished') if r.get(key))
-        costs = [human(r['params']), human(r['flops']), '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms'] if networks else []
+        gain = '–' if r['gain'] is None else with_interval(r['gain'], r['gain_interval'], True)
+        latency = '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms'
         lines.append('| ' + ' | '.join(map(cell, [
-            r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', with_interval(r['mean'], r['interval']), '–' if r['gain'] is None else with_interval(r['gain'], r['gain_interval'], True), verdict(r) or '–',
-            *costs, number(r['step']), *(number(r['extra'].get(key), digits(key)) for key in extra.values())])) + ' |')
+            r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', with_interval(r['mean'], r['interval']),
+            gain, verdict(r) or '–', *[human(r['params']), human(r['flops']), latency] * networks, number(r['step']),
+            *(number(r['extra'].get(key), digits(key)) for key in extra.values())])) + ' |')
     return lines
 
 
 def markdown(title, sections, notes, metric='mIoU'):
     """The tables of ``sections`` as a markdown page."""
-    lines = [f'# {cell(title)}', '', 'The same with curves and pictures: [leaderboard.html](leaderboard.html); for programs: [csv](leaderboard.csv), [json](leaderboard.json).', '', VERDICTS, '']
+    lines = [f'# {cell(title)}', '', 'The same with curves and pictures: [leaderboard.html](leaderboard.html); for programs: '
+             '[csv](leaderboard.csv), [json](leaderboard.json).', '', VERDICTS, '']
     for section in sections:
-        lines += [f'## {cell(section["data"])}, protocol {cell(section["protocol"])}', '', section['caption'], '', *markdown_table(section['rows'], metric), '', *[' '.join(section['legend']), ''] * bool(section['legend'])]
+        lines += [f'## {cell(section["data"])}, protocol {cell(section["protocol"])}', '', section['caption'], '',
+                  *markdown_table(section['rows'], metric), '', *[' '.join(section['legend']), ''] * bool(section['legend'])]
         classes = next((r['classes'] for r in section['rows'] if r['classes']), [])
         if classes:
             lines += ['IoU per class, %, mean over seeds:', '', '| student | method | ' + ' | '.join(cell(c) for c in classes) + ' |', '|---' * (2 + len(classes)) + '|']
