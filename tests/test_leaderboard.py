@@ -212,7 +212,7 @@ def test_the_step_of_a_run_in_stages_is_not_its_cost(tmp_path):
     write_json(tmp_path / 'profile.json', dict(steps={f'small|-|{method}': dict(ratio=ratio) for method, ratio in (('alone', 1.), ('GKD', 0.7), ('joint', 1.9))}))
     paths = build(tmp_path)
     assert {r['method']: r['step'] for r in read_json(paths['json'])['rows']} == dict(alone=1., GKD=None, joint=1.9)
-    assert 'title="last stage only">–' in open(paths['html'], encoding='utf-8').read() and 'last stage' in open(paths['md'], encoding='utf-8').read()
+    assert 'title="last stage only">–' in open(paths['html'], encoding='utf-8').read() and 'only the last was timed' in open(paths['md'], encoding='utf-8').read()
 
 
 def test_numbers_as_they_are_shown():

@@ -252,10 +252,13 @@ def markdown_table(rows, metric='mIoU', networks=True):
     for r in rows:
         status = ''.join(f'; {len(r[key])} {key}' for key in ('failed', 'unfinished') if r.get(key))
         gain = '–' if r['gain'] is None else with_interval(r['gain'], r['gain_interval'], True)
-        latency = '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms'
+        costs = []
+        if networks:
+            latency = '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms'
+            costs = [human(r['params']), human(r['flops']), latency]
         lines.append('| ' + ' | '.join(map(cell, [
             r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', with_interval(r['mean'], r['interval']),
-            gain, verdict(r) or '–', *[human(r['params']), human(r['flops']), latency] * networks, number(r['step']),
+            gain, verdict(r) or '–', *costs, number(r['step']),
             *(number(r['extra'].get(key), digits(key)) for key in extra.values())])) + ' |')
     return lines
 
