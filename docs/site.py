@@ -15,7 +15,7 @@ from pathlib import Path
 
 from mkdocs.structure.files import File
 
-from vkd.tables import by_protocol, cell, digits, extra_columns, named, number, verdict, with_interval
+from vkd.tables import by_protocol, cell, legend, markdown_table
 
 ROOT = Path(__file__).parent.parent
 LOG = logging.getLogger('mkdocs.hooks')
@@ -26,6 +26,8 @@ TITLES = dict(distiller='The Distiller and what it is made of', runs='Runs, suit
               engine='What mmengine lacks', physics='Physics of images', benchmarks='Benchmarks')
 LANGUAGES = {'.py': 'python', '.sh': 'bash', '.md': 'markdown', '.yml': 'yaml', '.json': 'json', '.html': 'html'}
 CODE = re.compile(r'(^```.*?^```[^\n]*$)', re.M | re.S)
+#: a folder of up to so many files has a page for each
+SHOWN = 60
 LINK = re.compile(r'(\]\()([^)\s#:]+)(#[^)\s]*)?(\))')
 
 
@@ -49,41 +51,53 @@ def linked(text, page, change):
     return outside_code(text, lambda part: LINK.sub(one, part))
 
 
+def files_below(folder):
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob('*') if p.is_file() and '__pycache__' not in p.parts)
+
+
 def source_page(path):
     """Markdown that shows a file, or what a folder holds."""
     head, file = f'---\nsearch: {{exclude: true}}\nhide: [toc]\n---\n\n# {path}\n\n', ROOT / path
     if file.is_dir():
-        names = sorted(str(p.relative_to(file)) for p in file.rglob('*') if p.is_file() and '__pycache__' not in p.parts)
-        return head + '\n'.join(f'- `{name}`' for name in names)
+        names = files_below(file)
+        line = f'- [`{{0}}`]({posixpath.basename(path)}/{{0}}.md)' if len(names) <= SHOWN else '- `{0}`'
+        return head + '\n'.join(map(line.format, names))
     return f'{head}````{LANGUAGES.get(file.suffix, "text")}\n{file.read_text(encoding="utf-8")}\n````\n'
 
 
 # -- results -----------------------------------------------------------------------------------------------------------------
 def results(patterns, page, folder=ROOT / 'docs/leaderboard'):
     """Markdown tables of the rows whose ``<folder>/<method>`` matches one of ``patterns`` (as of file names), one a data set and protocol, with the students alone and the teachers they are compared with."""
-    out = []
+    out, known = [], []
     for file in sorted(folder.glob('*/leaderboard.json')):
         content, name = json.loads(file.read_text(encoding='utf-8')), file.parent.name
         metric, up = content['metric'], posixpath.relpath('leaderboard', posixpath.dirname(page) or '.')
         for section in by_protocol(content['rows']):
+            known += [f'{name}/{r["method"]}' for r in section['rows'] if r['role'] == 'student']
             asked = [r for r in section['rows'] if r['role'] == 'student' and any(fnmatchcase(f'{name}/{r["method"]}', p) for p in patterns)]
             compared, teachers = {r['student'] for r in asked}, {r['teacher'] for r in asked}
             shown = [r for r in section['rows'] if r in asked or r['role'] == 'student' and r['method'] == 'alone' and r['student'] in compared or r['role'] == 'teacher' and r['student'] in teachers]
             if not asked:
                 continue
-            extra = extra_columns(shown, metric)
-            heads = ['student', 'teacher', 'method', 'seeds', f'{metric} (95 %)', *extra, 'gain over alone (95 %)', 'verdict', 'step ÷ alone']
             drawn = f' ([curves and pictures]({up}/{name}/leaderboard.html))' if file.with_suffix('.html').is_file() else ''
             out += [f'[{cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {cell(section["data"])}, protocol {cell(section["protocol"])}:', '',
-                    '| ' + ' | '.join(map(cell, heads)) + ' |', '|---' * len(heads) + '|']
-            for r in shown:
-                cells = [r['student'], r['teacher'] or '–', named(r), len(r['seeds']), with_interval(r['mean'], r['interval']), *(number(r['extra'].get(key), digits(key)) for key in extra.values()),
-                         '–' if r['gain'] is None else with_interval(r['gain'], r['gain_interval'], True), verdict(r) or '–', number(r['step'])]
-                out.append('| ' + ' | '.join(map(cell, cells)) + ' |')
-            out.append('')
+                    *markdown_table(shown, metric, networks=False), '', *legend(shown, networks=False), '']
+    results_page, numbers = (posixpath.relpath(p, posixpath.dirname(page) or '.') for p in ('leaderboard/README.md', 'numbers.md'))
+    lacking = [p for p in patterns if not any(fnmatchcase(own, p) for own in known)]
     if out:
-        return '\n'.join(['<div class="results" markdown>', '', *out, '</div>'])
-    return 'No finished run of it is among the [results](' + posixpath.relpath('leaderboard/README.md', posixpath.dirname(page) or '.') + ') yet.'
+        out += [f'What the [verdicts]({numbers}#intervals-and-verdicts) say, and do not.', '']
+    if lacking:
+        names = ', '.join(f'`{p.rpartition("/")[2].rstrip("*") or p}`' for p in lacking)
+        out += [f'No run of {names} is among the [results]({results_page}) yet{_why(names)}.', '']
+    return '\n'.join(['<div class="results" markdown>', '', *out, '</div>'])
+
+
+def _why(names, file=ROOT / 'docs/leaderboard/not_run.json'):
+    """The reason of not_run.json's first entry that has one of the words in backquotes; empty where none has."""
+    words = re.findall('`(.*?)`', names)
+    entries = json.loads(file.read_text(encoding='utf-8'))
+    entry = next((e for e in entries if any(re.search(rf'\b{re.escape(w)}\b', e['suite']) for w in words)), None)
+    return f': {entry["reason"].rstrip(".")}' if entry else ''
 
 
 # -- the API reference -------------------------------------------------------------------------------------------------------
@@ -118,6 +132,9 @@ def on_files(files, config):
     for file in files.documentation_pages():
         linked(file.content_string, file.src_uri, lambda path: paths.add((path, file.src_uri)))
     for path, page in sorted(paths):
+        if (ROOT / path).is_dir() and len(names := files_below(ROOT / path)) <= SHOWN:
+            paths |= {(f'{path}/{name}', page) for name in names}
+    for path, page in sorted(paths):
         if not (ROOT / path).exists():
             LOG.warning(f"Page '{page}' links to '{path}', which the repository does not hold.")
         elif not files.get_file_from_path(f'source/{path}.md'):
@@ -131,3 +148,9 @@ def on_page_markdown(markdown, page, config, files):
         return markdown
     markdown = linked(markdown, own, lambda path: posixpath.relpath(f'source/{path}.md', posixpath.dirname(own) or '.'))
     return re.sub(r'<!-- results: (.*?) -->', lambda match: '\n' + results([p.strip() for p in match[1].split(',')], own) + '\n', markdown)
+
+
+def on_post_build(config):
+    """The page of all tables leads to a page of the site, where the repository has a file."""
+    board = Path(config.site_dir) / 'leaderboard/board.html'
+    board.write_text(board.read_text(encoding='utf-8').replace('href="../numbers.md#', 'href="../numbers/index.html#'), encoding='utf-8')

@@ -9,12 +9,17 @@ from vkd import UserError
 from vkd.board import build_board, field
 from vkd.files import read_json, write_json
 from vkd.leaderboard import build
-from vkd.scatter import apart, pareto, scatter_layout
+from vkd.scatter import apart, decades, pareto, round_ticks, scatter_layout
 
 
 def test_the_front_by_hand():
     assert pareto([(1, 5), (2, 4), (2, 7), (3, 7), (0.5, 1), (4, 9), (1, 3)]) == [4, 0, 2, 5]
     assert pareto([(1, 5), (1, 5)]) == [0]
+
+
+def test_round_ticks():
+    assert round_ticks(24.3, 31.2) == [26, 28, 30] and round_ticks(0, 10) == [0, 2, 4, 6, 8, 10] and round_ticks(-.012, .013) == [-.01, -.005, 0, .005, .01]
+    assert decades(3, 45) == [5, 10, 20] and decades(.9, 1.1) == [1] and decades(.5, 5e5) == [1, 10, 100, 1e3, 1e4, 1e5] and decades(6, 9) == []
 
 
 def test_labels_are_kept_apart():
@@ -59,6 +64,7 @@ def test_a_page(tables):
     assert '<script>alert' not in page and '<img src=x' not in page and 'no weights' in page and page.count('role="tab"') == 2
     assert '+3.00' in page and 'mine/leaderboard.html' in page and 'http' not in page.replace('http-equiv', '')  # nothing is fetched
     assert '+3.0</td>' in page  # of class a
+    assert page.count('Of 1 gain, 1 is better') + page.count('Of 1 gain, 0 are better') == 2  # of all, and of its tab
 
 
 def test_bad_input(tables):
@@ -77,5 +83,6 @@ def test_bad_input(tables):
 
 def test_the_committed_page_is_of_the_committed_tables(tmp_path):
     shutil.copytree(ROOT / 'docs/leaderboard', tmp_path / 'leaderboard')
+    shutil.copy(ROOT / 'docs/numbers.md', tmp_path)  # to which the page leads
     committed = (ROOT / 'docs/leaderboard/board.html').read_text()
     assert build_board(tmp_path / 'leaderboard').read_text() == committed and len(committed) < 5e6

@@ -13,7 +13,7 @@ from vkd.intervals import gain_interval, mean_interval
 from vkd.leaderboard import build
 from vkd.results import read_curve
 from vkd.run import run_digest
-from vkd.tables import table, verdict
+from vkd.tables import digits, number, table, verdict, with_unit
 
 EVIL = '<script>alert(1)</script>"\'><img src=x onerror=alert(2)>'
 
@@ -94,9 +94,9 @@ def test_files(tmp_path):
     assert list(frame['method']) == ['alone', 'KL'] and frame['gain'][1] == 4 and frame['step_ratio'][1] == 1.31 and frame['seeds'].tolist() == [2, 2]
     content = json.load(open(paths['json']))
     assert content['rows'][1]['gain'] == 4 and content['rows'][1]['values'] == [44, 45] and content['rows'][0]['per_class'] == [40.5, None]
-    assert '+4.00' in page and '12.3 M' in page and '3.2 G' in page and 'never_started' in page and page.count('<figure>') == 10 and page.count('<svg') == 1
+    assert '+4.00' in page and '12.3 M' in page and '3.2 G' in page and 'never_started' in page and page.count('<img') == 10 and 'alt="Test image 2: what small + KL predicts"' in page and page.count('<svg') == 1
     assert not re.search(r'(?:src|href|url\()=?["\']?(?:https?:)?//', page) and '<link' not in page  # nothing is fetched at view time
-    assert 'href="student_KL_small_quick_scenes_0/config.py"' in page and text.count('python tools/train.py') == 4 and '| small | big | KL | 2 | 44.50 ±' in text
+    assert 'href="student_KL_small_quick_scenes_0/config.py"' in page and text.count('python tools/train.py') == 4 and '| small | big | KL | 2 | 44.50\u00a0±\u00a0' in text
 
 
 def test_a_page_elsewhere_holds_the_configs_itself(tmp_path):
@@ -191,7 +191,7 @@ def test_domains_and_corruptions_are_columns_of_the_runs_that_have_them(tmp_path
         write_json(own / 'corruptions.json', dict(format=1, fingerprint='f' if seed == 0 else 'other', cells={'clean': {}, 'fog-1': {}, 'fog-3': {}}, summary=dict(corrupted=10., relative=25.)))
     paths = build(tmp_path)
     text, page = (open(paths[k], encoding='utf-8').read() for k in ('md', 'html'))
-    assert '| day &lt;i&gt; | dusk | mIoU under fog, severity 1, 3 | % kept under fog, severity 1, 3 | gain' in text and '| 60.00 | 25.00 | 10.00 | 25.00 |' in text
+    assert '| day &lt;i&gt;, % | dusk, % | mIoU under fog, severity 1, 3 (seed 0), % | % kept under fog, severity 1, 3 (seed 0) |' in text and '| 60.00 | 25.00 | 10.00 | 25.00 |' in text
     assert 'corruptions.json is of another config' in text and '<i>' not in page and 'day &lt;i&gt;' in page
 
 
@@ -201,3 +201,28 @@ def test_the_config_of_a_row_stands_once(tmp_path):
     (tmp_path / 'student_alone_small_quick_scenes_0/config.py').unlink()  # the first that has one shows it
     page = (build(tmp_path) and (tmp_path / 'leaderboard.html').read_text())
     assert page.count('resolved config&#34;') == 1 and page.count('but for the seed') == 1 and 'href="#student_alone_small_quick_scenes_1">student_alone_small_quick_scenes_1</a> but' in page
+
+
+def test_the_step_of_a_run_in_stages_is_not_its_cost(tmp_path):
+    start = ' --cfg-options model.student.backbone.init_cfg.checkpoint=work_dirs/s/stage_1b_x_seed0/iter_3.pth'
+    for seed in (0, 1):
+        write(tmp_path, seed=seed)
+        write(tmp_path, 'GKD', seed=seed, command='python tools/train.py x.py' + start)
+        write(tmp_path, 'joint', seed=seed, command='python tools/train.py x.py' + start.replace('student.backbone', 'teacher'))  # as long as it looks
+    write_json(tmp_path / 'profile.json', dict(steps={f'small|-|{method}': dict(ratio=ratio) for method, ratio in (('alone', 1.), ('GKD', 0.7), ('joint', 1.9))}))
+    paths = build(tmp_path)
+    assert {r['method']: r['step'] for r in read_json(paths['json'])['rows']} == dict(alone=1., GKD=None, joint=1.9)
+    assert 'title="last stage only">–' in open(paths['html'], encoding='utf-8').read() and 'only the last was timed' in open(paths['md'], encoding='utf-8').read()
+
+
+def test_numbers_as_they_are_shown():
+    assert [number(v, 1, True) for v in (0.04, -0.04, 1.0, -2.0, None)] == ['0.0', '0.0', '+1.0', '−2.0', '–'] and number(0.0034, digits('hIoU')) == '0.003'
+    assert [with_unit(key, key) for key in ('Set14 PSNR', 'head w3000c500 RMSE', 'Set5 SSIM', 'mIoU under fog, severity 3', '% kept under fog')] == [
+        'Set14 PSNR, dB', 'head w3000c500 RMSE, HU', 'Set5 SSIM', 'mIoU under fog, severity 3, %', '% kept under fog']
+
+
+def test_a_few_evaluations_are_dots_and_ticks():
+    svg = curve_layout([('a', 'red', [{50: 1., 100: 2., 200: 3.}])], 'mIoU')
+    assert svg['dots'] and [t['text'] for t in svg['x']] == ['50', '100', '200']
+    loss = curve_layout([('a', 'red', [{i: 100. if i == 50 else 1. for i in range(101)}])], 'loss')
+    assert not loss['dots'] and float(loss['y'][-1]['text']) == 12  # of what is drawn, an average over nine steps

@@ -30,9 +30,9 @@ def test_runs_become_a_table_with_pictures(tmp_path):
     write_json(tmp_path / 'suite/profile.json', dict(models=dict(imdn=dict(params=1, flops=2, latency_ms=3., multiply_adds_720p=40.89e9)), steps={}))
     build_leaderboard(tmp_path / 'suite', metric='PSNR')
     page, table = (tmp_path / 'suite/leaderboard.html').read_text(), (tmp_path / 'suite/leaderboard.md').read_text()
-    assert '| PSNR (95 %) | demo SSIM | G multiply-adds at 1280x720 | gain over alone' in table and '| imdn | edsr | OutputKD | 2 |' in table
+    assert '| PSNR on demo, dB (95 %) | gain over alone, dB (95 %) | verdict |' in table and '| step ÷ alone | demo SSIM | G multiply-adds at 1280x720 |' in table and '| imdn | edsr | OutputKD | 2 |' in table
     own = next(line for line in table.splitlines() if line.startswith('| imdn | – | alone'))
-    assert len(own.split('|')[6].strip().split('.')[1]) == 4 and own.split('|')[7].strip() == '40.89'  # digits of SSIM
+    assert len(own.split('|')[12].strip().split('.')[1]) == 4 and own.split('|')[13].strip() == '40.89'  # digits of SSIM
     assert page.count('<figcaption>bicubic</figcaption>') == 3 and 'nearer to the truth' in page and 'not counted' not in page
     curve = read_curve(dict(folder=tmp_path / 'suite/outputkd_imdn_edsr_quick_demo_seed0'))
     assert list(curve['loss']) == [1, 2] and list(curve['PSNR']) == [1, 2] and curve['PSNR'][2] == pytest.approx(metrics_of(tmp_path, 'val')['PSNR'], abs=1e-4) and 'PSNR on validation images' in page

@@ -30,8 +30,9 @@ def test_it_is_built_with_warnings_as_errors(tmp_path, monkeypatch):
     build(config)
     pages = {p.relative_to(tmp_path).as_posix(): p.read_text(encoding='utf-8') for p in tmp_path.rglob('index.html')}
     assert 'fonts.googleapis' not in ''.join(pages.values())  # nothing is fetched when it is read
-    assert '−1.31 ± ' in pages['logits/index.html'] and 'vkd.methods.cwd.cwd_loss' in pages['api/methods/index.html']
-    assert 'cwd.py' in pages['source/vkd/methods/index.html']
+    assert '−1.31\u00a0±' in pages['logits/index.html'] and 'vkd.methods.cwd.cwd_loss' in pages['api/methods/index.html']
+    assert 'href="kl.py/"' in pages['source/vkd/methods/index.html'] and 'source/vkd/methods/kl.py/index.html' in pages
+    assert 'href="../numbers/index.html#' in (tmp_path / 'leaderboard/board.html').read_text() and 'id="intervals-and-verdicts"' in pages['numbers/index.html']
     assert (tmp_path / 'leaderboard/demo/leaderboard.html').is_file()
 
 
@@ -49,7 +50,7 @@ def test_a_link_to_nowhere_in_the_repository_is_a_warning(site, caplog):
 
 def test_links_out_of_docs_lead_to_pages_that_show_the_file(site):
     assert site.linked('[x](../vkd/taps.py#L3) [y](data.md) [z](https://a.b/c) `k`', 'methods.md', str.upper) == '[x](VKD/TAPS.PY) [y](data.md) [z](https://a.b/c) `k`'
-    assert '````python\n' in site.source_page('vkd/taps.py') and '- `kl.py`' in site.source_page('vkd/methods')
+    assert '````python\n' in site.source_page('vkd/taps.py') and '- [`kl.py`](methods/kl.py.md)' in site.source_page('vkd/methods')
 
 
 def test_every_module_is_in_the_api_reference_once(site):
@@ -67,8 +68,9 @@ def test_results_of_a_page(site, tmp_path):
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine/leaderboard.json').write_text(json.dumps(dict(title='T', metric='mIoU', rows=rows)))
     found = site.results(['*/KL'], 'tutorials/a.md', tmp_path)
-    assert found.count('| s | big | KL |') == 2 and '| 52.00 ± 1.00 | +2.00 ± 1.00 | better than alone |' in found and 'withheld: needs a second seed' in found
+    assert found.count('| s | big | KL |') == 2 and '| 52.00 ± 1.00 | +2.00 ± 1.00 | better than alone |' in found.replace('\u00a0', ' ') and 'withheld: needs a second seed' in found
     assert '| big | – | teacher |' in found and '| s | – | alone |' in found and 'other' not in found and 'CWD' not in found and '(../leaderboard/mine/leaderboard.md)' in found
     everything = site.results(['mine/*'], 'a.md', tmp_path)
     assert '| other | – | alone |' in everything and 'CWD&lt;script&gt;' in everything and '(leaderboard/mine/leaderboard.md)' in everything
-    assert site.results(['*/DIST'], 'a.md', tmp_path) == 'No finished run of it is among the [results](leaderboard/README.md) yet.'
+    assert 'No run of `Nobody` is among the [results](leaderboard/README.md) yet.' in site.results(['*/Nobody', '*/KL'], 'a.md', tmp_path)
+    assert '(../numbers.md#intervals-and-verdicts)' in found and 'No run' not in found

@@ -73,5 +73,6 @@ def draw_curves(found, out, smooth=1, label=None):
         axis.set(title=f'{name} ({len(next(iter(own.values()))[1])} runs)', xlabel='iteration')
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(label or '')
-    axes[-1].legend(fontsize='small')
+    # below the panels, so that it covers no data
+    figure.legend(*axes[-1].get_legend_handles_labels(), loc='outside lower center', ncols=3, fontsize='small')
     figure.savefig(out)

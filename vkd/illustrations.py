@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from .results import read_curve
+from .scatter import round_ticks
 from .tables import named
 
 #: Okabe and Ito's colours, which colour-blind readers can tell apart
@@ -31,7 +32,7 @@ def illustrated(section, runs):
 def gallery(rows, runs, limit=3):
     """Rows of pictures: image, truth, student alone, the method with the best mean, and where those two differ in being right.
 
-    Returns ``(list of lists of dict(src, title), classes with their colours)``; empty where pictures are missing or do not belong together.
+    Returns ``(list of lists of dict(src, title, alt), classes with their colours)``; empty where pictures are missing or do not belong together.
     """
     by_name = {r['run']: r for r in runs}
 
@@ -46,20 +47,29 @@ def gallery(rows, runs, limit=3):
         return [], []
     if 'palette' not in a:  # images were restored
         shown = [(str(a.get('image_name', 'bicubic')), a['image']), ('truth', a['truth']), (f'{alone["student"]} alone', a['pred']), (f'{best["student"]} + {best["method"]}', b['pred']), ('difference', nearer(a, b))]
-        return [[dict(src=_png(images[i]), title=title) for title, images in shown] for i in range(min(limit, len(a['image'])))], []
+        return [pictured(i, [(_png(images[i]), title) for title, images in shown]) for i in range(min(limit, len(a['image'])))], []
     palette = np.zeros((256, 3), np.uint8)
     palette[:len(a['palette'])] = a['palette']
     out = []
-    for image, truth, one, two in list(zip(a['image'], a['truth'], a['pred'], b['pred']))[:limit]:
+    for i, (image, truth, one, two) in list(enumerate(zip(a['image'], a['truth'], a['pred'], b['pred'])))[:limit]:
         counted = truth != 255
         difference = np.full((*truth.shape, 3), 128, np.uint8)
         difference[counted & (one == truth) & (two != truth)] = (213, 94, 0)
         difference[counted & (one != truth) & (two == truth)] = (0, 114, 178)
         difference[~counted] = 90
-        out.append([dict(src=_jpeg(image), title='image'), dict(src=_png(palette[truth]), title='truth'), dict(src=_png(palette[one]), title=f'{alone["student"]} alone'),
-                    dict(src=_png(palette[two]), title=f'{best["student"]} + {best["method"]}'), dict(src=_png(difference), title='difference')])
+        out.append(pictured(i, [
+            (_jpeg(image), 'image'), (_png(palette[truth]), 'truth'), (_png(palette[one]), f'{alone["student"]} alone'),
+            (_png(palette[two]), f'{best["student"]} + {best["method"]}'), (_png(difference), 'difference')]))
     classes = [dict(name=n, colour='#%02x%02x%02x' % tuple(int(v) for v in c)) for n, c in zip(alone['classes'], a['palette'])]
     return out, classes
+
+
+def pictured(i, shown):
+    """A row of the gallery, ``[dict(src, title, alt)]`` of ``[(src, title)]``: image, truth, two networks', difference."""
+    titles = [title for _, title in shown]
+    what = {title: f'what {title} predicts' for title in titles[2:4]}
+    what.update(truth='the truth', difference=f'where {titles[2]} and {titles[3]} differ in being right')
+    return [dict(src=src, title=title, alt=f'Test image {i + 1}: {what.get(title, title)}') for src, title in shown]
 
 
 def nearer(alone, distilled, tolerance=2):
@@ -95,31 +105,36 @@ def _jpeg(array):
 
 
 def curve_layout(curves, key, width=560, height=240):
-    """Training curves as an SVG drawing in the text's colour; ``curves``: ``[(label, colour, [dict of step: value, one a seed])]``."""
-    points = [(s, v) for _, _, seeds in curves for seed in seeds for s, v in seed.items()]
-    if len({s for s, _ in points}) < 2:
+    """``drawing`` of ``[(label, colour, [dict of step: value, one a seed])]``; None where nothing was logged at two steps."""
+    if len({s for _, _, seeds in curves for seed in seeds for s in seed}) < 2:
         return None
-    xs, ys = np.array([p[0] for p in points], float), np.array([p[1] for p in points], float)
+    window = 9 if key == 'loss' else 1
+    lines = [(label, colour, _thin(_smooth(sorted(seed.items()), window)))
+             for label, colour, seeds in curves for seed in seeds if seed]
+    return drawing(lines, key, width, height)
+
+
+def drawing(lines, key, width=560, height=240):
+    """``[(label, colour, [(step, value)])]`` as an SVG drawing; a few steps, as of evaluations, are dots and ticks."""
+    xs, ys = (np.array([pair[k] for _, _, pairs in lines for pair in pairs], float) for k in (0, 1))
     low, high = float(ys.min()), float(np.quantile(ys, 0.99) if key == 'loss' else ys.max())
-    high = high if high > low else low + 1
+    high, steps = high if high > low else low + 1, sorted(set(xs))
+    few = len(steps) <= 8
     left, right, top, bottom = 46, 8, 8, 30
 
-    def at(step, value):
-        x = left + (step - xs.min()) / (xs.max() - xs.min()) * (width - left - right)
-        y = top + (1 - (min(value, high) - low) / (high - low)) * (height - top - bottom)
-        return f'{x:.1f},{y:.1f}'
-    parts = []
-    for k in range(5):
-        value = low + (high - low) * k / 4
-        y = float(at(xs.min(), value).split(',')[1])
-        parts.append(dict(y=round(y, 1), text=f'{value:.3g}' if not 0 < abs(value) < 1e-3 else f'{value:.1e}'.replace('e-0', 'e-')))  # six letters fit beside the axis
-    lines = []
-    for label, colour, seeds in curves:
-        for seed in seeds:
-            if seed:
-                lines.append(dict(colour=colour, label=label, points=' '.join(at(s, v) for s, v in _thin(_smooth(sorted(seed.items()), 9 if key == 'loss' else 1)))))
-    ticks = [dict(x=round(float(at(s, low).split(',')[0]), 1), text=f'{s:g}') for s in np.linspace(xs.min(), xs.max(), 5).round()]
-    return dict(width=width, height=height, left=left, right=right, bottom=bottom, y=parts, x=ticks, lines=lines, key=key)
+    def at_x(step):
+        return left + (step - xs.min()) / (xs.max() - xs.min()) * (width - left - right)
+
+    def at_y(value):
+        return top + (1 - (min(value, high) - low) / (high - low)) * (height - top - bottom)
+    values = [low + (high - low) * k / 4 for k in range(5)]
+    texts = [f'{v:.3g}' if not 0 < abs(v) < 1e-3 else f'{v:.1e}'.replace('e-0', 'e-') for v in values]  # six letters fit
+    parts = [dict(y=round(at_y(v), 1), text=text) for v, text in zip(values, texts)]
+    ticks = [dict(x=round(at_x(s), 1), text=f'{s:g}') for s in (steps if few else round_ticks(xs.min(), xs.max()))]
+    drawn = [dict(colour=colour, label=label, points=' '.join(f'{at_x(s):.1f},{at_y(v):.1f}' for s, v in pairs))
+             for label, colour, pairs in lines]
+    return dict(width=width, height=height, left=left, right=right, bottom=bottom, y=parts, x=ticks, lines=drawn,
+                dots=few and key != 'loss', key=key)
 
 
 def _smooth(pairs, window):

@@ -8,7 +8,7 @@ from .illustrations import illustrated
 from .pages import render
 from .results import read_runs, suite_part
 from .run import FORMAT
-from .tables import by_protocol, frame, markdown, table, with_pages
+from .tables import by_protocol, frame, markdown, named, table, with_pages
 
 
 def build(folder, out=None, title=None, metric=None):
@@ -44,10 +44,24 @@ def build(folder, out=None, title=None, metric=None):
     paths = {kind: str(out / f'leaderboard.{kind}') for kind in ('md', 'csv', 'json', 'html')}
     write_text(paths['md'], markdown(title, sections, notes, metric))
     write_text(paths['csv'], frame(rows, metric).to_csv(index=False))
-    write_text(paths['html'], render('leaderboard.html', title=title, metric=metric, sections=sections, notes=notes, suite=suite, profile=profile,
-                                     first=first_done, configs=configs, links=links, with_config=lambda row: next((f['run'] for f in row['runs'] if f['run'] in configs), None)))
+    write_text(paths['html'], page(out, title=title, metric=metric, sections=sections, notes=notes, suite=suite,
+                                   profile=profile, configs=configs, links=links))
     write_json(paths['json'], with_pages(dict(format=FORMAT, title=title, metric=metric, command=suite.get('command'), rows=rows, profile=profile, notes=notes), paths))
     return paths
+
+
+def page(out, **content):
+    """The text of leaderboard.html in ``out``, with a way up where all tables have a page of their own."""
+    configs, up = content['configs'], out.parent / 'board.html'
+    return render('leaderboard.html', first=first_done, class_rows=class_rows, up='../board.html' if up.is_file() else None,
+                  with_config=lambda row: next((f['run'] for f in row['runs'] if f['run'] in configs), None), **content)
+
+
+def class_rows(rows):
+    """What the table of classes shows of ``rows``."""
+    return [dict(student=r['student'], method=named(r), run=first_done(r)['run'], values=r['per_class'],
+                 kind='teacher' if r['role'] == 'teacher' else 'alone' if r['method'] == 'alone' else '')
+            for r in rows if r['per_class']]
 
 
 def first_done(row):

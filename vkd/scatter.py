@@ -24,7 +24,7 @@ def scatter_layout(points, title, across, up, told='{:.3g}'.format, width=650, h
     bend = math.log if min(xs) > 0 and max(xs) > 5 * min(xs) else float
     first, last = bend(min(xs)), bend(max(xs))
     first, last = (first - 0.5, last + 0.5) if first == last else (first - 0.06 * (last - first), last + 0.06 * (last - first))
-    left, right, top, bottom = 48, 225, 10, 40
+    left, right, top, bottom = 62, 225, 10, 40
 
     def at_x(x):
         return left + (bend(x) - first) / (last - first) * (width - left - right)
@@ -34,12 +34,30 @@ def scatter_layout(points, title, across, up, told='{:.3g}'.format, width=650, h
     drawn = [dict(p, cx=at_x(p['x']), cy=at_y(p['y']), top=at_y(p['y'] + h), bottom=at_y(p['y'] - h), cut=p['y'] + h > high or p['y'] - h < low) for p, h in zip(points, halves)]
     for p, y in zip(sorted(drawn, key=lambda p: p['cy']), apart(sorted(p['cy'] for p in drawn), 13, top + 6, height - bottom)):
         p['text'] = y
-    ticks = sorted(set(xs)) if len(set(xs)) <= 3 else [min(xs), math.sqrt(min(xs) * max(xs)) if bend is math.log else (min(xs) + max(xs)) / 2, max(xs)]
-    ticks = [t for i, t in enumerate(ticks) if i == 0 or at_x(t) - at_x(ticks[i - 1]) > 36]
+    ticks = decades(*map(math.exp, (first, last))) if bend is math.log else round_ticks(first, last)
     front = [drawn[i] for i in pareto([(p['x'], p['y']) for p in points])]
     path = ' '.join(f'{"M" if i == 0 else "L"}{p["cx"]:.1f},{front[max(i - 1, 0)]["cy"]:.1f} L{p["cx"]:.1f},{p["cy"]:.1f}' for i, p in enumerate(front)) + f' L{width - right + 4:.1f},{front[-1]["cy"]:.1f}'
-    return dict(title=title, across=across, up=up, width=width, height=height, left=left, right=right, bottom=bottom, points=drawn, front=path, on_front=[p['label'] for p in front], logarithmic=bend is math.log,
-                x=[dict(x=at_x(t), text=told(t)) for t in ticks], y=[dict(y=at_y(low + (high - low) * k / 4), value=low + (high - low) * k / 4) for k in range(5)])
+    up_ticks = [dict(y=at_y(t), text=f'{t:g}'.replace('-', '−')) for t in round_ticks(low, high)]
+    return dict(title=title, across=across, up=up, width=width, height=height, left=left, right=right, top=top, bottom=bottom,
+                points=drawn, kinds={p['kind'] for p in points}, front=path, on_front=[p['label'] for p in front],
+                logarithmic=bend is math.log, x=[dict(x=at_x(t), text=told(t)) for t in ticks], y=up_ticks)
+
+
+def round_ticks(low, high, most=6):
+    """Multiples of 1, 2 or 5 times a power of ten within ``low`` and ``high``: as many as fit into ``most``."""
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    steps = [power * k for k in (1, 2, 5, 10, 20, 50)]
+    step = next(s for s in steps if math.floor(high / s) - math.ceil(low / s) < most)
+    return [round(k * step, 10) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def decades(low, high):
+    """1, 2 and 5 times powers of ten within ``low`` and ``high``, both above 0; where they are many, some powers alone."""
+    powers = [10.0 ** e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    ticks = [k * p for p in powers for k in (1, 2, 5) if low <= k * p <= high]
+    if len(ticks) > 6:
+        ticks = [p for p in powers if low <= p <= high]
+    return ticks[::math.ceil(len(ticks) / 6) or 1]
 
 
 def apart(places, gap, low, high):

@@ -14,6 +14,13 @@ from .run import KEY
 ZERO_SHOT = {'S': 'mIoU_seen', 'U': 'mIoU_unseen', 'hIoU': 'hIoU'}
 #: likewise, of networks of super-resolution
 MULTIPLY_ADDS = 'G multiply-adds at 1280x720'
+#: what the words of ``verdict`` mean, on every page that has them
+VERDICTS = (
+    'A verdict follows from the interval of the gain alone: "better than alone" or "worse than alone" where it leaves out '
+    'zero, "not told apart from zero" where it does not, which is not "equal". Nothing is corrected for many comparisons: '
+    'of twenty gains without any effect one is expected to be called better or worse.')
+#: an option of a run's command that begins its student with what a stage of the suite has trained (vkd.cells)
+STAGE = re.compile(r'\bmodel\.student\.[^=\s]*=\S*/stage_')
 
 
 def table(runs, profile=None, metric='mIoU'):
@@ -39,7 +46,7 @@ def table(runs, profile=None, metric='mIoU'):
         if values:
             row['mean'], row['interval'] = mean_interval(values)
             row.update({key: float(np.mean(found)) for key, found in _gathered([{k: r['test'].get(k) for k in ('mAcc', 'aAcc')} for r in done]).items()})
-            row['extra'] = {key: float(np.mean(found)) for key, found in _gathered([extra_scores(r) for r in done]).items()}
+            row['extra'] = _extra(done)
         if role == 'student' and method != 'alone':
             alone = [r for r in runs if (r['data'], r['protocol'], r['student'], r['method'], r['role'], r['state']) == (data, protocol, student, 'alone', 'student', 'done')
                      and r.get('external') == external and isinstance(r['test'].get(metric), (int, float))]
@@ -58,11 +65,13 @@ def table(runs, profile=None, metric='mIoU'):
                 row['withheld'] = 'needs a second seed' if len(values) < 2 else 'baseline needs a second seed'
             else:
                 row['gain'], row['gain_interval'] = gain_interval(values, base)
-        row.update({k: (models.get(student) or {}).get(k) for k in ('params', 'flops', 'latency_ms')})
+        row.update({k: (models.get(student) or {}).get(k) for k in ('params', 'flops', 'latency_ms', 'shape')})
         if (models.get(student) or {}).get('multiply_adds_720p'):
             row['extra'][MULTIPLY_ADDS] = models[student]['multiply_adds_720p'] / 1e9
         step = steps.get('|'.join((student, teacher or '-', method)))
-        row['step'] = step.get('ratio') if step else None
+        row['staged'] = any(STAGE.search(str(r.get('command'))) for r in members)
+        # of a run in stages the last one alone was timed, and those before it come on top
+        row['step'] = step.get('ratio') if step and not row['staged'] else None
         row['classes'], row['per_class'] = _per_class(done)
         rows.append(row)
     order = {'teacher': 0, 'alone': 1}
@@ -90,6 +99,16 @@ def extra_scores(run):
         if cell != 'clean':
             name, eps = cell.rsplit('-', 1)
             out[f'mIoU under {name.upper().replace("PGD", "PGD-")}, {eps}/255'] = own.get('mIoU')
+    return out
+
+
+def _extra(done):
+    """``{column: mean}`` of ``extra_scores``; what only some of the seeds have is another mean, so its column names them."""
+    scores, out = [(r['seed'], extra_scores(r)) for r in done], {}
+    for key, found in _gathered([own for _, own in scores]).items():
+        seeds = [str(seed) for seed, own in scores if own.get(key) is not None]
+        some = '' if len(seeds) == len(done) else f' (seed{"s" * (len(seeds) > 1)} {", ".join(seeds)})'
+        out[key + some] = float(np.mean(found))
     return out
 
 
@@ -142,19 +161,67 @@ def extra_columns(rows, metric='mIoU'):
     return {heads.get(key, key.removeprefix('mIoU.')): key for key in keys}
 
 
+def unit(key):
+    """Of a score."""
+    kind = key.partition(' (seed')[0].rpartition(' ')[2]
+    return '%' if key.startswith(('mIoU', 'hIoU')) else {'PSNR': 'dB', 'RMSE': 'HU'}.get(kind, '')
+
+
+def with_unit(head, key):
+    return f'{head}, {unit(key)}' if unit(key) else head
+
+
+def score_head(rows, metric):
+    """Head of the main metric's column: with its unit, and with the test set that it is of where there are several."""
+    first = next((name for r in rows for f in r['runs'] for name in f['test'].get('sets') or {}), None)
+    return with_unit(f'{metric} on {first}' if first and metric == 'PSNR' else metric, metric)
+
+
+def gain_head(metric):
+    return 'gain over alone' + {'%': ', points', '': ''}.get(unit(metric), f', {unit(metric)}')
+
+
+def tally(rows):
+    """Sentence on how many gains of ``rows`` are what; empty where there is none."""
+    gains = Counter(verdict(r) for r in rows if r['gain'] is not None)
+    total = sum(gains.values())
+    if not total:
+        return ''
+    better, worse = gains['better than alone'], gains['worse than alone']
+    return (f'Of {total} gain{"s" * (total != 1)}, {better} {"is" if better == 1 else "are"} better and {worse} worse '
+            f'than alone, {total - better - worse} not told apart from zero; '
+            f'without any effect about {total / 20:.2g} would be called better or worse by chance.')
+
+
+def legend(rows, networks=True):
+    """Sentences below a table, on the columns that it has; ``networks``: whether these are also of a network's costs."""
+    out = []
+    if any(key in r['extra'] for r in rows for key in ZERO_SHOT.values()):
+        out.append('S and U: mean IoU of the seen and of the unseen classes; hIoU: their harmonic mean; each the mean over '
+                   'seeds, – where no unseen class occurs in the test set.')
+    if any(r['step'] or r.get('staged') for r in rows):
+        staged = any(r.get('staged') for r in rows)
+        out.append('Step ÷ alone: time of a training step to that of the student alone, taken in turns'
+                   + '; – for a run in stages, of which only the last was timed' * staged + '.')
+    shapes = sorted({'x'.join(map(str, r['shape'])) for r in rows if r.get('shape')})
+    if shapes and networks:
+        out.append(f'FLOPs (a multiply-add is two) and latency: of one image of {" or ".join(shapes)}.')
+    return out
+
+
 def by_protocol(rows):
-    """``[dict(data, protocol, caption, rows)]``: one a protocol, because numbers of two protocols stand in no common column."""
+    """``[dict(data, protocol, caption, legend, rows)]``: one a protocol, because numbers of two protocols stand in no common column."""
     groups = {}
     for row in rows:
         groups.setdefault((row['data'], row['protocol']), []).append(row)
-    return [dict(data=data, protocol=protocol, caption=_caption(own), rows=own) for (data, protocol), own in groups.items()]
+    return [dict(data=data, protocol=protocol, caption=_caption(own), legend=legend(own), rows=own) for (data, protocol), own in groups.items()]
 
 
 def _caption(rows):
     runs = [f for r in rows for f in r['runs'] if f['state'] == 'done']
     if not runs:
         return 'No finished run yet.'
-    machines = sorted({f'{(f["hardware"] or {}).get("gpu") or (f["hardware"] or {}).get("cpu")}, {(f["hardware"] or {}).get("threads")} thread{"s" * ((f["hardware"] or {}).get("threads") != 1)} a run' for f in runs})
+    machines = sorted({f'{(f["hardware"] or {}).get("gpu") or (f["hardware"] or {}).get("cpu")}, {(f["hardware"] or {}).get("threads")} thread{"s" * ((f["hardware"] or {}).get("threads") != 1)} per run' for f in runs})
     iters = sorted({f['max_iters'] for r in rows if r['role'] == 'student' for f in r['runs'] if f['max_iters']})
     batches = sorted({budget(f)[1] for f in runs if f['batch_size']})
     teachers = sorted({f['max_iters'] for r in rows if r['role'] == 'teacher' for f in r['runs'] if f['max_iters']})
@@ -174,26 +241,40 @@ def frame(rows, metric='mIoU'):
         'params': r['params'], 'flops': r['flops'], 'latency_ms': r['latency_ms'], 'step_ratio': r['step'], 'failed': len(r['failed']), 'unfinished': len(r['unfinished'])} for r in rows])
 
 
+def markdown_table(rows, metric='mIoU', networks=True):
+    """Lines of ``rows``' table; without the columns of what a network costs where not ``networks``."""
+    extra = extra_columns(rows, metric)
+    heads = ['student', 'teacher or peer', 'method', 'seeds',
+             f'{score_head(rows, metric)} (95 %)', f'{gain_head(metric)} (95 %)', 'verdict',
+             *['parameters', 'FLOPs', 'latency'] * networks,
+             'step ÷ alone', *(with_unit(head, key) for head, key in extra.items())]
+    lines = ['| ' + ' | '.join(map(cell, heads)) + ' |', '|---' * len(heads) + '|']
+    for r in rows:
+        status = ''.join(f'; {len(r[key])} {key}' for key in ('failed', 'unfinished') if r.get(key))
+        gain = '–' if r['gain'] is None else with_interval(r['gain'], r['gain_interval'], True)
+        costs = []
+        if networks:
+            latency = '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms'
+            costs = [human(r['params']), human(r['flops']), latency]
+        lines.append('| ' + ' | '.join(map(cell, [
+            r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', with_interval(r['mean'], r['interval']),
+            gain, verdict(r) or '–', *costs, number(r['step']),
+            *(number(r['extra'].get(key), digits(key)) for key in extra.values())])) + ' |')
+    return lines
+
+
 def markdown(title, sections, notes, metric='mIoU'):
     """The tables of ``sections`` as a markdown page."""
-    lines = [f'# {cell(title)}', '']
+    lines = [f'# {cell(title)}', '', 'The same with curves and pictures: [leaderboard.html](leaderboard.html); for programs: '
+             '[csv](leaderboard.csv), [json](leaderboard.json).', '', VERDICTS, '']
     for section in sections:
-        extra = extra_columns(section['rows'], metric)
         lines += [f'## {cell(section["data"])}, protocol {cell(section["protocol"])}', '', section['caption'], '',
-                  f'| student | teacher | method | seeds | {metric} (95 %) | {"".join(f"{cell(head)} | " for head in extra)}gain over alone (95 %) | parameters | FLOPs | latency | step ÷ alone |',
-                  '|---' * (10 + len(extra)) + '|']
-        for r in section['rows']:
-            gain = with_interval(r['gain'], r['gain_interval'], True) + f' ({verdict(r)})' if r['gain'] is not None else verdict(r) or '–'
-            status = ''.join([f'; {len(r["failed"])} failed' if r['failed'] else '', f'; {len(r["unfinished"])} unfinished' if r['unfinished'] else ''])
-            lines.append('| ' + ' | '.join(cell(x) for x in (
-                r['student'], r['teacher'] or '–', named(r), f'{len(r["seeds"])}{status}', with_interval(r['mean'], r['interval']), *(number(r['extra'].get(key), digits(key)) for key in extra.values()), gain, human(r['params']), human(r['flops']),
-                '–' if r['latency_ms'] is None else f'{number(r["latency_ms"], 1)} ms', number(r['step']))) + ' |')
-        lines.append('')
+                  *markdown_table(section['rows'], metric), '', *[' '.join(section['legend']), ''] * bool(section['legend'])]
         classes = next((r['classes'] for r in section['rows'] if r['classes']), [])
         if classes:
-            lines += ['IoU a class, mean over seeds:', '', '| student | method | ' + ' | '.join(cell(c) for c in classes) + ' |', '|---' * (2 + len(classes)) + '|']
+            lines += ['IoU per class, %, mean over seeds:', '', '| student | method | ' + ' | '.join(cell(c) for c in classes) + ' |', '|---' * (2 + len(classes)) + '|']
             lines += ['| ' + ' | '.join([cell(r['student']), cell(named(r)), *(number(v, 1) for v in r['per_class'])]) + ' |' for r in section['rows'] if r['per_class']] + ['']
-        lines += ['Each run, and the command that makes it again:', '', f'| run | {metric} | command |', '|---|---|---|']
+        lines += ['Each run, and the command that makes it again:', '', f'| run | {cell(score_head(section["rows"], metric))} | command |', '|---|---|---|']
         lines += [f'| {cell(f["run"])} | {number(f["test"].get(metric)) if f["state"] == "done" else cell(f["state"])} | {code(f["command"])} |' for r in section['rows'] for f in r['runs']] + ['']
     lines += [f'- {cell(n)}' for n in notes] + [''] * bool(notes)
     return '\n'.join(lines)
@@ -214,12 +295,15 @@ def _no_html(text):
 
 
 def digits(key):
-    """How many digits after the point a score is shown with."""
-    return 4 if key.endswith('SSIM') else 2
+    """How many digits after the point a score is shown with; of unseen classes a few thousandths may be all there is."""
+    return 4 if key.endswith('SSIM') else 3 if key in ('mIoU_unseen', 'hIoU') else 2
 
 
 def number(value, digits=2, sign=False):
-    return '–' if value is None else f'{value:{"+" if sign else ""}.{digits}f}'.replace('-', '−')
+    if value is None:
+        return '–'
+    text = f'{value:{"+" if sign else ""}.{digits}f}'
+    return (text if float(text) else text.lstrip('+-')).replace('-', '−')  # a rounded zero has no sign
 
 
 def human(value):
@@ -233,7 +317,7 @@ def human(value):
 
 
 def with_interval(mean, half, sign=False):
-    return number(mean, sign=sign) + (f' ± {number(half)}' if half is not None else '')
+    return number(mean, sign=sign) + (f'\u00a0±\u00a0{number(half)}' if half is not None else '')
 
 
 def with_pages(content, paths):

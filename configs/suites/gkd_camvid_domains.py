@@ -1,5 +1,5 @@
 """GKD from a teacher made of ImageNet features: trained on day images, tested on another day and at dusk; what decoupling, the queries, the mask and the class token each pay."""
-title = 'GKD on CamVid by day and at dusk: crops of 160x160, 300 iterations of batch 8 a stage'
+title = 'GKD on CamVid by day and at dusk: crops of 160x160, 300 iterations of batch 8 per stage'
 main_metric = 'mIoU'
 _teacher, _student, _encoder = 'model.teacher.init_cfg.checkpoint', 'model.student.init_cfg.checkpoint', 'model.student.backbone.init_cfg.checkpoint'
 _1b = 'configs/gkd/gkd_deit-ti_vit-s_stage1b_camvid-160x160.py'
