@@ -1,10 +1,12 @@
 """Hooks of the documentation site (mkdocs.yml): what its pages take out of the repository at the time of the build.
 
 - The first page is the README.
-- ``<!-- results: transkd_*/TransKD-*, */CWD -->`` in a page is followed by the rows of docs/leaderboard/<folder>/leaderboard.json whose folder and method match, with their teachers and students alone.
+- ``<!-- results: transkd_*/TransKD-*, */CWD -->`` in a page is followed by the rows of docs/leaderboard/<folder>/leaderboard.json whose
+  folder and method match, with their teachers and students alone.
 - A link to a file or folder of the repository leads to a page that shows it; one that leads nowhere is a warning, and so an error.
 - The API reference has every module of the package on one page.
 """
+
 import ast
 import json
 import logging
@@ -20,10 +22,58 @@ from vkd.tables import by_protocol, cell, legend, markdown_table
 ROOT = Path(__file__).parent.parent
 LOG = logging.getLogger('mkdocs.hooks')
 #: modules of vkd itself by page; a sub-package has its own page, and what is named nowhere stands behind the tools
-CORE = dict(distiller=['distiller', 'roles', 'wires', 'networks', 'building', 'taps', 'align', 'peers', 'memory_bank', 'registry', 'checkpoint', 'config', 'errors'],
-            runs=['run', 'evaluate', 'suite', 'cells', 'jobs', 'results', 'intervals', 'tables', 'leaderboard', 'illustrations', 'board', 'scatter', 'verify', 'submit', 'robustness', 'corruption', 'attack', 'curves', 'pictures', 'provenance', 'files'])
-TITLES = dict(distiller='The Distiller and what it is made of', runs='Runs, suites and their results', tools='Behind the tools', methods='Methods', models='Networks', datasets='Data', evaluation='Metrics',
-              engine='What mmengine lacks', physics='Physics of images', benchmarks='Benchmarks')
+CORE = dict(
+    distiller=[
+        'distiller',
+        'roles',
+        'wires',
+        'networks',
+        'building',
+        'taps',
+        'align',
+        'peers',
+        'memory_bank',
+        'registry',
+        'checkpoint',
+        'config',
+        'errors',
+    ],
+    runs=[
+        'run',
+        'evaluate',
+        'suite',
+        'cells',
+        'jobs',
+        'results',
+        'intervals',
+        'tables',
+        'leaderboard',
+        'illustrations',
+        'board',
+        'scatter',
+        'verify',
+        'submit',
+        'robustness',
+        'corruption',
+        'attack',
+        'curves',
+        'pictures',
+        'provenance',
+        'files',
+    ],
+)
+TITLES = dict(
+    distiller='The Distiller and what it is made of',
+    runs='Runs, suites and their results',
+    tools='Behind the tools',
+    methods='Methods',
+    models='Networks',
+    datasets='Data',
+    evaluation='Metrics',
+    engine='What mmengine lacks',
+    physics='Physics of images',
+    benchmarks='Benchmarks',
+)
 LANGUAGES = {'.py': 'python', '.sh': 'bash', '.md': 'markdown', '.yml': 'yaml', '.json': 'json', '.html': 'html'}
 CODE = re.compile(r'(^```.*?^```[^\n]*$)', re.M | re.S)
 #: a folder of up to so many files has a page for each
@@ -45,9 +95,11 @@ def in_repository(target, page):
 
 def linked(text, page, change):
     """``text`` of ``docs/<page>`` in which each link to the repository outside docs/ leads to ``change(path)``."""
+
     def one(match):
         path = in_repository(match[2], page)
         return match[0] if path is None else f'{match[1]}{change(path)}{match[4]}'
+
     return outside_code(text, lambda part: LINK.sub(one, part))
 
 
@@ -67,21 +119,41 @@ def source_page(path):
 
 # -- results -----------------------------------------------------------------------------------------------------------------
 def results(patterns, page, folder=ROOT / 'docs/leaderboard'):
-    """Markdown tables of the rows whose ``<folder>/<method>`` matches one of ``patterns`` (as of file names), one a data set and protocol, with the students alone and the teachers they are compared with."""
+    """Markdown tables of the rows whose ``<folder>/<method>`` matches one of ``patterns`` (as of file names), one a data set and protocol,
+    with the students alone and the teachers they are compared with.
+    """
     out, known = [], []
     for file in sorted(folder.glob('*/leaderboard.json')):
         content, name = json.loads(file.read_text(encoding='utf-8')), file.parent.name
         metric, up = content['metric'], posixpath.relpath('leaderboard', posixpath.dirname(page) or '.')
         for section in by_protocol(content['rows']):
             known += [f'{name}/{r["method"]}' for r in section['rows'] if r['role'] == 'student']
-            asked = [r for r in section['rows'] if r['role'] == 'student' and any(fnmatchcase(f'{name}/{r["method"]}', p) for p in patterns)]
+            asked = [
+                r for r in section['rows'] if r['role'] == 'student' and any(fnmatchcase(f'{name}/{r["method"]}', p) for p in patterns)
+            ]
             compared, teachers = {r['student'] for r in asked}, {r['teacher'] for r in asked}
-            shown = [r for r in section['rows'] if r in asked or r['role'] == 'student' and r['method'] == 'alone' and r['student'] in compared or r['role'] == 'teacher' and r['student'] in teachers]
+            shown = [
+                r
+                for r in section['rows']
+                if r in asked
+                or r['role'] == 'student'
+                and r['method'] == 'alone'
+                and r['student'] in compared
+                or r['role'] == 'teacher'
+                and r['student'] in teachers
+            ]
             if not asked:
                 continue
             drawn = f' ([curves and pictures]({up}/{name}/leaderboard.html))' if file.with_suffix('.html').is_file() else ''
-            out += [f'[{cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {cell(section["data"])}, protocol {cell(section["protocol"])}:', '',
-                    *markdown_table(shown, metric, networks=False), '', *legend(shown, networks=False), '']
+            out += [
+                f'[{cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {cell(section["data"])}, protocol '
+                f'{cell(section["protocol"])}:',
+                '',
+                *markdown_table(shown, metric, networks=False),
+                '',
+                *legend(shown, networks=False),
+                '',
+            ]
     results_page, numbers = (posixpath.relpath(p, posixpath.dirname(page) or '.') for p in ('leaderboard/README.md', 'numbers.md'))
     lacking = [p for p in patterns if not any(fnmatchcase(own, p) for own in known)]
     if out:
@@ -113,18 +185,23 @@ def api_pages():
             pages.setdefault(page, []).append('.'.join(('vkd', *parts)))
     for name, own in CORE.items():
         pages[name].sort(key=lambda module: own.index(module.split('.')[1]))
-    return {name: f'# {TITLES.get(name, name)}\n\n' + '\n\n'.join(f'::: {module}' for module in modules) + '\n' for name, modules in pages.items()}
+    return {
+        name: f'# {TITLES.get(name, name)}\n\n' + '\n\n'.join(f'::: {module}' for module in modules) + '\n'
+        for name, modules in pages.items()
+    }
 
 
 # -- what mkdocs calls -------------------------------------------------------------------------------------------------------
 def on_files(files, config):
     def add(path, content):
         files.append(File.generated(config, path, content=content))
+
     readme = (ROOT / 'README.md').read_text(encoding='utf-8')
 
     def from_docs(match):  # where the page will stand; a folder of docs/ is its README there
         target = match[2] + '/README.md' * (match[2].startswith('docs/') and (ROOT / match[2]).is_dir())
         return f'{match[1]}{posixpath.relpath(target, "docs")}{match[3] or ""}{match[4]}'
+
     add('index.md', outside_code(readme, lambda part: LINK.sub(from_docs, part)))
     for name, content in api_pages().items():
         add(f'api/{name}.md', content)

@@ -16,6 +16,7 @@ def alone(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     from mmengine.logging import MessageHub, MMLogger
     from mmengine.visualization import Visualizer
+
     for kind in (MMLogger, MessageHub, Visualizer):
         kind._instance_dict.clear()
 

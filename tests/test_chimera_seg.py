@@ -1,4 +1,7 @@
-"""The CLIP semantic head and selective global distillation by hand (the toys of the specification), on tiny CLIPs of random weights, and bad input."""
+"""The CLIP semantic head and selective global distillation by hand (the toys of the specification), on tiny CLIPs of random weights, and
+bad input.
+"""
+
 import dataclasses
 import math
 
@@ -7,7 +10,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from tiny import CLASSES, ROOT, batch, build, clip_segmentor, config, distiller, in_two_processes, killed_and_resumed, losses, segmentor, tiny_clip, total
+from tiny import (
+    CLASSES,
+    ROOT,
+    batch,
+    build,
+    clip_segmentor,
+    config,
+    distiller,
+    in_two_processes,
+    killed_and_resumed,
+    losses,
+    segmentor,
+    tiny_clip,
+    total,
+)
 
 from vkd import UserError
 from vkd.datasets import DemoDataset
@@ -54,7 +71,7 @@ def test_the_blocks_of_clip_can_be_split_anywhere(vit):
     wanted, x = vit(image), vit._embeds(image)
     for k in (0, 1, 5, 12):
         end, y = FrozenViT(vit, k), x
-        for block in vit.transformer.resblocks[:12 - k]:
+        for block in vit.transformer.resblocks[: 12 - k]:
             y = block(y)
         torch.testing.assert_close(end(y)[:, 0], wanted, atol=1e-5, rtol=1e-4)
 
@@ -108,7 +125,9 @@ def test_a_resnet_pools_a_constant_map_by_its_values():
     visual.attnpool.positional_embedding.zero_()
     x = torch.randn(1, 256, 1, 1).expand(1, 256, 1, 1)
     constant = x.expand(1, 256, *[round((len(visual.attnpool.positional_embedding) - 1) ** 0.5)] * 2)
-    torch.testing.assert_close(visual.attnpool(constant), visual.attnpool.c_proj(visual.attnpool.v_proj(x.flatten(1))), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(
+        visual.attnpool(constant), visual.attnpool.c_proj(visual.attnpool.v_proj(x.flatten(1))), atol=1e-5, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize('kind', ['vit', 'resnet'])
@@ -130,14 +149,31 @@ def test_the_frozen_part_stays_as_it_was(kind):
 
 
 def test_at_most():
-    sizes = {(h, w): tuple(at_most(torch.randn(1, 1, h, w), 4096).shape[-2:]) for h, w in ((65, 65), (83, 83), (300, 300), (1, 10000), (10000, 1), (128, 160))}
-    assert sizes == {(65, 65): (64, 64), (83, 83): (64, 64), (300, 300): (64, 64), (1, 10000): (1, 4096), (10000, 1): (4096, 1), (128, 160): (57, 71)}
+    sizes = {
+        (h, w): tuple(at_most(torch.randn(1, 1, h, w), 4096).shape[-2:])
+        for h, w in ((65, 65), (83, 83), (300, 300), (1, 10000), (10000, 1), (128, 160))
+    }
+    assert sizes == {
+        (65, 65): (64, 64),
+        (83, 83): (64, 64),
+        (300, 300): (64, 64),
+        (1, 10000): (1, 4096),
+        (10000, 1): (4096, 1),
+        (128, 160): (57, 71),
+    }
     assert at_most(torch.randn(1, 2, 40, 60), 600).shape[-2:] == (20, 30) and at_most(torch.randn(1, 2, 8, 8), 64).shape[-2:] == (8, 8)
     head = tiny_embedding(max_tokens=16, test_tokens=64)
     assert head.train()(torch.randn(1, 8, 8, 8)).shape[-2:] == (4, 4) and head.eval()(torch.randn(1, 8, 8, 8)).shape[-2:] == (8, 8)
 
 
-@pytest.mark.parametrize('options, told', [(dict(num_blocks=4), 'num_blocks=4.*choose 0 to 3'), (dict(num_blocks=0, attn_mode='value'), 'needs a block'), (dict(attn_mode='values'), "'values' is unknown")])
+@pytest.mark.parametrize(
+    'options, told',
+    [
+        (dict(num_blocks=4), 'num_blocks=4.*choose 0 to 3'),
+        (dict(num_blocks=0, attn_mode='value'), 'needs a block'),
+        (dict(attn_mode='values'), "'values' is unknown"),
+    ],
+)
 def test_wrong_parts_of_clip(options, told):
     with pytest.raises(UserError, match=told):
         tiny_embedding(**options)
@@ -154,9 +190,9 @@ def test_a_resnet_has_fewer_blocks_and_no_value_mode():
 
 # -- semantic alignment ----------------------------------------------------------------------------------------------------
 def test_semantic_alignment_over_seen_columns_by_hand():
-    rows, e = torch.tensor([[1., 0], [0, 1], [-1, 0]]), F.normalize(torch.tensor([3., 4]), dim=0).view(1, 2, 1, 1)
+    rows, e = torch.tensor([[1.0, 0], [0, 1], [-1, 0]]), F.normalize(torch.tensor([3.0, 4]), dim=0).view(1, 2, 1, 1)
     target = torch.tensor([[[1]]])
-    logits = TextSimilarity(rows, tau=1.)(e)
+    logits = TextSimilarity(rows, tau=1.0)(e)
     assert logits.flatten().tolist() == pytest.approx([0.6, 0.8, -0.6], abs=1e-6)
     assert F.cross_entropy(logits, target).item() == pytest.approx(0.725289, abs=1e-6)
     assert mean_cross_entropy(logits[:, :2], target).item() == pytest.approx(0.598139, abs=1e-6)
@@ -168,8 +204,12 @@ def test_semantic_alignment_over_seen_columns_by_hand():
 
 def test_the_factor_is_learnt_up_to_a_hundred():
     scale = TextSimilarity(torch.eye(2), tau=1e-3, learn_scale=True)
-    x = torch.tensor([1., 0]).view(1, 2, 1, 1)
-    assert scale(x).flatten().tolist() == pytest.approx([100, 0]) and scale.log_scale.requires_grad and not list(TextSimilarity(torch.eye(2)).parameters())
+    x = torch.tensor([1.0, 0]).view(1, 2, 1, 1)
+    assert (
+        scale(x).flatten().tolist() == pytest.approx([100, 0])
+        and scale.log_scale.requires_grad
+        and not list(TextSimilarity(torch.eye(2)).parameters())
+    )
     half = x.bfloat16()
     with torch.autocast('cpu', torch.bfloat16):
         assert scale(half).dtype == torch.float32
@@ -177,8 +217,11 @@ def test_the_factor_is_learnt_up_to_a_hundred():
 
 def test_nel_by_a_loop():
     torch.manual_seed(0)
-    logits, target = torch.randn(2, 3, 2, 4, requires_grad=True), torch.tensor([0, 1, 1, 255, 0, 0, 255, 1, 0, 0, 1, 1, 1, 255, 0, 0]).view(2, 2, 4)
-    focal, overlaps = 0, {k: [0., 0., 0.] for k in range(3)}
+    logits, target = (
+        torch.randn(2, 3, 2, 4, requires_grad=True),
+        torch.tensor([0, 1, 1, 255, 0, 0, 255, 1, 0, 0, 1, 1, 1, 255, 0, 0]).view(2, 2, 4),
+    )
+    focal, overlaps = 0, {k: [0.0, 0.0, 0.0] for k in range(3)}
     for z, t in zip(logits.movedim(1, -1).reshape(-1, 3), target.flatten().tolist()):
         for k in range(3):
             if t != 255:
@@ -197,7 +240,7 @@ def test_nel_by_a_loop():
 def test_seen_bias_moves_the_answer(text):
     model = build(clip_segmentor(text, unseen=(1, 3, 4, 5, 6, 7, 8), seen_bias=0.1))
     scores = torch.zeros(1, CLASSES, 1, 1)
-    scores[0, :3, 0, 0] = torch.tensor([2., 1.95, 0.5])
+    scores[0, :3, 0, 0] = torch.tensor([2.0, 1.95, 0.5])
     meta = [dict(img_shape=(1, 1))]
     assert scores.argmax(1).item() == 0 and model.decode_head.predict_by_feat(scores, meta).argmax(1).item() == 1
 
@@ -261,7 +304,7 @@ def test_self_training_leaves_padding_out(text):
 
 
 def test_wholly_ignored_labels_are_finite(text):
-    model = build(clip_segmentor(text, nel_weight=1.))
+    model = build(clip_segmentor(text, nel_weight=1.0))
     data = seen_batch()
     for sample in data['data_samples']:
         sample.gt_sem_seg.data.fill_(255)
@@ -270,13 +313,15 @@ def test_wholly_ignored_labels_are_finite(text):
 
 
 # -- selection and schedule ------------------------------------------------------------------------------------------------
-TOKENS, CLS = torch.tensor([[[1., 0], [.6, .8], [0, 1], [-1, 0]]]), torch.tensor([[1., 0]])
+TOKENS, CLS = torch.tensor([[[1.0, 0], [0.6, 0.8], [0, 1], [-1, 0]]]), torch.tensor([[1.0, 0]])
 
 
-@pytest.mark.parametrize('n, cosine, g', [(4, 0.85, (0.316228, 0.948683)), (3, 0.466667, (0.664364, 0.747409)), (2, 0.2, (0.894427, 0.447214)), (1, 0., (1, 0))])
+@pytest.mark.parametrize(
+    'n, cosine, g', [(4, 0.85, (0.316228, 0.948683)), (3, 0.466667, (0.664364, 0.747409)), (2, 0.2, (0.894427, 0.447214)), (1, 0.0, (1, 0))]
+)
 def test_selection_by_hand(n, cosine, g):
     assert global_distill_loss(TOKENS, CLS, n, 'cosine')[0].item() == pytest.approx(cosine, abs=1e-6)
-    index, kept = select_tokens(torch.tensor([[1., .6, 0, -1]]), n)
+    index, kept = select_tokens(torch.tensor([[1.0, 0.6, 0, -1]]), n)
     assert index.tolist() == [list(range(n))] and kept.all()
     pooled = pool_tokens(TOKENS[:, :n], CLS, kept)
     assert pooled[0].tolist() == pytest.approx(g, abs=1e-6)
@@ -291,17 +336,19 @@ def test_attention_pool_by_hand():
 
 
 def test_info_nce_by_hand():
-    g, s = torch.tensor([[.8, .6], [.6, .8]]), torch.eye(2)
+    g, s = torch.tensor([[0.8, 0.6], [0.6, 0.8]]), torch.eye(2)
     own = torch.arange(2)
-    assert info_nce(g, s, own, 1.).item() == pytest.approx(0.598139, abs=1e-6) and info_nce(g, s, own).item() == pytest.approx(0.055844, abs=1e-6)
-    more = torch.cat([s, torch.tensor([[-1., 0], [9, 9]])])
-    assert info_nce(g, more, own, 1., torch.tensor([True, True, True, False])).item() == pytest.approx(0.714348, abs=1e-6)
+    assert info_nce(g, s, own, 1.0).item() == pytest.approx(0.598139, abs=1e-6) and info_nce(g, s, own).item() == pytest.approx(
+        0.055844, abs=1e-6
+    )
+    more = torch.cat([s, torch.tensor([[-1.0, 0], [9, 9]])])
+    assert info_nce(g, more, own, 1.0, torch.tensor([True, True, True, False])).item() == pytest.approx(0.714348, abs=1e-6)
 
 
 @pytest.mark.parametrize('mode', ['cosine', 'infonce'])
 def test_only_chosen_tokens_learn(mode):
     tokens = TOKENS.repeat(2, 1, 1).clone().requires_grad_()
-    cls = torch.tensor([[1., 0], [0.8, 0.6]], requires_grad=True)
+    cls = torch.tensor([[1.0, 0], [0.8, 0.6]], requires_grad=True)
     global_distill_loss(tokens, cls, 2, mode)[0].backward()
     moved = tokens.grad.abs().sum(2) > 0
     assert moved[0].tolist() == [True, True, False, False] and moved[1].sum() == 2 and cls.grad is None
@@ -320,20 +367,33 @@ def test_ties_go_to_the_lower_index_and_padding_is_never_chosen():
     samples = model.data_preprocessor(mixed, True)['data_samples']  # which pads on the right and below
     assert (samples[1].gt_sem_seg.data[0, 20:] == 200).all() and (samples[1].gt_sem_seg.data[0, :, 48:] == 200).all()
     places = valid_places(samples, (4, 8), torch.zeros(2, 3, 32, 64), 'cpu').view(2, 4, 8)
-    assert places[0].all() and places[1, :2, :6].all() and places[1].sum() == 2 * 6  # the third row's centre, 20, is the first that is padded
+    # the third row's centre, 20, is the first that is padded
+    assert places[0].all() and places[1, :2, :6].all() and places[1].sum() == 2 * 6
 
 
-@pytest.mark.parametrize('places, schedule, wanted', [(4096, 'linear', (4096, 3727, 3174, 2253, 1331, 410, 410)), (1024, 'linear', (1024, 932, 794, 563, 333, 102, 102)), (196, 'linear', (196, 178, 152, 108, 64, 20, 20)),
-                                                      (7, 'linear', (7, 6, 5, 4, 2, 1, 1)), (1024, 'cosine', (1024, None, 889, 563, 237, 102, 102)), (10, 'step', (10, 10, 10, 1, 1, 1, 1))])
+@pytest.mark.parametrize(
+    'places, schedule, wanted',
+    [
+        (4096, 'linear', (4096, 3727, 3174, 2253, 1331, 410, 410)),
+        (1024, 'linear', (1024, 932, 794, 563, 333, 102, 102)),
+        (196, 'linear', (196, 178, 152, 108, 64, 20, 20)),
+        (7, 'linear', (7, 6, 5, 4, 2, 1, 1)),
+        (1024, 'cosine', (1024, None, 889, 563, 237, 102, 102)),
+        (10, 'step', (10, 10, 10, 1, 1, 1, 1)),
+    ],
+)
 def test_schedule(places, schedule, wanted):
-    for p, count in zip((0, .1, .25, .5, .75, 1, 1.5), wanted):
+    for p, count in zip((0, 0.1, 0.25, 0.5, 0.75, 1, 1.5), wanted):
         assert count is None or keep_count(places, p, schedule=schedule) == count
-    assert keep_count(places, 1, last=0., least=3) == 3
+    assert keep_count(places, 1, last=0.0, least=3) == 3
 
 
 # -- the method ------------------------------------------------------------------------------------------------------------
 def tower(**more):
-    return dict(model=dict(type='vkd.ClipImageTower', name=tiny_clip(), random=True, **more), view=dict(mean=[122.77, 116.75, 104.09], std=[68.5, 66.63, 70.32], size=(32, 32)))
+    return dict(
+        model=dict(type='vkd.ClipImageTower', name=tiny_clip(), random=True, **more),
+        view=dict(mean=[122.77, 116.75, 104.09], std=[68.5, 66.63, 70.32], size=(32, 32)),
+    )
 
 
 def clip_distiller(text, student=(), **method):
@@ -345,6 +405,7 @@ def test_the_view_of_clip_by_hand():
     from mmseg.models.data_preprocessor import SegDataPreProcessor
 
     from vkd.roles import Renormalize
+
     view = Config.fromfile(ROOT / 'configs/_base_/teachers/clip_vit-b-16.py').teacher.view
     source = SegDataPreProcessor(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
     x = torch.randn(1, 3, 224, 224)
@@ -356,7 +417,9 @@ def test_the_view_of_clip_by_hand():
 def test_it_trains_and_the_tower_is_in_no_checkpoint(text):
     torch.manual_seed(0)
     model = build(clip_distiller(text))
-    assert not any('visual' in k for k in model.state_dict()) and not {id(p) for p in model.teachers['teacher'].parameters()} & {id(p) for p in model.parameters()}
+    assert not any('visual' in k for k in model.state_dict()) and not {id(p) for p in model.teachers['teacher'].parameters()} & {
+        id(p) for p in model.parameters()
+    }
     data = [seen_batch(seed=i) for i in range(4)]
     optimizer, first = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=3e-3), None
     for i in range(50):
@@ -370,12 +433,18 @@ def test_it_trains_and_the_tower_is_in_no_checkpoint(text):
     assert all(p.grad is None for p in model.student.decode_head.embed.frozen.parameters())
 
 
-@pytest.mark.parametrize('options', [dict(pool='attn'), dict(mode='cosine'), dict(bank_size=3), dict(select_by='teacher'), dict(schedule='cosine', last=0.3)])
+@pytest.mark.parametrize(
+    'options', [dict(pool='attn'), dict(mode='cosine'), dict(bank_size=3), dict(select_by='teacher'), dict(schedule='cosine', last=0.3)]
+)
 def test_options(text, options):
     model = build(clip_distiller(text, **options))
     own = losses(model, seen_batch())
     own['loss_sgd'].backward()
-    assert torch.isfinite(own['loss_sgd']) and model.student.decode_head.embed.adapter.weight.grad.abs().sum() > 0 and model.student.backbone.layers[0][0].projection.weight.grad.abs().sum() > 0
+    assert (
+        torch.isfinite(own['loss_sgd'])
+        and model.student.decode_head.embed.adapter.weight.grad.abs().sum() > 0
+        and model.student.backbone.layers[0][0].projection.weight.grad.abs().sum() > 0
+    )
 
 
 def test_the_bank_is_first_in_first_out_and_saved(text):
@@ -405,7 +474,7 @@ def test_one_image_falls_back_to_cosine_and_says_so_once(text, monkeypatch):
 def test_the_number_of_tokens_follows_the_run(text, monkeypatch):
     model = build(clip_distiller(text, last=0.25))
     found = []
-    for progress in (0., 0.5, 1.):
+    for progress in (0.0, 0.5, 1.0):
         monkeypatch.setattr('vkd.distiller.progress', lambda progress=progress: dict(iter=0, progress=progress))
         own = losses(model, seen_batch())
         found.append(own['tokens'].item())
@@ -421,7 +490,9 @@ def test_places_ranked_by_the_teacher_are_those_of_its_patches(text):
     handle = visual.transformer.register_forward_hook(lambda m, a, y: seen.update(tokens=y))
     cls = F.normalize(visual(image), dim=1)
     handle.remove()
-    wanted = torch.stack([F.cosine_similarity(visual.ln_post(t[1:]) @ visual.proj, c[None]) for t, c in zip(seen['tokens'], cls)]).view(2, 4, 4)
+    wanted = torch.stack([F.cosine_similarity(visual.ln_post(t[1:]) @ visual.proj, c[None]) for t, c in zip(seen['tokens'], cls)]).view(
+        2, 4, 4
+    )
     got = method._patches({'visual.transformer': seen['tokens']}, cls, (4, 4)).view(2, 4, 4)
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
     assert method._patches({'visual.transformer': seen['tokens']}, cls, (8, 16)).shape == (2, 128)
@@ -436,6 +507,7 @@ def test_it_runs_in_bf16_and_leaves_no_parameter_without_gradient(text, kind):
         loss.backward()
         assert {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None} == set()
         return loss.item(), model.student.decode_head.embed.adapter.weight.grad
+
     (loss, gradient), (half, other) = run(torch.autocast('cpu', enabled=False)), run(torch.autocast('cpu', torch.bfloat16))
     assert half == pytest.approx(loss, rel=0.05) and F.cosine_similarity(gradient.flatten(), other.flatten(), dim=0) > 0.9
 
@@ -445,12 +517,14 @@ def test_killed_and_resumed_the_head_and_the_bank_are_the_same(text, tmp_path):
         own = config(clip_distiller(text, bank_size=3), tmp_path / name)
         own.train_dataloader.dataset.pipeline.insert(1, dict(type='vkd.MaskUnseenLabels', unseen=[7, 8]))
         return own
+
     whole, _ = killed_and_resumed(cfg, tmp_path, 5)
     assert whole.model.state_dict()['methods.0.bank.count'] == 12
 
 
 def sgd_of_rank(text):
     import torch.distributed as dist
+
     model = build(clip_distiller(text, dict(norm='GN'), bank_size=8))  # no statistics over a process's own images
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     data = seen_batch(4)
@@ -467,14 +541,25 @@ def test_two_processes_see_each_others_vectors(text, tmp_path):
         np.testing.assert_allclose(other, bank, atol=1e-6)
 
 
-@pytest.mark.parametrize('options, told', [(dict(mode='contrast'), "mode 'contrast'"), (dict(pool='max'), "pool 'max'"), (dict(schedule='line'), "schedule 'line'"), (dict(select_by='both'), "select_by 'both'")])
+@pytest.mark.parametrize(
+    'options, told',
+    [
+        (dict(mode='contrast'), "mode 'contrast'"),
+        (dict(pool='max'), "pool 'max'"),
+        (dict(schedule='line'), "schedule 'line'"),
+        (dict(select_by='both'), "select_by 'both'"),
+    ],
+)
 def test_unknown_options(options, told):
     with pytest.raises(UserError, match=told):
         ChimeraSeg(**options)
 
 
 def test_ranking_by_a_teacher_that_has_no_patches(text):
-    for teacher, tap in ((segmentor(16), 'backbone[3]'), (dict(type='vkd.ClipImageTower', name=tiny_clip('resnet'), random=True), 'visual')):
+    for teacher, tap in (
+        (segmentor(16), 'backbone[3]'),
+        (dict(type='vkd.ClipImageTower', name=tiny_clip('resnet'), random=True), 'visual'),
+    ):
         with pytest.raises(UserError, match="needs a ClipImageTower with a ViT.*choose 'student'"):
             build(distiller(dict(type='ChimeraSeg', student='backbone[3]', teacher=tap, select_by='teacher'), teacher=teacher))
 
@@ -487,7 +572,11 @@ def test_a_loaded_tower_is_reported_and_a_wrong_one_refused(text, tmp_path):
     own['model'].update(random=False, checkpoint=str(tmp_path / 'clip.pt'))
     model = build(distiller(dict(type='ChimeraSeg'), student=clip_segmentor(text), teacher=own))
     assert model.roles['teacher'].report['share'] == 1 and torch.equal(model.teachers['teacher'].visual.proj, clip.visual.proj)
-    assert teacher_checkpoint(own) == str(tmp_path / 'clip.pt') and teacher_checkpoint(dict(checkpoint='a', model={})) == 'a' and teacher_checkpoint({}) is None
+    assert (
+        teacher_checkpoint(own) == str(tmp_path / 'clip.pt')
+        and teacher_checkpoint(dict(checkpoint='a', model={})) == 'a'
+        and teacher_checkpoint({}) is None
+    )
 
 
 # -- other classes, export -------------------------------------------------------------------------------------------------
@@ -510,7 +599,11 @@ def test_other_classes_without_training(text, trained, tmp_path):
     other.embeddings[0] = synthetic_embeddings(NAMES, 16).embeddings[3]
     set_text(model, other, unseen=['sofa'])
     own = model(image)
-    assert own.shape[1] == 2 == model.out_channels == model.decode_head.num_classes and torch.allclose(own[:, 0], scores[:, 3], atol=1e-5) and model.decode_head.seen.tolist() == [0]
+    assert (
+        own.shape[1] == 2 == model.out_channels == model.decode_head.num_classes
+        and torch.allclose(own[:, 0], scores[:, 3], atol=1e-5)
+        and model.decode_head.seen.tolist() == [0]
+    )
     with pytest.raises(UserError, match='8 wide, this CLIP 16'):
         set_text(model, synthetic_embeddings(['a'], 8))
     with pytest.raises(UserError, match='no ClipSemanticHead'):
@@ -529,11 +622,20 @@ def test_export_needs_no_file_of_text_or_clip(text, trained, tmp_path):
     cfg, checkpoint = trained
     content = export(cfg, checkpoint, tmp_path, onnx=True, shape=(32, 64), text_input=True)
     plain = Config.fromfile(tmp_path / f'{content["name"]}.py')
-    assert plain.model.decode_head.text_embeddings is None and plain.model.decode_head.clip == dict(name=tiny_clip(), random=True) and content['needs_vkd']
+    assert (
+        plain.model.decode_head.text_embeddings is None
+        and plain.model.decode_head.clip == dict(name=tiny_clip(), random=True)
+        and content['needs_vkd']
+    )
     model = build(plain.model.to_dict(), seed=3)
     model.load_state_dict(torch.load(tmp_path / f'{content["name"]}.pth', weights_only=True)['state_dict'], strict=True)
-    assert torch.equal(model.decode_head.conv_seg.text, synthetic_embeddings(NAMES, 16).embeddings) and content['onnx']['text'] and content['onnx']['difference'] < 1e-4
+    assert (
+        torch.equal(model.decode_head.conv_seg.text, synthetic_embeddings(NAMES, 16).embeddings)
+        and content['onnx']['text']
+        and content['onnx']['difference'] < 1e-4
+    )
     import onnxruntime
+
     session = onnxruntime.InferenceSession(tmp_path / f'{content["name"]}.onnx')
     assert [i.name for i in session.get_inputs()] == ['image', 'text']
     rows = synthetic_embeddings(list('abcdefghijklm'), 16, seed=2)
@@ -557,6 +659,7 @@ def test_a_picture_of_any_classes(text, trained, tmp_path):
     from PIL import Image
 
     from vkd.visualize import distinct_colours, text_picture
+
     cfg, checkpoint = trained
     path = tmp_path / 'other.safetensors'
     save_text_embeddings(path, synthetic_embeddings(['lion', '<b>&', 'sofa'], 16, seed=3))
@@ -574,6 +677,7 @@ def test_any_number_of_classes_may_be_asked_for(text):
     set_text(model, synthetic_embeddings([f'word {i}' for i in range(300)], 16))
     assert model(torch.randn(1, 3, 32, 32)).shape[1] == 300
     from vkd.visualize import distinct_colours
+
     assert len(distinct_colours(300)) == 300
 
 
@@ -584,6 +688,7 @@ def test_the_classes_of_text_and_data_are_one_list(text, tmp_path):
     with pytest.raises(UserError, match=f"class 0 is '{NAMES[8]}' in the text and '{NAMES[0]}' in the data"):
         build_runner(cfg).train()
     from vkd.datasets.zero_shot import SPLITS
+
     names = list(SPLITS['camvid']['classes'])
     save_text_embeddings(other, synthetic_embeddings(names[::-1], 16))
     head = dict(clip_segmentor(str(other))['decode_head'], num_classes=11, unseen='camvid')
@@ -601,7 +706,9 @@ def test_rows_of_a_file_and_of_a_checkpoint_that_differ(text, tmp_path):
     bare.load_state_dict(model.state_dict())
     frozen = bare.decode_head.embed.frozen.proj.clone()
     bare.init_weights()  # puts nothing back over what was loaded
-    assert torch.equal(bare.decode_head.embed.frozen.proj, frozen) and torch.equal(bare.decode_head.conv_seg.text, model.decode_head.conv_seg.text)
+    assert torch.equal(bare.decode_head.embed.frozen.proj, frozen) and torch.equal(
+        bare.decode_head.conv_seg.text, model.decode_head.conv_seg.text
+    )
 
 
 def test_text_of_another_clip(text):
@@ -614,31 +721,51 @@ def test_text_of_another_clip(text):
 
 
 def test_seen_bias_is_in_the_graph(text):
-    model = build(clip_segmentor(text, seen_bias=50.)).eval()
+    model = build(clip_segmentor(text, seen_bias=50.0)).eval()
     image = torch.randn(1, 3, 32, 64)
     meta = [dict(img_shape=(32, 64), ori_shape=(32, 64), pad_shape=(32, 64))]
     with torch.no_grad():
-        assert torch.equal(Logits(model)(image), model.encode_decode(image, meta)) and (Logits(model)(image).argmax(1) >= 7).float().mean() > 0.9
+        assert (
+            torch.equal(Logits(model)(image), model.encode_decode(image, meta))
+            and (Logits(model)(image).argmax(1) >= 7).float().mean() > 0.9
+        )
     with pytest.raises(UserError, match='seen_bias to 0'):
         to_onnx(model, (32, 64), text=True)
 
 
-@pytest.mark.parametrize('head', [
-    dict(type='mmseg.FCNHead', in_channels=[8] * 4, in_index=[0, 1, 2, 3], input_transform='resize_concat', channels=16, num_convs=1),
-    dict(type='mmseg.UPerHead', in_channels=[8] * 4, in_index=[0, 1, 2, 3], channels=16, pool_scales=(1, 2)),
-    dict(type='mmseg.LightHamHead', in_channels=[8] * 3, in_index=[1, 2, 3], channels=16, ham_channels=16, ham_kwargs=dict(MD_R=2, train_steps=2, eval_steps=2)),
-    dict(type='mmseg.FPNHead', in_channels=[8] * 4, in_index=[0, 1, 2, 3], feature_strides=[4, 8, 16, 32], channels=16)])
+@pytest.mark.parametrize(
+    'head',
+    [
+        dict(type='mmseg.FCNHead', in_channels=[8] * 4, in_index=[0, 1, 2, 3], input_transform='resize_concat', channels=16, num_convs=1),
+        dict(type='mmseg.UPerHead', in_channels=[8] * 4, in_index=[0, 1, 2, 3], channels=16, pool_scales=(1, 2)),
+        dict(
+            type='mmseg.LightHamHead',
+            in_channels=[8] * 3,
+            in_index=[1, 2, 3],
+            channels=16,
+            ham_channels=16,
+            ham_kwargs=dict(MD_R=2, train_steps=2, eval_steps=2),
+        ),
+        dict(type='mmseg.FPNHead', in_channels=[8] * 4, in_index=[0, 1, 2, 3], feature_strides=[4, 8, 16, 32], channels=16),
+    ],
+)
 def test_any_head_of_mmseg_gives_its_features(text, head):
     plain = clip_segmentor(text)
-    model = build(dict(plain, decode_head=dict(plain['decode_head'], inner=dict(head, norm_cfg=dict(type='BN'), align_corners=False, num_classes=4))))
+    model = build(
+        dict(plain, decode_head=dict(plain['decode_head'], inner=dict(head, norm_cfg=dict(type='BN'), align_corners=False, num_classes=4)))
+    )
     total(model, seen_batch(size=(64, 64))).backward()
-    assert model.decode_head.embed.adapter.in_channels == 16 and all(p.grad is not None for p in model.decode_head.inner.parameters() if p.requires_grad)
+    assert model.decode_head.embed.adapter.in_channels == 16 and all(
+        p.grad is not None for p in model.decode_head.inner.parameters() if p.requires_grad
+    )
 
 
 def test_noise_to_check_a_config_with_has_seen_labels_only(text):
     model = build(clip_segmentor(text))
     noise = synthetic_batch((2, 3, 32, 64), label_ids(model))
-    assert set(torch.stack([s.gt_sem_seg.data for s in noise['data_samples']]).unique().tolist()) == set(range(7)) and torch.isfinite(total(model, noise))
+    assert set(torch.stack([s.gt_sem_seg.data for s in noise['data_samples']]).unique().tolist()) == set(range(7)) and torch.isfinite(
+        total(model, noise)
+    )
 
 
 def test_text_that_does_not_fit(text, tmp_path):
@@ -660,12 +787,14 @@ def test_text_that_does_not_fit(text, tmp_path):
 # -- the stand-in ----------------------------------------------------------------------------------------------------------
 def test_ridge_and_label_vectors_by_hand():
     x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
-    y = x @ torch.tensor([[1., 2], [0, 1], [3, 0]]) + torch.tensor([5., -1])
-    weight, bias = ridge(x, y, 0.)
-    torch.testing.assert_close(weight, torch.tensor([[1., 0, 3], [2, 1, 0]]), atol=1e-4, rtol=0)
-    torch.testing.assert_close(bias, torch.tensor([5., -1]), atol=1e-4, rtol=0)
+    y = x @ torch.tensor([[1.0, 2], [0, 1], [3, 0]]) + torch.tensor([5.0, -1])
+    weight, bias = ridge(x, y, 0.0)
+    torch.testing.assert_close(weight, torch.tensor([[1.0, 0, 3], [2, 1, 0]]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(bias, torch.tensor([5.0, -1]), atol=1e-4, rtol=0)
     labels = torch.tensor([[[0, 0, 0, 1], [2, 2, 255, 255]]])
-    torch.testing.assert_close(label_vectors(labels, torch.eye(3), unseen=(2,)), torch.tensor([[0.948683, 0.316228, 0.]]), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        label_vectors(labels, torch.eye(3), unseen=(2,)), torch.tensor([[0.948683, 0.316228, 0.0]]), atol=1e-6, rtol=0
+    )
     with pytest.raises(UserError, match='no labelled pixel'):
         label_vectors(torch.full((1, 2, 2), 2), torch.eye(3), unseen=(2,))
 
@@ -677,16 +806,18 @@ def test_a_fitted_tower_points_at_its_labels():
     rows = synthetic_embeddings(['a', 'b', 'c'], 16).embeddings
     before = F.cosine_similarity(tower(images), label_vectors(labels, rows)).mean()
     after = fit_text_tower(tower, images.split(2), labels.split(2), rows)
-    assert after > 0.9 > before and F.cosine_similarity(tower(images), label_vectors(labels, rows)).mean().item() == pytest.approx(after, abs=1e-5)
+    assert after > 0.9 > before and F.cosine_similarity(tower(images), label_vectors(labels, rows)).mean().item() == pytest.approx(
+        after, abs=1e-5
+    )
 
 
 # -- shipped configs -------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize('path', sorted([*(ROOT / 'configs/chimeraseg').glob('*.py'), *(ROOT / 'configs/alone').glob('*-zs-*.py')]), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    'path', sorted([*(ROOT / 'configs/chimeraseg').glob('*.py'), *(ROOT / 'configs/alone').glob('*-zs-*.py')]), ids=lambda p: p.stem
+)
 def test_configs_mask_what_the_head_calls_unseen(path):
     cfg = Config.fromfile(path)
     masks = [t.unseen for t in cfg.train_dataloader.dataset.pipeline if t.type.endswith('MaskUnseenLabels')]
     head = (cfg.model.student.get('cfg') or cfg.model.student).decode_head if 'student' in cfg.model else cfg.model.decode_head
     assert len(masks) == 1 and (head.type != 'vkd.ClipSemanticHead' or masks[0] == head.unseen)
     assert cfg.test_evaluator.type == 'vkd.ZeroShotIoUMetric' and not any('Mask' in t.type for t in cfg.test_dataloader.dataset.pipeline)
-
-

@@ -14,7 +14,14 @@ from vkd.files import read_json, safe_name, write_json
 
 
 def tool(*words, cwd=ROOT):
-    return subprocess.run([sys.executable, *map(str, words)], cwd=cwd, capture_output=True, text=True, timeout=120, env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
+    return subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
+    )
 
 
 def test_a_mistake_is_one_sentence_and_a_traceback_only_with_debug(tmp_path):
@@ -32,20 +39,36 @@ def test_a_mistake_is_one_sentence_and_a_traceback_only_with_debug(tmp_path):
     cfg.dump(tmp_path / 'r.py')
     done = tool('tools/train.py', tmp_path / 'r.py', '--work-dir', tmp_path / 'r')
     last = done.stderr.strip().splitlines()[-1]
-    assert done.returncode == 1 and last.startswith('error: Image ') and 'images/train/a.png' in last and last.endswith('replace the file.') and 'Traceback' not in done.stderr
+    assert (
+        done.returncode == 1
+        and last.startswith('error: Image ')
+        and 'images/train/a.png' in last
+        and last.endswith('replace the file.')
+        and 'Traceback' not in done.stderr
+    )
     assert read_json(tmp_path / 'r/state.json')['lines'][0] == last.removeprefix('error: ')
 
 
 def test_debug_shows_the_traceback(capsys):
     def fail(args):
         raise UserError('x is y; mend it.')
+
     with pytest.raises(UserError):
         command(fail, parser('p'), ['--debug'])
     with pytest.raises(SystemExit, match='error: x is y; mend it.'):
         command(fail, parser('p'), [])
 
 
-@pytest.mark.parametrize('text, told', [('a = (', 'mend the file'), ('a = b', "name 'b' is not defined"), ('a = 1 / 0', 'mend the file'), ("_base_ = ['no.py']", 'no.py'), (None, 'does not exist')])
+@pytest.mark.parametrize(
+    'text, told',
+    [
+        ('a = (', 'mend the file'),
+        ('a = b', "name 'b' is not defined"),
+        ('a = 1 / 0', 'mend the file'),
+        ("_base_ = ['no.py']", 'no.py'),
+        (None, 'does not exist'),
+    ],
+)
 def test_configs_that_cannot_be_read(tmp_path, text, told):
     path = tmp_path / 'c.py'
     if text is not None:
@@ -59,11 +82,12 @@ def test_a_fingerprint_tells_experiments_apart_and_folders_not(tmp_path):
     a = config(segmentor(8), tmp_path / 'a')
     b = config(segmentor(8), tmp_path / 'b', log_level='WARNING')
     assert fingerprint(a) == fingerprint(b) != fingerprint(config(segmentor(8), tmp_path / 'c', randomness=dict(seed=1)))
-    assert fingerprint(load_config(tmp_path / 'a.py', {'optim_wrapper.optimizer.lr': 1.})) != fingerprint(a)
+    assert fingerprint(load_config(tmp_path / 'a.py', {'optim_wrapper.optimizer.lr': 1.0})) != fingerprint(a)
 
 
 def test_what_a_run_starts_from_tells_it_from_another(tmp_path):
     from vkd.config import experiment_fingerprint
+
     a, b, c = (config(segmentor(8), tmp_path / name, load_from=file) for name, file in (('a', None), ('b', 'x.pth'), ('c', 'y.pth')))
     prints = [(fingerprint(x), experiment_fingerprint(x)) for x in (a, b, c)]
     assert len({x for x, _ in prints}) == len({y for _, y in prints}) == 3
@@ -72,8 +96,17 @@ def test_what_a_run_starts_from_tells_it_from_another(tmp_path):
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    code = "from vkd.cli import command, parser\ncommand(lambda args: [print('x' * 1000, flush=True) for _ in range(1000)], parser('p'), [])"
-    done = subprocess.run(f'{sys.executable} -c "$CODE" | head -c 1', shell=True, capture_output=True, text=True, cwd=ROOT, env=dict(os.environ, CODE=code, PYTHONPATH=str(ROOT)))
+    code = (
+        "from vkd.cli import command, parser\ncommand(lambda args: [print('x' * 1000, flush=True) for _ in range(1000)], parser('p'), [])"
+    )
+    done = subprocess.run(
+        f'{sys.executable} -c "$CODE" | head -c 1',
+        shell=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=dict(os.environ, CODE=code, PYTHONPATH=str(ROOT)),
+    )
     assert done.stdout == 'x' and 'BrokenPipe' not in done.stderr and 'mend' not in done.stderr
 
 

@@ -1,10 +1,25 @@
 """The contracts of a Distiller, over every registered method: one that is added later is covered by being registered."""
+
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
 from mmengine.registry import DefaultScope
-from tiny import (METHOD_CASES, batch, build, check_steps, config, distiller, distributed, in_two_processes,
-                  killed_and_resumed, losses, method, segmentor, step_of, total)
+from tiny import (
+    METHOD_CASES,
+    batch,
+    build,
+    check_steps,
+    config,
+    distiller,
+    distributed,
+    in_two_processes,
+    killed_and_resumed,
+    losses,
+    method,
+    segmentor,
+    step_of,
+    total,
+)
 
 from vkd import UserError
 from vkd.networks import build_model
@@ -71,9 +86,11 @@ def test_4_a_teacher_is_matched_wholly_or_refused(tmp_path):
     path = tmp_path / 'teacher.pth'
     torch.save(dict(state_dict=teacher.state_dict()), path)
     model = build(distiller(teacher=dict(model=segmentor(16), checkpoint=str(path))))
-    assert model.roles['teacher'].report['share'] == 1 and all(torch.equal(a, b) for a, b in zip(model.teachers['teacher'].state_dict().values(), teacher.state_dict().values()))
+    assert model.roles['teacher'].report['share'] == 1 and all(
+        torch.equal(a, b) for a, b in zip(model.teachers['teacher'].state_dict().values(), teacher.state_dict().values())
+    )
     state = teacher.state_dict()
-    kept = dict(list(state.items())[:round(0.6 * len(state))])
+    kept = dict(list(state.items())[: round(0.6 * len(state))])
     torch.save(dict(state_dict=kept), path)
     with pytest.raises(UserError, match=rf"{len(kept)} of {len(state)} tensors \(60%\).*strict=False") as error:
         build(distiller(teacher=dict(model=segmentor(16), checkpoint=str(path))))
@@ -99,9 +116,13 @@ def test_6_bf16_channels_last_and_activation_checkpointing(name):
             loss = total(model, batch())
         loss.backward()
         return loss.item(), torch.cat([p.grad.flatten().float() for p in model.student.parameters()])
+
     loss, gradient = loss_and_gradient(build(distiller(method(name))))
     assert loss == loss and gradient.norm() > 0
-    for other in (build(distiller(method(name))).to(memory_format=torch.channels_last), build(distiller(method(name), student=segmentor(8, checkpointing=True)))):
+    for other in (
+        build(distiller(method(name))).to(memory_format=torch.channels_last),
+        build(distiller(method(name), student=segmentor(8, checkpointing=True))),
+    ):
         own, grad = loss_and_gradient(other)
         assert own == pytest.approx(loss, rel=1e-4)
         torch.testing.assert_close(grad, gradient, rtol=1e-2, atol=1e-3 * gradient.abs().max().item())
@@ -124,8 +145,13 @@ def in_group(names):
 
 
 #: why the loss is no mean over the images, so that the halves of a batch do not give the step of the whole
-NO_MEAN = dict(DIST='correlates the pixels of a batch', MGD='draws a mask', GKD='draws a mask',
-               TransKD='batch norm in its fusion', CTCL='batch norm in its adapters, and shares of places')
+NO_MEAN = dict(
+    DIST='correlates the pixels of a batch',
+    MGD='draws a mask',
+    GKD='draws a mask',
+    TransKD='batch norm in its fusion',
+    CTCL='batch norm in its adapters, and shares of places',
+)
 
 
 def test_6_two_processes_give_the_step_of_one(tmp_path):
@@ -145,6 +171,7 @@ def test_6_two_processes_give_the_step_of_one(tmp_path):
 def test_7_killed_and_resumed_it_ends_in_the_same_weights(name, tmp_path):
     def cfg(folder):
         return config(distiller(method(name), student=segmentor(8, dropout=0.2)), tmp_path / folder)
+
     whole, again = killed_and_resumed(cfg, tmp_path, 5)
     assert again.iter == whole.iter == 6
     assert whole.val_loop.evaluator.metrics[0].report == again.val_loop.evaluator.metrics[0].report
@@ -156,7 +183,10 @@ def test_the_task_may_be_left_out():
     own = losses(model, batch())
     assert list(own) == ['loss_mse']
     model.parse_losses(own)[0].backward()
-    assert all(p.grad is None for p in model.student.decode_head.parameters()) and model.student.backbone.layers[0][0].projection.weight.grad.norm() > 0
+    assert (
+        all(p.grad is None for p in model.student.decode_head.parameters())
+        and model.student.backbone.layers[0][0].projection.weight.grad.norm() > 0
+    )
 
 
 def test_scope_of_a_module():

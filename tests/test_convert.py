@@ -1,4 +1,5 @@
 """Official SegFormer-style weights against a small definition of the official network, written from the paper's description."""
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -40,7 +41,9 @@ class Block(nn.Module):
     def __init__(self, c, heads, sr):
         super().__init__()
         self.norm1, self.norm2, self.attn = nn.LayerNorm(c, eps=1e-6), nn.LayerNorm(c, eps=1e-6), Attention(c, heads, sr)
-        self.mlp = Named(fc1=nn.Linear(c, 4 * c), dwconv=Named(dwconv=nn.Conv2d(4 * c, 4 * c, 3, padding=1, groups=4 * c)), fc2=nn.Linear(4 * c, c))
+        self.mlp = Named(
+            fc1=nn.Linear(c, 4 * c), dwconv=Named(dwconv=nn.Conv2d(4 * c, 4 * c, 3, padding=1, groups=4 * c)), fc2=nn.Linear(4 * c, c)
+        )
 
     def forward(self, x, h, w):
         x = x + self.attn(self.norm1(x), h, w)
@@ -56,10 +59,18 @@ class Official(nn.Module):
         for i, (c, depth, heads, sr) in enumerate(zip(WIDTH, DEPTHS, HEADS, REDUCTIONS), 1):
             k, s = (7, 4) if i == 1 else (3, 2)
             parts[f'patch_embed{i}'] = Named(proj=nn.Conv2d(before, c, k, s, k // 2), norm=nn.LayerNorm(c, eps=1e-6))
-            parts[f'block{i}'], parts[f'norm{i}'], before = nn.ModuleList(Block(c, heads, sr) for _ in range(depth)), nn.LayerNorm(c, eps=1e-6), c
+            parts[f'block{i}'], parts[f'norm{i}'], before = (
+                nn.ModuleList(Block(c, heads, sr) for _ in range(depth)),
+                nn.LayerNorm(c, eps=1e-6),
+                c,
+            )
         self.backbone = Named(**parts)
         head = {f'linear_c{i}': Named(proj=nn.Linear(c, channels)) for i, c in enumerate(WIDTH, 1)}
-        self.decode_head = Named(**head, linear_fuse=Named(conv=nn.Conv2d(4 * channels, channels, 1, bias=False), bn=nn.BatchNorm2d(channels)), linear_pred=nn.Conv2d(channels, classes, 1))
+        self.decode_head = Named(
+            **head,
+            linear_fuse=Named(conv=nn.Conv2d(4 * channels, channels, 1, bias=False), bn=nn.BatchNorm2d(channels)),
+            linear_pred=nn.Conv2d(channels, classes, 1),
+        )
 
     def forward(self, x):
         maps = []
@@ -72,15 +83,21 @@ class Official(nn.Module):
                 t = block(t, h, w)
             x = getattr(self.backbone, f'norm{i}')(t).transpose(1, 2).reshape(len(t), -1, h, w)
             maps.append(x)
-        projected = [getattr(self.decode_head, f'linear_c{i}').proj(m.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(len(m), -1, *m.shape[2:]) for i, m in enumerate(maps, 1)]
+        projected = [
+            getattr(self.decode_head, f'linear_c{i}').proj(m.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(len(m), -1, *m.shape[2:])
+            for i, m in enumerate(maps, 1)
+        ]
         projected = [F.interpolate(p, size=maps[0].shape[2:], mode='bilinear', align_corners=False) for p in projected]
         fuse = self.decode_head.linear_fuse
         return self.decode_head.linear_pred(F.relu(fuse.bn(fuse.conv(torch.cat(projected[::-1], 1)))))
 
 
 def mmseg():
-    return dict(segmentor(8), backbone=dict(type='mmseg.MixVisionTransformer', embed_dims=8, num_layers=DEPTHS, num_heads=HEADS, sr_ratios=REDUCTIONS),
-                decode_head=dict(segmentor(8)['decode_head'], type='vkd.LinearSegformerHead', in_channels=WIDTH))
+    return dict(
+        segmentor(8),
+        backbone=dict(type='mmseg.MixVisionTransformer', embed_dims=8, num_layers=DEPTHS, num_heads=HEADS, sr_ratios=REDUCTIONS),
+        decode_head=dict(segmentor(8)['decode_head'], type='vkd.LinearSegformerHead', in_channels=WIDTH),
+    )
 
 
 @pytest.fixture
@@ -96,7 +113,12 @@ def official():
 def test_equal_outputs(official):
     model = build(mmseg()).eval()
     state = {f'module.{k}': v for k, v in official.state_dict().items()}
-    unused = {'module.decode_head.conv_seg.weight': torch.ones(9, 8, 1, 1), 'module.decode_head.conv_seg.bias': torch.ones(9), 'head.weight': torch.ones(1000, WIDTH[3])}  # what official files hold besides
+    # what official files hold besides
+    unused = {
+        'module.decode_head.conv_seg.weight': torch.ones(9, 8, 1, 1),
+        'module.decode_head.conv_seg.bias': torch.ones(9),
+        'head.weight': torch.ones(1000, WIDTH[3]),
+    }
     model.load_state_dict(segformer_to_mmseg({**state, **unused}), strict=True)
     image = torch.randn(2, 3, 64, 96)
     with torch.no_grad():
@@ -105,6 +127,7 @@ def test_equal_outputs(official):
 
 def test_there_and_back_by_the_command(official, tmp_path):
     import importlib.util
+
     spec = importlib.util.spec_from_file_location('tools_convert', ROOT / 'tools/converters/transkd.py')
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
@@ -115,7 +138,13 @@ def test_there_and_back_by_the_command(official, tmp_path):
     assert set(back) == set(state) and all(torch.equal(back[k], state[k]) for k in state)
 
 
-@pytest.mark.parametrize('change, told', [(lambda s: s.update({'backbone.rel_pos': torch.ones(1)}), 'rel_pos'), (lambda s: s.pop('backbone.block1.0.attn.q.weight'), 'not whole')])
+@pytest.mark.parametrize(
+    'change, told',
+    [
+        (lambda s: s.update({'backbone.rel_pos': torch.ones(1)}), 'rel_pos'),
+        (lambda s: s.pop('backbone.block1.0.attn.q.weight'), 'not whole'),
+    ],
+)
 def test_what_does_not_fit_is_told(official, change, told):
     state = dict(official.state_dict())
     change(state)

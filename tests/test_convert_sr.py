@@ -1,4 +1,7 @@
-"""Published layouts, made here by their names: what the networks compute from converted weights is compared with a forward pass written from the official names alone."""
+"""Published layouts, made here by their names: what the networks compute from converted weights is compared with a forward pass written
+from the official names alone.
+"""
+
 import importlib.util
 
 import pytest
@@ -17,23 +20,57 @@ MEAN = torch.tensor([0.4488, 0.4371, 0.4040])
 def tensors(shapes, prefix=''):
     """``{name: [out, in, k, k]}`` -> weights and biases."""
     torch.manual_seed(0)
-    return {f'{prefix}{name}.{part}': torch.randn(shape if part == 'weight' else shape[:1]) / (1 if part == 'bias' else (shape[1] * shape[2] ** 2) ** 0.5) for name, shape in shapes.items() for part in ('weight', 'bias')}
+    return {
+        f'{prefix}{name}.{part}': torch.randn(shape if part == 'weight' else shape[:1])
+        / (1 if part == 'bias' else (shape[1] * shape[2] ** 2) ** 0.5)
+        for name, shape in shapes.items()
+        for part in ('weight', 'bias')
+    }
 
 
 def imdn(scale=4, any_scale=False, blocks=6, c=64):
     d, r = c // 4, c - c // 4
     head = {'fea_conv.0': (c, 3, 3, 3), 'fea_conv.2': (c, c, 3, 3)} if any_scale else {'fea_conv': (c, 3, 3, 3)}
-    body = {f'IMDB{i}.{k}': v for i in range(1, blocks + 1) for k, v in {
-        'c1': (c, c, 3, 3), 'c2': (c, r, 3, 3), 'c3': (c, r, 3, 3), 'c4': (d, r, 3, 3), 'c5': (c, c, 1, 1), 'cca.conv_du.0': (c // 16, c, 1, 1), 'cca.conv_du.2': (c, c // 16, 1, 1)}.items()}
-    return tensors({**head, **body, 'c.0': (c, blocks * c, 1, 1), 'LR_conv': (c, c, 3, 3), 'upsampler.0': (3 * scale ** 2, c, 3, 3)}, 'module.')
+    body = {
+        f'IMDB{i}.{k}': v
+        for i in range(1, blocks + 1)
+        for k, v in {
+            'c1': (c, c, 3, 3),
+            'c2': (c, r, 3, 3),
+            'c3': (c, r, 3, 3),
+            'c4': (d, r, 3, 3),
+            'c5': (c, c, 1, 1),
+            'cca.conv_du.0': (c // 16, c, 1, 1),
+            'cca.conv_du.2': (c, c // 16, 1, 1),
+        }.items()
+    }
+    return tensors(
+        {**head, **body, 'c.0': (c, blocks * c, 1, 1), 'LR_conv': (c, c, 3, 3), 'upsampler.0': (3 * scale**2, c, 3, 3)}, 'module.'
+    )
 
 
 def rfdn(scale=4, blocks=4, c=50):
     f = c // 4
-    body = {f'B{i}.{k}': v for i in range(1, blocks + 1) for k, v in {
-        **{f'c{j}_d': (c // 2, c, 1, 1) for j in (1, 2, 3)}, **{f'c{j}_r': (c, c, 3, 3) for j in (1, 2, 3)}, 'c4': (c // 2, c, 3, 3), 'c5': (c, 2 * c, 1, 1), 'esa.conv1': (f, c, 1, 1), 'esa.conv_f': (f, f, 1, 1),
-        'esa.conv_max': (f, f, 3, 3), 'esa.conv2': (f, f, 3, 3), 'esa.conv3': (f, f, 3, 3), 'esa.conv3_': (f, f, 3, 3), 'esa.conv4': (c, f, 1, 1)}.items()}
-    return tensors({'fea_conv': (c, 3, 3, 3), **body, 'c.0': (c, blocks * c, 1, 1), 'LR_conv': (c, c, 3, 3), 'upsampler.0': (3 * scale ** 2, c, 3, 3)})
+    body = {
+        f'B{i}.{k}': v
+        for i in range(1, blocks + 1)
+        for k, v in {
+            **{f'c{j}_d': (c // 2, c, 1, 1) for j in (1, 2, 3)},
+            **{f'c{j}_r': (c, c, 3, 3) for j in (1, 2, 3)},
+            'c4': (c // 2, c, 3, 3),
+            'c5': (c, 2 * c, 1, 1),
+            'esa.conv1': (f, c, 1, 1),
+            'esa.conv_f': (f, f, 1, 1),
+            'esa.conv_max': (f, f, 3, 3),
+            'esa.conv2': (f, f, 3, 3),
+            'esa.conv3': (f, f, 3, 3),
+            'esa.conv3_': (f, f, 3, 3),
+            'esa.conv4': (c, f, 1, 1),
+        }.items()
+    }
+    return tensors(
+        {'fea_conv': (c, 3, 3, 3), **body, 'c.0': (c, blocks * c, 1, 1), 'LR_conv': (c, c, 3, 3), 'upsampler.0': (3 * scale**2, c, 3, 3)}
+    )
 
 
 def shifted(state):
@@ -53,10 +90,26 @@ def edsr(scale=4, blocks=3, c=16):
 def rcan(scale=4, groups=2, blocks=3, c=16):
     block = {'0': (c, c, 3, 3), '2': (c, c, 3, 3), '3.conv_du.0': (c // 4, c, 1, 1), '3.conv_du.2': (c, c // 4, 1, 1)}
     body = {f'body.{g}.body.{b}.body.{k}': v for g in range(groups) for b in range(blocks) for k, v in block.items()}
-    return shifted(tensors({'head.0': (c, 3, 3, 3), **body, **{f'body.{g}.body.{blocks}': (c, c, 3, 3) for g in range(groups)}, f'body.{groups}': (c, c, 3, 3), **tail(scale, c)}))
+    return shifted(
+        tensors(
+            {
+                'head.0': (c, 3, 3, 3),
+                **body,
+                **{f'body.{g}.body.{blocks}': (c, c, 3, 3) for g in range(groups)},
+                f'body.{groups}': (c, c, 3, 3),
+                **tail(scale, c),
+            }
+        )
+    )
 
 
-CASES = dict(IMDN=(imdn, lambda s: IMDN(s)), IMDN_AS=(lambda s: imdn(4, True), lambda s: IMDN_AS()), RFDN=(rfdn, lambda s: RFDN(s)), EDSR=(edsr, lambda s: EDSR(s, 16, 3)), RCAN=(rcan, lambda s: RCAN(s, 16, 2, 3, 4)))
+CASES = dict(
+    IMDN=(imdn, lambda s: IMDN(s)),
+    IMDN_AS=(lambda s: imdn(4, True), lambda s: IMDN_AS()),
+    RFDN=(rfdn, lambda s: RFDN(s)),
+    EDSR=(edsr, lambda s: EDSR(s, 16, 3)),
+    RCAN=(rcan, lambda s: RCAN(s, 16, 2, 3, 4)),
+)
 each = pytest.mark.parametrize('network', CASES)
 
 
@@ -78,10 +131,16 @@ def by_official_names(state, network, scale, x):
         kept, rest = [], x
         for k in (1, 2, 3):
             out = act(conv(f'{n}.c{k}', rest))
-            kept.append(out[:, :out.shape[1] // 4])
-            rest = out[:, out.shape[1] // 4:]
+            kept.append(out[:, : out.shape[1] // 4])
+            rest = out[:, out.shape[1] // 4 :]
         joined = torch.cat([*kept, conv(f'{n}.c4', rest)], 1)
-        return conv(f'{n}.c5', gate(f'{n}.cca.conv_du', joined, joined.mean((2, 3), keepdim=True) + joined.std((2, 3), correction=0, keepdim=True))) + x
+        return (
+            conv(
+                f'{n}.c5',
+                gate(f'{n}.cca.conv_du', joined, joined.mean((2, 3), keepdim=True) + joined.std((2, 3), correction=0, keepdim=True)),
+            )
+            + x
+        )
 
     def rfdb(n, x):
         kept, size = [], x.shape[-2:]
@@ -146,9 +205,15 @@ def test_entries_as_published():
     assert [len(f()) for f in (imdn, lambda: imdn(any_scale=True), rfdn)] == [92, 94, 128] and set(CASES) == set(NAMES)
 
 
-@pytest.mark.parametrize('change, text', [
-    (lambda s: {**s, 'module.extra.weight': torch.zeros(1)}, "'module.extra.weight' has no place in IMDN"), (lambda s: {'a.weight': torch.zeros(1)}, "for example 'a.weight'; give official weights of IMDN, IMDN_AS"),
-    (lambda s: {}, 'none at all'), (lambda s: {**edsr(), 'sub_mean.bias': -MEAN}, r"'sub_mean.bias' is not the shift by DIV2K's mean on 0 to 255")])
+@pytest.mark.parametrize(
+    'change, text',
+    [
+        (lambda s: {**s, 'module.extra.weight': torch.zeros(1)}, "'module.extra.weight' has no place in IMDN"),
+        (lambda s: {'a.weight': torch.zeros(1)}, "for example 'a.weight'; give official weights of IMDN, IMDN_AS"),
+        (lambda s: {}, 'none at all'),
+        (lambda s: {**edsr(), 'sub_mean.bias': -MEAN}, r"'sub_mean.bias' is not the shift by DIV2K's mean on 0 to 255"),
+    ],
+)
 def test_what_has_no_place(change, text):
     with pytest.raises(UserError, match=text):
         official_to_vkd(change(imdn()))
@@ -166,9 +231,20 @@ def test_only_a_prefix_is_cut():
 
 def test_x4_starts_from_x2(tmp_path):
     torch.save(dict(state_dict=official_to_vkd(imdn(2))), tmp_path / 'x2.pth')
-    with pytest.raises(UserError, match=r'fits 90 of 92 tensors .*backbone.upsample.conv.bias.*shape \(12,\) for \(48,\); all but the end fits, so it is probably of another scale than x4'):
+    with pytest.raises(
+        UserError,
+        match=r'fits 90 of 92 tensors .*backbone.upsample.conv.bias.*shape \(12,\) for \(48,\); all but the end fits, so it is probably of another scale than x4',
+    ):
         load_into(build(dict(type='vkd.Restorer', backbone=dict(type='IMDN', scale=4))), tmp_path / 'x2.pth')
-    model = build(dict(type='vkd.Distiller', student=dict(model=dict(type='vkd.Restorer', backbone=dict(type='IMDN', scale=4)), checkpoint=str(tmp_path / 'x2.pth'), strict=False), methods=[]))
+    model = build(
+        dict(
+            type='vkd.Distiller',
+            student=dict(
+                model=dict(type='vkd.Restorer', backbone=dict(type='IMDN', scale=4)), checkpoint=str(tmp_path / 'x2.pth'), strict=False
+            ),
+            methods=[],
+        )
+    )
     assert model.student_report['missing'] == ['backbone.upsample.conv.bias', 'backbone.upsample.conv.weight']
     assert torch.equal(model.student.backbone.fuse.weight, imdn(2)['module.c.0.weight'])
 

@@ -1,4 +1,7 @@
-"""Common corruptions: what each does, that nothing but the image and the seed decides it, and the evaluation that goes on where it was stopped."""
+"""Common corruptions: what each does, that nothing but the image and the seed decides it, and the evaluation that goes on where it was
+stopped.
+"""
+
 import cv2
 import numpy as np
 import pytest
@@ -63,18 +66,26 @@ def flat(value=128, size=(200, 200)):
 
 def test_noises():
     noise = corrupt(flat(), 'gaussian_noise', 1).astype(float) / 255
-    assert noise.std() == pytest.approx(.08, rel=0.03) and noise.mean() == pytest.approx(128 / 255, abs=0.003)
+    assert noise.std() == pytest.approx(0.08, rel=0.03) and noise.mean() == pytest.approx(128 / 255, abs=0.003)
     shot = corrupt(flat(), 'shot_noise', 2).astype(float) / 255
     assert shot.var() == pytest.approx(128 / 255 / 25, rel=0.1)
     salt = corrupt(flat(), 'impulse_noise', 5)
-    assert (salt != 128).mean() == pytest.approx(.27, abs=0.01) and set(np.unique(salt)) == {0, 128, 255} and (salt == 255).mean() == pytest.approx(.135, abs=0.01)
+    assert (
+        (salt != 128).mean() == pytest.approx(0.27, abs=0.01)
+        and set(np.unique(salt)) == {0, 128, 255}
+        and (salt == 255).mean() == pytest.approx(0.135, abs=0.01)
+    )
 
 
 @pytest.mark.parametrize('name', ['defocus_blur', 'glass_blur', 'motion_blur', 'zoom_blur', 'pixelate', 'elastic_transform'])
 def test_blurs_keep_what_is_even_and_lose_what_is_fine(name, scene):
     assert np.abs(corrupt(flat(), name, 5).astype(int) - 128).max() <= 1
     fine = [cv2.Laplacian(x, cv2.CV_64F).var() for x in (scene, corrupt(scene, name, 5))]
-    assert fine[1] < (0.95 if name == 'elastic_transform' else 0.9) * fine[0] or name == 'pixelate' and away(corrupt(scene, name, 5), scene) > 3
+    assert (
+        fine[1] < (0.95 if name == 'elastic_transform' else 0.9) * fine[0]
+        or name == 'pixelate'
+        and away(corrupt(scene, name, 5), scene) > 3
+    )
 
 
 def test_a_disk_and_a_streak():
@@ -105,8 +116,13 @@ def test_compression_and_pixels():
 
 
 def test_bad_input(scene):
-    for ask, match in ((lambda: corrupt(scene, 'gausian_noise', 1), 'gaussian_noise'), (lambda: corrupt(scene, 'fog', 6), 'severity is 6'), (lambda: corrupt(scene.astype(np.float32), 'fog', 1), 'float32'),
-                       (lambda: Corrupt('mist'), 'mist'), (lambda: corrupted(dict(type='X'), 'fog', 1), 'no pipeline')):
+    for ask, match in (
+        (lambda: corrupt(scene, 'gausian_noise', 1), 'gaussian_noise'),
+        (lambda: corrupt(scene, 'fog', 6), 'severity is 6'),
+        (lambda: corrupt(scene.astype(np.float32), 'fog', 1), 'float32'),
+        (lambda: Corrupt('mist'), 'mist'),
+        (lambda: corrupted(dict(type='X'), 'fog', 1), 'no pipeline'),
+    ):
         with pytest.raises(UserError, match=match) as error:
             ask()
         assert '\n' not in str(error.value)
@@ -122,10 +138,10 @@ def test_it_stands_behind_the_loading_step_of_every_data_set():
 
 
 def test_summary():
-    cells = {'clean': dict(mIoU=50.), 'fog-1': dict(mIoU=40.), 'fog-2': dict(mIoU=20.), 'snow-1': dict(mIoU=10.)}
+    cells = {'clean': dict(mIoU=50.0), 'fog-1': dict(mIoU=40.0), 'fog-2': dict(mIoU=20.0), 'snow-1': dict(mIoU=10.0)}
     found = summarize(cells)
-    assert found == dict(clean=50., corrupted=20., relative=40., by_corruption=dict(fog=30., snow=10.))  # each corruption counts once
-    text = table({**cells, 'snow-2': dict(mIoU=10.)})
+    assert found == dict(clean=50.0, corrupted=20.0, relative=40.0, by_corruption=dict(fog=30.0, snow=10.0))  # each corruption counts once
+    text = table({**cells, 'snow-2': dict(mIoU=10.0)})
     assert '| fog | 40.00 | 20.00 | 30.00 | 60.0 % |' in text and '**40.0 %**' in text
 
 
@@ -134,8 +150,12 @@ def test_an_evaluation_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
     torch.save(dict(state_dict=build(segmentor(8)).state_dict()), tmp_path / 'x.pth')
 
     def ask(**more):
-        return evaluate_corruptions(cfg, tmp_path / 'x.pth', tmp_path / 'out', **{**dict(names=['fog', 'impulse_noise'], severities=[1, 5]), **more})
+        return evaluate_corruptions(
+            cfg, tmp_path / 'x.pth', tmp_path / 'out', **{**dict(names=['fog', 'impulse_noise'], severities=[1, 5]), **more}
+        )
+
     import vkd.robustness as module
+
     asked, real = [], module.evaluate
 
     def counted(*args):
@@ -143,20 +163,35 @@ def test_an_evaluation_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
         if len(asked) == 3:
             raise InterruptedError
         return real(*args)
+
     monkeypatch.setattr(module, 'evaluate', counted)
     with pytest.raises(InterruptedError):
         ask()
     known = read_json(tmp_path / 'out/corruptions.json')
     assert list(known['cells']) == ['clean', 'fog-1']
     found = ask()
-    assert len(asked) == 6 and list(found['cells']) == ['clean', 'fog-1', 'fog-5', 'impulse_noise-1', 'impulse_noise-5'] and found['cells']['fog-1'] == known['cells']['fog-1']
-    assert found == read_json(tmp_path / 'out/corruptions.json') and found['summary'] == summarize(found['cells']) and 'of clean' in (tmp_path / 'out/corruptions.md').read_text()
+    assert (
+        len(asked) == 6
+        and list(found['cells']) == ['clean', 'fog-1', 'fog-5', 'impulse_noise-1', 'impulse_noise-5']
+        and found['cells']['fog-1'] == known['cells']['fog-1']
+    )
+    assert (
+        found == read_json(tmp_path / 'out/corruptions.json')
+        and found['summary'] == summarize(found['cells'])
+        and 'of clean' in (tmp_path / 'out/corruptions.md').read_text()
+    )
     assert ask() == found and len(asked) == 6
     assert found['cells']['clean']['images'] == 3 and found['cells']['clean'] != found['cells']['impulse_noise-5']
     # made again elsewhere, the numbers are the same
     again = evaluate_corruptions(cfg, tmp_path / 'x.pth', tmp_path / 'again', ['impulse_noise'], [5])
     assert again['cells']['impulse_noise-5'] == found['cells']['impulse_noise-5'] and again['cells']['clean'] == found['cells']['clean']
-    for more, match in ((dict(seed=1), 'another seed'), (dict(names=['mist']), 'mist'), (dict(severities=[9]), '9'), (dict(names=[]), 'No corruption'), (dict(severities=[]), 'no severity')):
+    for more, match in (
+        (dict(seed=1), 'another seed'),
+        (dict(names=['mist']), 'mist'),
+        (dict(severities=[9]), '9'),
+        (dict(names=[]), 'No corruption'),
+        (dict(severities=[]), 'no severity'),
+    ):
         with pytest.raises(UserError, match=match):
             ask(**more)
     write_json(tmp_path / 'out/corruptions.json', dict(found, checkpoint_sha256='0'))

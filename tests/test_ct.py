@@ -1,4 +1,5 @@
 """Slices: files, lists by patient, the scanner and its cache, metrics by window, and restoring them."""
+
 import importlib.util
 import json
 from pathlib import Path
@@ -34,7 +35,14 @@ def dicom(path, hu, z=0.0, spacing=0.7, series='1.2.3', signed=True, slope=1, in
     data.SeriesInstanceUID, data.PatientID, data.Modality, data.ImageType = series, 'p', 'CT', ['ORIGINAL', 'PRIMARY', 'AXIAL']
     data.Rows, data.Columns, data.PixelSpacing, data.SliceThickness = *hu.shape, [spacing, spacing], 2.5
     data.ImagePositionPatient, data.ImageOrientationPatient = [-10, -20, z], [1, 0, 0, 0, 1, 0]
-    data.SamplesPerPixel, data.PhotometricInterpretation, data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 1, 'MONOCHROME2', 16, 16, 15, int(signed)
+    data.SamplesPerPixel, data.PhotometricInterpretation, data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = (
+        1,
+        'MONOCHROME2',
+        16,
+        16,
+        15,
+        int(signed),
+    )
     data.RescaleSlope, data.RescaleIntercept = slope, intercept
     data.PixelData = np.rint((hu - intercept) / slope).astype(np.int16 if signed else np.uint16).tobytes()
     Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -73,8 +81,19 @@ def test_files_that_are_no_slices(tmp_path):
     (tmp_path / 'text.dcm').write_text('no CT')
     dicom(tmp_path / 'whole.dcm', np.zeros((8, 8)))
     (tmp_path / 'half.dcm').write_bytes((tmp_path / 'whole.dcm').read_bytes()[:-64])
-    for name, text in (('grey.png', '8 bits and 1 channel;'), ('colour.png', '16 bits and 3 channels'), ('nan.npy', 'not finite'), ('volume.npy', 'of shape'), ('objects.npy', 'cannot be read'), ('cut.npy', 'cannot be read'),
-                       ('text.dcm', 'cannot be read as DICOM'), ('half.dcm', 'cannot be decoded'), ('none.npy', 'missing'), ('none.dcm', 'does not exist'), ('none.png', 'does not exist')):
+    for name, text in (
+        ('grey.png', '8 bits and 1 channel;'),
+        ('colour.png', '16 bits and 3 channels'),
+        ('nan.npy', 'not finite'),
+        ('volume.npy', 'of shape'),
+        ('objects.npy', 'cannot be read'),
+        ('cut.npy', 'cannot be read'),
+        ('text.dcm', 'cannot be read as DICOM'),
+        ('half.dcm', 'cannot be decoded'),
+        ('none.npy', 'missing'),
+        ('none.dcm', 'does not exist'),
+        ('none.png', 'does not exist'),
+    ):
         with pytest.raises(UserError, match=text) as error:
             read_slice(tmp_path / name)
         assert name in str(error.value) and '\n' not in str(error.value)
@@ -93,8 +112,13 @@ def test_a_series_is_in_order_of_place_and_whole(tmp_path):
     series(tmp_path / 'two')
     dicom(tmp_path / 'two/x.dcm', np.zeros((32, 32)), z=7.5, series='1.2.4')
     (tmp_path / 'empty').mkdir()
-    for folder, text in ((tmp_path / 'spacing', r'unlike spacing: \[0.9, 0.9\] of .x.dcm.|unlike spacing: \[0.7, 0.7\]'), (tmp_path / 'two', 'unlike series'), (series(tmp_path / 'gap', (0, 2.5, 5, 10)), 'are 5.00 mm, elsewhere 2.50; a slice is missing'),
-                         (series(tmp_path / 'same', (0, 2.5, 2.5)), 'lie at the same place'), (tmp_path / 'empty', 'is empty')):
+    for folder, text in (
+        (tmp_path / 'spacing', r'unlike spacing: \[0.9, 0.9\] of .x.dcm.|unlike spacing: \[0.7, 0.7\]'),
+        (tmp_path / 'two', 'unlike series'),
+        (series(tmp_path / 'gap', (0, 2.5, 5, 10)), 'are 5.00 mm, elsewhere 2.50; a slice is missing'),
+        (series(tmp_path / 'same', (0, 2.5, 2.5)), 'lie at the same place'),
+        (tmp_path / 'empty', 'is empty'),
+    ):
         with pytest.raises(UserError, match=text):
             list_series(folder)
 
@@ -116,9 +140,18 @@ def test_splits_by_patient(tmp_path):
     train, test = CTSliceDataset(split='train', **options), CTSliceDataset(split='test', **options)
     assert [train.get_data_info(i)['patient'] for i in range(len(train))] == ['a1', 'a1', 'a2', 'a2'] and len(test) == 2
     item = test[1]
-    assert item['inputs'].shape == (1, 16, 16) and item['inputs'].dtype == torch.float32 and item['data_samples'].set == 'other' and item['data_samples'].patient == 'c'
+    assert (
+        item['inputs'].shape == (1, 16, 16)
+        and item['inputs'].dtype == torch.float32
+        and item['data_samples'].set == 'other'
+        and item['data_samples'].patient == 'c'
+    )
     assert item['inputs'].mean().item() == pytest.approx(hu_to_mu(70))
-    for splits, split, text in ((dict(train=['a?', 'b'], val=['b']), 'train', "patient 'b' is in the splits 'train' and 'val'"), (dict(train=['z*']), 'train', "no patient .* is called 'z\\*'; there are a1, a2"), (dict(train=['a1']), 'test', "split 'test' is none of train")):
+    for splits, split, text in (
+        (dict(train=['a?', 'b'], val=['b']), 'train', "patient 'b' is in the splits 'train' and 'val'"),
+        (dict(train=['z*']), 'train', "no patient .* is called 'z\\*'; there are a1, a2"),
+        (dict(train=['a1']), 'test', "split 'test' is none of train"),
+    ):
         with pytest.raises(UserError, match=text):
             CTSliceDataset(**{**options, 'splits': splits, 'split': split})
 
@@ -129,7 +162,11 @@ def test_the_lists_of_deeplesion(tmp_path):
         write_image(root / name, np.full((8, 8, 1), 32768, np.uint16))
     (tmp_path / 'train.txt').write_text('000001_01_01/103.png\n000001_01_01/104.png\n')
     (tmp_path / 'test.txt').write_text('000002_03_01/001.png\n')
-    options = dict(data_root=str(root), lists=dict(train='../train.txt', test='../test.txt'), pipeline=[dict(type='vkd.LoadCTSlice', offset=32768), dict(type='vkd.PackCTInputs')])
+    options = dict(
+        data_root=str(root),
+        lists=dict(train='../train.txt', test='../test.txt'),
+        pipeline=[dict(type='vkd.LoadCTSlice', offset=32768), dict(type='vkd.PackCTInputs')],
+    )
     data = CTSliceDataset(split='train', **options)
     assert len(data) == 2 and data.get_data_info(0)['patient'] == '000001' and (data[0]['inputs'] == torch.tensor(0.192)).all()
     (tmp_path / 'test.txt').write_text('000001_02_01/001.png\n')
@@ -143,7 +180,11 @@ def test_the_lists_of_deeplesion(tmp_path):
 def test_the_places_of_aapm(tmp_path):
     for i in range(6):
         np.save(tmp_path / f'L{i // 2:03}_{i:04}.npy', np.full((8, 8), float(i)))
-    options = dict(data_root=str(tmp_path), splits=dict(train=(0, 4), test=(-2, None)), pipeline=[dict(type='vkd.LoadCTSlice'), dict(type='vkd.PackCTInputs')])
+    options = dict(
+        data_root=str(tmp_path),
+        splits=dict(train=(0, 4), test=(-2, None)),
+        pipeline=[dict(type='vkd.LoadCTSlice'), dict(type='vkd.PackCTInputs')],
+    )
     assert [CTSliceDataset(split='test', **options).get_data_info(i)['name'] for i in range(2)] == ['L002_0004', 'L002_0005']
     for splits, text in ((dict(train=(0, 3), test=(-3, None)), "patient 'L001' is in"), (dict(train=(0, 60)), 'holds 6 .npy files')):
         with pytest.raises(UserError, match=text):
@@ -152,7 +193,11 @@ def test_the_places_of_aapm(tmp_path):
 
 def test_transforms():
     hu = np.arange(16, dtype=np.float32).reshape(4, 4)
-    assert ResizeHU(2, 'area').transform(dict(hu=hu))['hu'].tolist() == [[2.5, 4.5], [10.5, 12.5]] == ResizeHU(2, 'bilinear').transform(dict(hu=hu))['hu'].tolist()
+    assert (
+        ResizeHU(2, 'area').transform(dict(hu=hu))['hu'].tolist()
+        == [[2.5, 4.5], [10.5, 12.5]]
+        == ResizeHU(2, 'bilinear').transform(dict(hu=hu))['hu'].tolist()
+    )
     assert ResizeHU(2, 'bicubic').transform(dict(hu=hu))['hu'].shape == (2, 2) and ResizeHU(4).transform(dict(hu=hu))['hu'] is hu
     assert ClipHU(3, 5).transform(dict(hu=hu))['hu'].max() == 5
     with pytest.raises(UserError, match="method 'cubic' is unknown"):
@@ -163,11 +208,17 @@ def test_transforms():
 
 def test_phantoms_are_drawn_from_a_seed():
     a, b = draw_phantom((0, 0, 1), 64), draw_phantom((0, 0, 2), 64)
-    assert a.min() == -1000 and 300 < a.max() < 1300 and not np.array_equal(a, b) and np.array_equal(a, draw_phantom.__wrapped__((0, 0, 1), 64))
+    assert (
+        a.min() == -1000
+        and 300 < a.max() < 1300
+        and not np.array_equal(a, b)
+        and np.array_equal(a, draw_phantom.__wrapped__((0, 0, 1), 64))
+    )
 
 
 def test_the_real_slices(ct_data):
     from vkd.config import load_config
+
     cfg = load_config(ROOT / 'configs/alone/alone_untouched_quick_ct-slices-128x128-36v.py')
     sizes = {}
     for key in ('train', 'val', 'test'):
@@ -186,10 +237,16 @@ def test_what_the_scanner_gives():
     data, geometry = slices(), Geometry(**SCANNER['geometry'])
     mu = torch.stack(data['inputs'])
     out = scanner()(slices(), True)
-    for found, views in ((out['inputs']['student'], 8), (out['inputs']['dense'], 16), (torch.stack([s.gt_img for s in out['data_samples']]), 48)):
+    for found, views in (
+        (out['inputs']['student'], 8),
+        (out['inputs']['dense'], 16),
+        (torch.stack([s.gt_img for s in out['data_samples']]), 48),
+    ):
         own = geometry.with_views(views)
         torch.testing.assert_close(found, fbp(project(mu, own), own))
-    assert torch.equal(scanner()(slices(), False)['inputs'], out['inputs']['student']) and torch.equal(scanner(teacher_views=None)(slices(), True)['inputs'], out['inputs']['student'])
+    assert torch.equal(scanner()(slices(), False)['inputs'], out['inputs']['student']) and torch.equal(
+        scanner(teacher_views=None)(slices(), True)['inputs'], out['inputs']['student']
+    )
     air = scanner(noise=dict(photons=1e5))(dict(inputs=[torch.zeros(1, 32, 32)]), False)['inputs']
     assert air.isfinite().all() and air.abs().max() < 0.02
 
@@ -225,23 +282,38 @@ def test_the_cache_is_right_whole_and_made_once(tmp_path, monkeypatch):
         out = scanner(cache=str(tmp_path), **more)(slices(), True)
         assert sum(calls) == n
         return out
+
     for n in (2, 0):  # the full scan is projected, and the others are parts of it
         out = compare(n)
-        assert all(torch.equal(out['inputs'][k], plain['inputs'][k]) for k in plain['inputs']) and all(torch.equal(a.gt_img, b.gt_img) for a, b in zip(out['data_samples'], plain['data_samples']))
+        assert all(torch.equal(out['inputs'][k], plain['inputs'][k]) for k in plain['inputs']) and all(
+            torch.equal(a.gt_img, b.gt_img) for a, b in zip(out['data_samples'], plain['data_samples'])
+        )
     assert len(list(tmp_path.iterdir())) == 6
     files = sorted(tmp_path.iterdir(), key=lambda p: p.stat().st_mtime_ns)
     files[0].unlink()
     compare(1)
-    assert compare(2, geometry=dict(SCANNER['geometry'], source=150.0))['data_samples'][0].gt_img.sub(plain['data_samples'][0].gt_img).abs().max() > 0  # another geometry, other files
+    # another geometry, other files
+    assert (
+        compare(2, geometry=dict(SCANNER['geometry'], source=150.0))['data_samples'][0]
+        .gt_img.sub(plain['data_samples'][0].gt_img)
+        .abs()
+        .max()
+        > 0
+    )
     assert compare(2, weight='textbook') and len(list(tmp_path.iterdir())) == 18
     noisy = scanner(cache=str(tmp_path), noise=dict(photons=1e4))(slices(), True)
-    assert torch.equal(noisy['data_samples'][0].gt_img, plain['data_samples'][0].gt_img) and not torch.equal(noisy['inputs']['student'], plain['inputs']['student']) and len(list(tmp_path.iterdir())) == 18
+    assert (
+        torch.equal(noisy['data_samples'][0].gt_img, plain['data_samples'][0].gt_img)
+        and not torch.equal(noisy['inputs']['student'], plain['inputs']['student'])
+        and len(list(tmp_path.iterdir())) == 18
+    )
 
 
 def test_a_kill_leaves_no_half_file(tmp_path, monkeypatch):
     def killed(file, image):
         file.write(b'half')
         raise KeyboardInterrupt
+
     monkeypatch.setattr('vkd.models.restorers.ct_preprocessor.np.save', killed)
     with pytest.raises(KeyboardInterrupt):
         scanner(cache=str(tmp_path))(slices(), True)
@@ -256,10 +328,17 @@ def test_a_kill_leaves_no_half_file(tmp_path, monkeypatch):
 
 
 def test_a_scanner_that_does_not_fit():
-    for options, text in ((dict(weight='fdk'), "weight 'fdk' is unknown"), (dict(noise=dict(fotons=1)), "no option 'fotons'"), (dict(geometry=dict(size=512)), 'corner pixels of 512x512')):
+    for options, text in (
+        (dict(weight='fdk'), "weight 'fdk' is unknown"),
+        (dict(noise=dict(fotons=1)), "no option 'fotons'"),
+        (dict(geometry=dict(size=512)), 'corner pixels of 512x512'),
+    ):
         with pytest.raises(UserError, match=text):
             scanner(**options)
-    for inputs, text in (([torch.zeros(1, 32, 32), torch.zeros(1, 32, 30)], 'slices of 1x32x30 and 1x32x32'), ([torch.zeros(1, 30, 32)], 'The geometry is of an image of 32x32')):
+    for inputs, text in (
+        ([torch.zeros(1, 32, 32), torch.zeros(1, 32, 30)], 'slices of 1x32x30 and 1x32x32'),
+        ([torch.zeros(1, 30, 32)], 'The geometry is of an image of 32x32'),
+    ):
         with pytest.raises(UserError, match=text):
             scanner()(dict(inputs=inputs))
 
@@ -267,34 +346,63 @@ def test_a_scanner_that_does_not_fit():
 # -- metrics -----------------------------------------------------------------------------------------------------------
 def evaluated(pairs, **more):
     metric = CTMetric(**more)
-    metric.process(None, [dict(name=str(i), patient=p, set=s, pred_img=hu_to_mu(a).float()[None], gt_img=hu_to_mu(b).float()[None]) for i, (s, p, a, b) in enumerate(pairs)])
+    metric.process(
+        None,
+        [
+            dict(name=str(i), patient=p, set=s, pred_img=hu_to_mu(a).float()[None], gt_img=hu_to_mu(b).float()[None])
+            for i, (s, p, a, b) in enumerate(pairs)
+        ],
+    )
     return metric.evaluate(len(pairs)), metric.report
 
 
 def test_scores_by_window_patient_and_set():
     zero = torch.zeros(16, 16)
-    scores, report = evaluated([('chest', 'a', zero + 30, zero), ('chest', 'a', zero + 60, zero), ('chest', 'b', zero - 15, zero), ('head', 'c', zero + 3000, zero + 2500)])
+    scores, report = evaluated(
+        [
+            ('chest', 'a', zero + 30, zero),
+            ('chest', 'a', zero + 60, zero),
+            ('chest', 'b', zero - 15, zero),
+            ('head', 'c', zero + 3000, zero + 2500),
+        ]
+    )
     own = report['sets']['chest w500c50']
-    assert own['RMSE'] == pytest.approx(35, abs=1e-3) and own['per_patient']['a'] == dict(images=2, RMSE=pytest.approx(45, abs=1e-3), PSNR=pytest.approx((own['per_image']['a:0'][0] + own['per_image']['a:1'][0]) / 2), SSIM=own['per_patient']['a']['SSIM'])
-    assert own['per_image']['a:0'][0] == pytest.approx(20 * np.log10(500 / 30), abs=1e-3) and own['spread']['RMSE'] == dict(std=pytest.approx(np.std([30, 60, 15]), abs=1e-3), min=pytest.approx(15, abs=1e-3), max=pytest.approx(60, abs=1e-3))
-    assert report['sets']['head w3000c500']['PSNR'] == 100 and report['sets']['head w3000c500']['RMSE'] == 0  # both are beyond the first window
-    assert report['RMSE'] == report['sets']['chest w3000c500']['RMSE'] == pytest.approx(35, abs=1e-3) and scores['PSNR'] == round(report['PSNR'], 4) and 'head w800c-600/SSIM' in scores
+    assert own['RMSE'] == pytest.approx(35, abs=1e-3) and own['per_patient']['a'] == dict(
+        images=2,
+        RMSE=pytest.approx(45, abs=1e-3),
+        PSNR=pytest.approx((own['per_image']['a:0'][0] + own['per_image']['a:1'][0]) / 2),
+        SSIM=own['per_patient']['a']['SSIM'],
+    )
+    assert own['per_image']['a:0'][0] == pytest.approx(20 * np.log10(500 / 30), abs=1e-3) and own['spread']['RMSE'] == dict(
+        std=pytest.approx(np.std([30, 60, 15]), abs=1e-3), min=pytest.approx(15, abs=1e-3), max=pytest.approx(60, abs=1e-3)
+    )
+    # both are beyond the first window
+    assert report['sets']['head w3000c500']['PSNR'] == 100 and report['sets']['head w3000c500']['RMSE'] == 0
+    assert (
+        report['RMSE'] == report['sets']['chest w3000c500']['RMSE'] == pytest.approx(35, abs=1e-3)
+        and scores['PSNR'] == round(report['PSNR'], 4)
+        and 'head w800c-600/SSIM' in scores
+    )
     json.dumps(report, allow_nan=False)
     assert evaluated([('chest', 'a', zero + 30, zero), ('head', 'c', zero + 1, zero)], main='head')[1]['RMSE'] == pytest.approx(1, abs=1e-3)
 
 
 def test_ssim_is_that_of_a_map_with_zeros_around():
     from torch.nn.functional import conv2d
+
     random = torch.Generator().manual_seed(0)
     a, b = (torch.rand(1, 20, 24, generator=random, dtype=torch.float64) * 3000 - 1000 for _ in range(2))
-    g = torch.exp(-(torch.arange(11, dtype=torch.float64) - 5) ** 2 / 4.5)
+    g = torch.exp(-((torch.arange(11, dtype=torch.float64) - 5) ** 2) / 4.5)
     kernel = (g[:, None] * g / g.sum() ** 2)[None, None]
 
     def mean(x):
         return conv2d(x[None], kernel, padding=5)[0]
+
     x, y = (a + 1000) / 3000, (b + 1000) / 3000
     m, n = mean(x), mean(y)
-    wanted = ((2 * m * n + 1e-4) * (2 * (mean(x * y) - m * n) + 9e-4) / ((m ** 2 + n ** 2 + 1e-4) * (mean(x * x) - m ** 2 + mean(y * y) - n ** 2 + 9e-4))).mean()
+    wanted = (
+        (2 * m * n + 1e-4) * (2 * (mean(x * y) - m * n) + 9e-4) / ((m**2 + n**2 + 1e-4) * (mean(x * x) - m**2 + mean(y * y) - n**2 + 9e-4))
+    ).mean()
     assert window_scores(a, b, 3000, 500)[1].item() == pytest.approx(wanted.item(), rel=1e-9)
 
 
@@ -322,17 +430,34 @@ def test_slices_keep_their_kind_and_size(tmp_path):
     made = []
     for name in ('9.dcm', '8.dcm', '7.dcm'):
         old, new = (pydicom.dcmread(tmp_path / folder / name) for folder in ('series', 'out'))
-        for tag in ('PixelSpacing', 'SliceThickness', 'ImagePositionPatient', 'ImageOrientationPatient', 'Rows', 'Columns', 'RescaleSlope', 'RescaleIntercept', 'PatientID', 'Modality'):
+        for tag in (
+            'PixelSpacing',
+            'SliceThickness',
+            'ImagePositionPatient',
+            'ImageOrientationPatient',
+            'Rows',
+            'Columns',
+            'RescaleSlope',
+            'RescaleIntercept',
+            'PatientID',
+            'Modality',
+        ):
             assert old[tag] == new[tag]
         assert new.ImageType[0] == 'DERIVED' and new.SOPInstanceUID != old.SOPInstanceUID and new.SeriesInstanceUID != old.SeriesInstanceUID
         made.append(new.SeriesInstanceUID)
-        np.testing.assert_allclose(read_slice(tmp_path / 'out' / name)[0], restore_slice(model, read_slice(tmp_path / 'series' / name)[0]), atol=0.51)
+        np.testing.assert_allclose(
+            read_slice(tmp_path / 'out' / name)[0], restore_slice(model, read_slice(tmp_path / 'series' / name)[0]), atol=0.51
+        )
     with pytest.raises(UserError, match='exists already, and 4 more'):
         plan_slices([tmp_path / 'in', tmp_path / 'series'], tmp_path / 'out')
     for name in ('a.png', 'b.npy'):
         (tmp_path / 'out' / name).unlink()
     assert len(set(made)) == 1 and len(list_series(tmp_path / 'out')) == 3
-    for sources, out, text in (([tmp_path / 'in'], tmp_path / 'in', 'is the folder of the input'), ([tmp_path / 'no'], tmp_path / 'x', 'does not exist'), ([tmp_path / 'in', tmp_path / 'in/a.png'], tmp_path / 'x', 'would both become')):
+    for sources, out, text in (
+        ([tmp_path / 'in'], tmp_path / 'in', 'is the folder of the input'),
+        ([tmp_path / 'no'], tmp_path / 'x', 'does not exist'),
+        ([tmp_path / 'in', tmp_path / 'in/a.png'], tmp_path / 'x', 'would both become'),
+    ):
         with pytest.raises(UserError, match=text):
             plan_slices(sources, out)
 
@@ -348,7 +473,17 @@ def test_the_tool_simulates_on_demand(tmp_path, capsys):
     spec.loader.exec_module(tool)
     found = []
     for out, more in (('plain', []), ('seen', ['--simulate'])):
-        words = [str(tmp_path / 'cfg.py'), str(tmp_path / 'iter_1.pth'), str(tmp_path / 'in'), '--out', str(tmp_path / out), '--no-progress', '--device', 'cpu', *more]
+        words = [
+            str(tmp_path / 'cfg.py'),
+            str(tmp_path / 'iter_1.pth'),
+            str(tmp_path / 'in'),
+            '--out',
+            str(tmp_path / out),
+            '--no-progress',
+            '--device',
+            'cpu',
+            *more,
+        ]
         with pytest.raises(UserError, match='1 of 2 slices could not be restored; .*bad.png.*8 bits'):
             tool.main(tool.arguments().parse_args(words))
         found.append(np.load(tmp_path / out / 'a.npy'))
@@ -359,12 +494,17 @@ def test_pictures_of_a_run(tmp_path):
     from vkd.engine import build_runner
     from vkd.pictures import pictures
     from vkd.visualize_ct import ct_picture
+
     cfg = config(tmp_path / 'run', distiller(), 1)
     runner = build_runner(cfg)
     runner.train()
     runner.test()
     shown = pictures(runner, count=2)
-    assert str(shown.pop('image_name')) == '8 views' and set(shown) == {'image', 'truth', 'pred'} and all(v.dtype == np.uint8 and v.shape == (2, 240, 240, 3) for v in shown.values())
+    assert (
+        str(shown.pop('image_name')) == '8 views'
+        and set(shown) == {'image', 'truth', 'pred'}
+        and all(v.dtype == np.uint8 and v.shape == (2, 240, 240, 3) for v in shown.values())
+    )
     ct_picture(cfg, tmp_path / 'run/iter_1.pth', [2], tmp_path / 'ct.png', windows=[(500, 50)])
     assert read_image(tmp_path / 'ct.png').shape[2] in (3, 4)
     with pytest.raises(UserError, match='index 3'):

@@ -4,12 +4,27 @@ from mmseg.registry import DATASETS
 from PIL import Image
 
 from vkd import UserError
-from vkd.datasets import (ACDCDataset, ADE20KDataset, CamVidDataset, CityscapesDataset, DemoDataset, ISPRSDataset,
-                          NYUv2Dataset, PotsdamDataset, RandomShift, VOCDataset)
+from vkd.datasets import (
+    ACDCDataset,
+    ADE20KDataset,
+    CamVidDataset,
+    CityscapesDataset,
+    DemoDataset,
+    ISPRSDataset,
+    NYUv2Dataset,
+    PotsdamDataset,
+    RandomShift,
+    VOCDataset,
+)
 from vkd.datasets.shift import shifted
 from vkd.datasets.demo import CLASSES, draw_scene
 
-PIPELINE = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='mmseg.Resize', scale=(32, 24)), dict(type='mmseg.PackSegInputs')]
+PIPELINE = [
+    dict(type='vkd.LoadImage'),
+    dict(type='vkd.LoadLabel'),
+    dict(type='mmseg.Resize', scale=(32, 24)),
+    dict(type='mmseg.PackSegInputs'),
+]
 
 
 @pytest.fixture
@@ -95,11 +110,19 @@ def test_scenes():
     assert np.array_equal(image, again[0]) and np.array_equal(label, again[1])
     assert not np.array_equal(image, draw_scene((1, 0, 0))[0]) and draw_scene((0, 0, 1), 48, 48)[0].shape == (48, 48, 3)
     share = np.mean([[(draw_scene((0, 0, i))[1] == k).mean() for k in range(9)] for i in range(60)], axis=0)
-    assert share.sum() == pytest.approx(1) and (share > 0).all() and share[CLASSES.index('sign')] < 0.01 and share[CLASSES.index('road')] > 0.15
+    assert (
+        share.sum() == pytest.approx(1)
+        and (share > 0).all()
+        and share[CLASSES.index('sign')] < 0.01
+        and share[CLASSES.index('road')] > 0.15
+    )
 
 
 def test_demo_splits_share_no_scene():
-    data = [DemoDataset(split=s, length=4, pipeline=[dict(type='vkd.DrawScene'), dict(type='mmseg.PackSegInputs')]) for s in ('train', 'val', 'test')]
+    data = [
+        DemoDataset(split=s, length=4, pipeline=[dict(type='vkd.DrawScene'), dict(type='mmseg.PackSegInputs')])
+        for s in ('train', 'val', 'test')
+    ]
     images = [d[i]['inputs'].numpy().tobytes() for d in data for i in range(4)]
     assert len(set(images)) == 12 and data[0][0]['data_samples'].gt_sem_seg.data.shape == (1, 64, 96)
     before = data[0][1]['inputs'].clone()
@@ -119,7 +142,9 @@ def test_acdc_in_its_own_layout(tmp_path):
         save(tmp_path / f'gt/{stem}_gt_labelTrainIds.png', [[k] * 47 + [255]] * 36)
         save(tmp_path / f'gt/{stem}_gt_labelColor.png', np.zeros((36, 48, 3)))
     data = ACDCDataset(data_root=str(tmp_path), split='val', pipeline=PIPELINE[:2])
-    assert len(data) == 4 and [int(data[i]['gt_seg_map'][0, 0]) for i in range(4)] == [1, 3, 5, 7] == [int(data[i]['img'][0, 0, 0]) for i in range(4)]
+    assert len(data) == 4 and [int(data[i]['gt_seg_map'][0, 0]) for i in range(4)] == [1, 3, 5, 7] == [
+        int(data[i]['img'][0, 0, 0]) for i in range(4)
+    ]
     assert data[0]['gt_seg_map'][0, -1] == 255 and len(data.metainfo['classes']) == 19
     night = ACDCDataset(data_root=str(tmp_path), split='train', conditions=['night'], pipeline=PIPELINE[:2])
     assert len(night) == 1 and night[0]['gt_seg_map'][0, 0] == 2
@@ -170,7 +195,13 @@ def test_a_shift_moves_image_and_label_alike():
 def test_voc_with_the_labels_of_sbd(tmp_path):
     lists = tmp_path / 'ImageSets/Segmentation'
     lists.mkdir(parents=True)
-    for k, (name, folder, stem) in enumerate((('train', 'SegmentationClass', '2007_000032'), ('aug', 'SegmentationClassAug', '2008_000002'), ('val', 'SegmentationClass', '2007_000033'))):
+    for k, (name, folder, stem) in enumerate(
+        (
+            ('train', 'SegmentationClass', '2007_000032'),
+            ('aug', 'SegmentationClassAug', '2008_000002'),
+            ('val', 'SegmentationClass', '2007_000033'),
+        )
+    ):
         save(tmp_path / f'JPEGImages/{stem}.jpg', np.zeros((36, 48, 3)))
         save(tmp_path / f'{folder}/{stem}.png', [[k] * 47 + [255]] * 36)
         (lists / f'{name}.txt').write_text(f'{stem}\n')
@@ -190,8 +221,7 @@ def test_voc_with_the_labels_of_sbd(tmp_path):
         VOCDataset(data_root=str(tmp_path), split='trainaug', pipeline=PIPELINE)
 
 
-@pytest.mark.parametrize('kind', [CamVidDataset, CityscapesDataset, ACDCDataset, NYUv2Dataset, PotsdamDataset,
-                                  ISPRSDataset])
+@pytest.mark.parametrize('kind', [CamVidDataset, CityscapesDataset, ACDCDataset, NYUv2Dataset, PotsdamDataset, ISPRSDataset])
 def test_a_split_that_there_is_not(kind):
     with pytest.raises(UserError, match=f"{kind.__name__}: split 'tset' is unknown; nearest"):
         kind(split='tset')

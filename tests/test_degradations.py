@@ -40,6 +40,7 @@ def test_jpeg_keeps_channels_in_order_and_loses_more_at_lower_quality():
 def test_all_of_it_follows_the_generator():
     def one(seed):
         return degrade(image(), 2, generator=torch.Generator().manual_seed(seed))
+
     before = torch.get_rng_state()
     assert np.array_equal(one(1), one(1)) and not np.array_equal(one(1), one(2)) and one(1).shape == (24, 32, 3)
     assert torch.equal(torch.get_rng_state(), before)

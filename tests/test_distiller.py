@@ -27,8 +27,17 @@ def test_the_teacher_stops_at_its_deepest_tap():
     assert len(ran) == 0 and model.readers['teacher'].calls == {'decode_head.conv_seg': 1}
 
 
-@pytest.mark.parametrize('tap, told', [('decode_head.conv_sek', "'decode_head.conv_seg'"), ('backbone.layers', 'container'), ('backbone[7]', '4 items'), ('backbone', 'add an index'),
-                                       ('back bone:[', 'form'), ('decode_head.loss_decode', 'never ran')])
+@pytest.mark.parametrize(
+    'tap, told',
+    [
+        ('decode_head.conv_sek', "'decode_head.conv_seg'"),
+        ('backbone.layers', 'container'),
+        ('backbone[7]', '4 items'),
+        ('backbone', 'add an index'),
+        ('back bone:[', 'form'),
+        ('decode_head.loss_decode', 'never ran'),
+    ],
+)
 def test_a_wrong_tap_is_told_when_the_model_is_built(tap, told):
     with pytest.raises(UserError, match='ap .*') as error:
         build(distiller(dict(type='FeatureKD', student=tap, teacher='backbone[3]')))
@@ -56,14 +65,29 @@ def test_hooks_go_when_the_call_fails():
     assert not net[0]._forward_hooks
 
 
-@pytest.mark.parametrize('cfg, told', [
-    (distiller(dict(type='KLL')), "'KL'"), (distiller(dict(type='KL', of='master')), "'master'"), (distiller(dict(type='KL', taus=1)), 'taus'),
-    (distiller(KD, teacher=segmentor(16, classes=4)), 'same classes'), (distiller(student=dict(segmentor(8), ema=True)), 'belongs to a teacher'),
-    (distiller(teacher=dict(model=segmentor(8), chekpoint='x')), "'checkpoint'"), (distiller(teacher=dict(checkpoint='x')), 'neither'),
-    (distiller(teacher=dict(model=segmentor(8), checkpoint='missing.pth')), 'missing.pth'), (distiller(teacher=dict(model=segmentor(8), ema={'backbon': 'backbone'})), "'backbone'"),
-    (distiller(dict(tau=1)), "dict(type='KL')"), (distiller('KL'), "dict(type='KL')"), (distiller(teachers=dict(teacher=dict(model=segmentor(8)))), 'keep one'),
-    *((distiller(teacher=None, teachers={name: dict(model=segmentor(8), trainable=True)}), 'cannot be used') for name in ('wires', 'tap_shapes', 'readers', 'roles', 'a b')),
-    (distiller(teacher=dict(model=segmentor(16), ema=True)), 'tensors differ'), (distiller(teacher=dict(cfg='mmseg::segformer/segformer_mit-b9.py')), 'segformer_mit-b')])
+@pytest.mark.parametrize(
+    'cfg, told',
+    [
+        (distiller(dict(type='KLL')), "'KL'"),
+        (distiller(dict(type='KL', of='master')), "'master'"),
+        (distiller(dict(type='KL', taus=1)), 'taus'),
+        (distiller(KD, teacher=segmentor(16, classes=4)), 'same classes'),
+        (distiller(student=dict(segmentor(8), ema=True)), 'belongs to a teacher'),
+        (distiller(teacher=dict(model=segmentor(8), chekpoint='x')), "'checkpoint'"),
+        (distiller(teacher=dict(checkpoint='x')), 'neither'),
+        (distiller(teacher=dict(model=segmentor(8), checkpoint='missing.pth')), 'missing.pth'),
+        (distiller(teacher=dict(model=segmentor(8), ema={'backbon': 'backbone'})), "'backbone'"),
+        (distiller(dict(tau=1)), "dict(type='KL')"),
+        (distiller('KL'), "dict(type='KL')"),
+        (distiller(teachers=dict(teacher=dict(model=segmentor(8)))), 'keep one'),
+        *(
+            (distiller(teacher=None, teachers={name: dict(model=segmentor(8), trainable=True)}), 'cannot be used')
+            for name in ('wires', 'tap_shapes', 'readers', 'roles', 'a b')
+        ),
+        (distiller(teacher=dict(model=segmentor(16), ema=True)), 'tensors differ'),
+        (distiller(teacher=dict(cfg='mmseg::segformer/segformer_mit-b9.py')), 'segformer_mit-b'),
+    ],
+)
 def test_a_wrong_config_is_one_sentence(cfg, told):
     with pytest.raises(UserError) as error:
         build(cfg)
@@ -71,7 +95,12 @@ def test_a_wrong_config_is_one_sentence(cfg, told):
 
 
 def test_several_teachers_and_equal_methods():
-    cfg = dict(type='vkd.Distiller', student=segmentor(8), teachers=dict(a=segmentor(16), b=segmentor(12)), methods=[dict(KD, of='a'), dict(KD, of='b')])
+    cfg = dict(
+        type='vkd.Distiller',
+        student=segmentor(8),
+        teachers=dict(a=segmentor(16), b=segmentor(12)),
+        methods=[dict(KD, of='a'), dict(KD, of='b')],
+    )
     model = build(cfg)
     own = losses(model, batch())
     assert {'loss_kl', 'loss_kl_1'} <= set(own) and own['loss_kl'] != own['loss_kl_1'] and set(model.teachers) == {'a', 'b'}
@@ -82,7 +111,9 @@ def test_a_peer_learns_and_is_kept():
     own = losses(model, batch())
     assert 'teacher.decode.loss_ce' in own
     model.parse_losses(own)[0].backward()
-    assert all(p.grad is not None for p in model.teachers['teacher'].parameters()) and any(k.startswith('teacher.') for k in model.state_dict())
+    assert all(p.grad is not None for p in model.teachers['teacher'].parameters()) and any(
+        k.startswith('teacher.') for k in model.state_dict()
+    )
 
 
 def test_a_moving_average_follows_each_update_once():
@@ -107,7 +138,7 @@ def test_a_moving_average_follows_each_update_once():
 
 
 def test_a_part_may_follow():
-    model = build(distiller(KD, teacher=dict(model=segmentor(8), ema={'decode_head': 'decode_head'}, momentum=0.)))
+    model = build(distiller(KD, teacher=dict(model=segmentor(8), ema={'decode_head': 'decode_head'}, momentum=0.0)))
     wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.5))
     before = model.teachers['teacher'].backbone.layers[0][0].projection.weight.clone()
     model.train_step(batch(), wrapper)
@@ -117,7 +148,9 @@ def test_a_part_may_follow():
 
 
 def test_a_view_by_name_and_a_renormalised_one():
-    model = build(distiller(dict(type='FeatureKD', student='backbone[3]', teacher='backbone[3]'), teacher=dict(model=segmentor(16), view='teacher')))
+    model = build(
+        distiller(dict(type='FeatureKD', student='backbone[3]', teacher='backbone[3]'), teacher=dict(model=segmentor(16), view='teacher'))
+    )
     images = dict(student=torch.randn(2, 3, 32, 64), teacher=torch.randn(2, 3, 32, 64))
     samples = model.data_preprocessor(batch(), True)['data_samples']
     same = model.loss(dict(images, teacher=images['student']), samples)['loss_mse']
@@ -125,7 +158,7 @@ def test_a_view_by_name_and_a_renormalised_one():
     with pytest.raises(UserError, match="view 'teacher'"):
         model.loss(dict(student=images['student']), samples)
     pre = build(segmentor(8)).data_preprocessor  # mean 127.5, std 64
-    view = Renormalize(pre, [100., 50., 0.], [10., 20., 50.], size=(16, 16))
+    view = Renormalize(pre, [100.0, 50.0, 0.0], [10.0, 20.0, 50.0], size=(16, 16))
     out = view(torch.zeros(1, 3, 32, 32))  # grey 127.5
     assert out.shape == (1, 3, 16, 16) and out[0, :, 8, 8].tolist() == pytest.approx([2.75, 3.875, 2.55], rel=1e-4)
 
@@ -134,6 +167,7 @@ def test_a_teacher_of_another_normalisation_needs_a_view():
     def teacher(**preprocessor):
         cfg = segmentor(16)
         return dict(cfg, data_preprocessor=dict(cfg['data_preprocessor'], **preprocessor))
+
     other = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
     wanted = 'write view=dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]) in the role, or view=dict()'
     with pytest.raises(UserError, match=f'teacher: .* student.*127.5.*{re.escape(wanted)}'):
@@ -152,11 +186,15 @@ def test_a_teacher_of_another_normalisation_needs_a_view():
     assert torch.equal(flipped.roles['teacher'].input(image), image.flip(1))
 
 
-@pytest.mark.parametrize('options, told', [
-    (dict(view=dict(meen=[0.] * 3, std=[1.] * 3)), "teacher: view option 'meen' is unknown; nearest: 'mean'"),
-    (dict(view=dict(mean=[0.] * 3)), 'one of mean and std'),
-    (dict(start='studnet'), "start 'studnet' is unknown; nearest: 'student'"),
-    (dict(ema=True, momentum=1.5), 'momentum is 1.5; give a share from 0 to 1')])
+@pytest.mark.parametrize(
+    'options, told',
+    [
+        (dict(view=dict(meen=[0.0] * 3, std=[1.0] * 3)), "teacher: view option 'meen' is unknown; nearest: 'mean'"),
+        (dict(view=dict(mean=[0.0] * 3)), 'one of mean and std'),
+        (dict(start='studnet'), "start 'studnet' is unknown; nearest: 'student'"),
+        (dict(ema=True, momentum=1.5), 'momentum is 1.5; give a share from 0 to 1'),
+    ],
+)
 def test_wrong_options_of_a_role(options, told):
     with pytest.raises(UserError, match=told):
         build(distiller(KD, teacher=dict(model=segmentor(8), **options)))
@@ -164,7 +202,7 @@ def test_wrong_options_of_a_role(options, told):
 
 def test_a_view_undoes_the_normalisation_that_is_in_use():
     """The Distiller's own preprocessor, not the student's: equal statistics on both sides are the identity."""
-    own = dict(type='mmseg.SegDataPreProcessor', mean=[100., 110., 120.], std=[50., 60., 70.], size_divisor=32)
+    own = dict(type='mmseg.SegDataPreProcessor', mean=[100.0, 110.0, 120.0], std=[50.0, 60.0, 70.0], size_divisor=32)
     model = build(distiller(KD, teacher=dict(model=segmentor(8), view=dict(mean=own['mean'], std=own['std'])), data_preprocessor=own))
     image = model.data_preprocessor(batch(), True)['inputs']
     torch.testing.assert_close(model.roles['teacher'].input(image), image, rtol=1e-5, atol=1e-5)
@@ -179,11 +217,19 @@ def test_a_network_that_cannot_take_the_probe_says_what_to_give():
         def forward(self, x):
             assert x.shape[-1] == 224, 'wrong size'
             return self.layer(x)
+
     with pytest.raises(UserError, match=r'teacher: .*3x64x64 \(AssertionError: wrong size\).*probe_shape'):
         Distiller(nn.Sequential(nn.Conv2d(3, 2, 1)), teacher=Fixed(), methods=[dict(type='FeatureKD', student='0', teacher='layer')])
 
 
-@pytest.mark.parametrize('cfg, told', [(distiller(metods=[]), 'metods'), (dict(type='vkd.Distiler'), 'Distiler'), (distiller(student=dict(segmentor(8), type='mmseg.EncoderDecoderr')), 'EncoderDecoderr')])
+@pytest.mark.parametrize(
+    'cfg, told',
+    [
+        (distiller(metods=[]), 'metods'),
+        (dict(type='vkd.Distiler'), 'Distiler'),
+        (distiller(student=dict(segmentor(8), type='mmseg.EncoderDecoderr')), 'EncoderDecoderr'),
+    ],
+)
 def test_a_model_that_does_not_exist_is_one_sentence(cfg, told):
     with pytest.raises(UserError, match=told) as error:
         build(cfg)
@@ -205,6 +251,7 @@ def test_built_modules_are_taken_as_they_are():
 
         def forward(self, x, data_samples=None, mode='tensor'):
             return dict(loss=self.conv(x).mean()) if mode == 'loss' else self.conv(x)
+
     student, teacher = Net(), Net()
     model = Distiller(student, teacher=teacher, methods=[dict(type='KL', student='conv', teacher='conv')])
     out = model(torch.randn(1, 3, 8, 8), mode='loss')
@@ -212,7 +259,7 @@ def test_built_modules_are_taken_as_they_are():
 
 
 def test_progress_is_in_the_batch_and_weights_scale_the_task():
-    model, double = build(distiller()), build(distiller(task_weight=2.))
+    model, double = build(distiller()), build(distiller(task_weight=2.0))
     assert total(double, batch()).item() == pytest.approx(2 * total(model, batch()).item())
 
 

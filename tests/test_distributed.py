@@ -1,4 +1,5 @@
 """Two processes on a CPU (gloo) against one."""
+
 import os
 import socket
 import subprocess
@@ -22,7 +23,13 @@ def port():
 
 
 def shell(*command):
-    env = dict(os.environ, PYTHONPATH=str(ROOT), PORT=port(), OMP_NUM_THREADS='1', PATH=os.path.dirname(sys.executable) + os.pathsep + os.environ['PATH'])
+    env = dict(
+        os.environ,
+        PYTHONPATH=str(ROOT),
+        PORT=port(),
+        OMP_NUM_THREADS='1',
+        PATH=os.path.dirname(sys.executable) + os.pathsep + os.environ['PATH'],
+    )
     done = subprocess.run([str(c) for c in command], cwd=ROOT, env=env, text=True, capture_output=True, timeout=240)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return done.stdout
@@ -38,7 +45,9 @@ def test_five_steps_of_two_processes_equal_five_of_one_with_the_double_batch(tmp
     role = dict(model=resnet(), checkpoint=str(tmp_path / 't.pth'), **(dict(ema=True, momentum=0.5) if teacher == 'ema' else {}))
     model = distiller(dict(type='KL'), dict(type='CWD'), student=resnet(), teacher=role)
     for name, size in (('one', 4), ('two', 2)):
-        cfg = config(model, tmp_path / name, iters=5, interval=5, optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)), **LOG)
+        cfg = config(
+            model, tmp_path / name, iters=5, interval=5, optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)), **LOG
+        )
         cfg.train_dataloader.batch_size = size
         cfg.train_dataloader.dataset.pipeline = [s for s in cfg.train_dataloader.dataset.pipeline if s.type != 'RandomFlip']
         cfg.dump(tmp_path / f'{name}.py')
@@ -53,8 +62,26 @@ def test_five_steps_of_two_processes_equal_five_of_one_with_the_double_batch(tmp
     a, b = (read_json(tmp_path / n / 'metrics.json') for n in ('one', 'two'))
     assert a['test']['images'] == b['test']['images'] == 3 and a['test']['mIoU'] == pytest.approx(b['test']['mIoU'], abs=0.5)
     if teacher == 'frozen':  # the very same weights: exactly the same counts
-        shell(sys.executable, 'tools/test.py', tmp_path / 'one.py', tmp_path / 'one/iter_5.pth', '--work-dir', tmp_path / 'ta', '--json', tmp_path / 'ta.json')
-        shell('tools/dist_test.sh', tmp_path / 'one.py', tmp_path / 'one/iter_5.pth', 2, '--work-dir', tmp_path / 'tb', '--json', tmp_path / 'tb.json')
+        shell(
+            sys.executable,
+            'tools/test.py',
+            tmp_path / 'one.py',
+            tmp_path / 'one/iter_5.pth',
+            '--work-dir',
+            tmp_path / 'ta',
+            '--json',
+            tmp_path / 'ta.json',
+        )
+        shell(
+            'tools/dist_test.sh',
+            tmp_path / 'one.py',
+            tmp_path / 'one/iter_5.pth',
+            2,
+            '--work-dir',
+            tmp_path / 'tb',
+            '--json',
+            tmp_path / 'tb.json',
+        )
         assert read_json(tmp_path / 'ta.json') == read_json(tmp_path / 'tb.json') and read_json(tmp_path / 'ta.json')['images'] == 3
 
 
@@ -65,7 +92,7 @@ def five_losses(wrap=lambda model: model):
     wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
     size, out = 8 // world, []
     for step in range(5):
-        data = {k: v[rank * size:(rank + 1) * size] for k, v in batch(8, seed=step).items()}
+        data = {k: v[rank * size : (rank + 1) * size] for k, v in batch(8, seed=step).items()}
         out.append(model.train_step(data, wrapper)['loss'].item())
     return out
 
@@ -77,6 +104,7 @@ def test_the_loss_of_two_processes_is_that_of_one_with_the_double_batch(tmp_path
 
 def test_a_launcher_without_its_environment_is_told():
     from mmengine.config import Config
+
     if torch.cuda.is_available():
         pytest.skip('a GPU: mmengine starts the group')
     with pytest.raises(UserError, match='torchrun'):
@@ -91,12 +119,27 @@ def test_scripts_are_valid_bash(script):
 @pytest.mark.parametrize('kind', ['train', 'test'])
 def test_the_slurm_script_hands_everything_on(kind, tmp_path):
     """srun, scontrol and torchrun stood in for by scripts that write down what they were given."""
-    for name, body in dict(srun='while [[ $1 == --* ]]; do echo "srun $1" >> $OUT; shift; done; SLURM_NNODES=2 SLURM_JOB_ID=7 SLURM_JOB_NODELIST=n exec "$@"',
-                           scontrol='printf "node1\\nnode2\\n"', torchrun='for a in "$@"; do echo "torchrun $a" >> $OUT; done').items():
+    for name, body in dict(
+        srun='while [[ $1 == --* ]]; do echo "srun $1" >> $OUT; shift; done; SLURM_NNODES=2 SLURM_JOB_ID=7 SLURM_JOB_NODELIST=n exec "$@"',
+        scontrol='printf "node1\\nnode2\\n"',
+        torchrun='for a in "$@"; do echo "torchrun $a" >> $OUT; done',
+    ).items():
         (tmp_path / name).write_text(f'#!/usr/bin/env bash\n{body}\n')
         (tmp_path / name).chmod(0o755)
     args = ['a b.py', '2', '4', '--amp'] if kind == 'train' else ['a b.py', 'c.pth', '2', '4', '--json', 'x']
-    subprocess.run([ROOT / f'tools/slurm_{kind}.sh', *args], check=True, env=dict(os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', OUT=str(tmp_path / 'out'), SRUN_ARGS='--partition=p'))
+    subprocess.run(
+        [ROOT / f'tools/slurm_{kind}.sh', *args],
+        check=True,
+        env=dict(os.environ, PATH=f'{tmp_path}:{os.environ["PATH"]}', OUT=str(tmp_path / 'out'), SRUN_ARGS='--partition=p'),
+    )
     lines = (tmp_path / 'out').read_text().splitlines()
-    assert {'srun --nodes=2', 'srun --gpus-per-node=4', 'srun --partition=p', 'torchrun --nnodes=2', 'torchrun --nproc_per_node=4', 'torchrun --rdzv_endpoint=node1:29500', 'torchrun a b.py',
-            'torchrun --launcher'} <= set(lines) and lines[-1] == ('torchrun --amp' if kind == 'train' else 'torchrun x')
+    assert {
+        'srun --nodes=2',
+        'srun --gpus-per-node=4',
+        'srun --partition=p',
+        'torchrun --nnodes=2',
+        'torchrun --nproc_per_node=4',
+        'torchrun --rdzv_endpoint=node1:29500',
+        'torchrun a b.py',
+        'torchrun --launcher',
+    } <= set(lines) and lines[-1] == ('torchrun --amp' if kind == 'train' else 'torchrun x')

@@ -1,4 +1,5 @@
 """Every block of code in the docs that can run is run; every command's options and files exist; every page, tutorials from end to end."""
+
 import importlib.util
 import re
 import runpy
@@ -20,7 +21,9 @@ SUITES = dict(suite=[10, 6], scale=[9])
 
 def blocks(page, *languages, all=False):
     """``[(language, title, code)]`` of a page, without what a comment above it marks as not run (and why)."""
-    found = re.findall(r'^(?:<!-- not run: (.+?) -->\n)?```(\w+)(?: title="(.+?)")?\n(.*?)^```', page.read_text(encoding='utf-8'), re.M | re.S)
+    found = re.findall(
+        r'^(?:<!-- not run: (.+?) -->\n)?```(\w+)(?: title="(.+?)")?\n(.*?)^```', page.read_text(encoding='utf-8'), re.M | re.S
+    )
     return [(language, title, code) for why, language, title, code in found if language in languages and (all or not why)]
 
 
@@ -77,10 +80,12 @@ def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
     from tiny import build
 
     from vkd.networks import build_model
+
     names = {}
     exec(blocks(ROOT / 'README.md', 'python')[0][2], names)
     monkeypatch.chdir(tmp_path)
     from mmengine.registry import DefaultScope
+
     with DefaultScope.overwrite_default_scope('mmseg'):
         teacher = build_model(names['model']['teacher']['cfg'])
         student = build_model(names['model']['student']['cfg'])
@@ -91,7 +96,13 @@ def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
     assert model.roles['teacher'].report['share'] == 1 and model.tap_shapes['student'] == {'decode_head.conv_seg': (2, 150, 16, 16)}
 
 
-COMMANDS = [(page, command.strip()) for page in PAGES for _, _, code in blocks(page, 'bash') for line in code.splitlines() for command in line.split(' && ')]
+COMMANDS = [
+    (page, command.strip())
+    for page in PAGES
+    for _, _, code in blocks(page, 'bash')
+    for line in code.splitlines()
+    for command in line.split(' && ')
+]
 
 
 @pytest.mark.parametrize('page, command', COMMANDS, ids=lambda x: x.stem if isinstance(x, Path) else x[:60])
@@ -108,14 +119,16 @@ def test_commands(page, command):
         return
     script = next((w for w in words if w.endswith(('.py', '.sh'))), '')
     if not script.startswith('tools/'):  # a file that a tutorial has written
-        assert script in [title for _, title, _ in blocks(page, 'python')], f'{page.name}: {command}: say "<!-- not run: why -->" above its block'
+        assert script in [title for _, title, _ in blocks(page, 'python')], (
+            f'{page.name}: {command}: say "<!-- not run: why -->" above its block'
+        )
         return
     assert (ROOT / script).is_file()
     for word in words:
         if word.startswith('configs/'):
             assert (ROOT / word).is_file(), word
     if script.endswith('.py'):
-        tool(script).arguments().parse_args(words[words.index(script) + 1:])
+        tool(script).arguments().parse_args(words[words.index(script) + 1 :])
     assert 'tool_of_docs' not in sys.modules
 
 
@@ -137,9 +150,14 @@ def without_clip(model, folder):
 
     from vkd.datasets.zero_shot import SPLITS
     from vkd.text import save_text_embeddings, synthetic_embeddings
+
     head, teacher = model.student.decode_head, model.get('teacher')
     save_text_embeddings(folder / 'text.safetensors', synthetic_embeddings(SPLITS[head.unseen]['classes'], 16))
-    head.text_embeddings, head.clip, head.num_blocks = str(folder / 'text.safetensors'), dict(name=tiny_clip(), random=True), min(head.get('num_blocks', 1), 1)
+    head.text_embeddings, head.clip, head.num_blocks = (
+        str(folder / 'text.safetensors'),
+        dict(name=tiny_clip(), random=True),
+        min(head.get('num_blocks', 1), 1),
+    )
     if not str(model.student.get('checkpoint')).startswith('pkg:'):
         first = model.student.pop('checkpoint', None)
         assert first is None or Path(first).parent.name in {p.stem for p in (ROOT / 'configs/chimeraseg').glob('*.py')}
@@ -156,34 +174,55 @@ def pipelines(part):
         yield from [value] if key == 'pipeline' else pipelines(value)
 
 
-@pytest.mark.parametrize('path', sorted(p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name not in ('_base_', 'suites')), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    'path', sorted(p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name not in ('_base_', 'suites')), ids=lambda p: p.stem
+)
 def test_every_config_is_built(path, tmp_path):
-    """All configs that are shipped: networks and taps agree and pipelines are of known steps, without what is made first: a teacher's checkpoint, text embeddings, weights of CLIP."""
+    """All configs that are shipped: networks and taps agree and pipelines are of known steps, without what is made first: a teacher's
+    checkpoint, text embeddings, weights of CLIP.
+    """
     from mmengine.dataset import Compose
     from mmengine.optim import build_optim_wrapper
     from tiny import build
 
     from vkd.config import load_config
     from vkd.building import scope
+
     cfg = load_config(path)
     if path.parent.name == 'chimeraseg' or '-csh' in path.stem:
         without_clip(cfg.model, tmp_path)
     elif cfg.model.get('teacher') and 'checkpoint' in cfg.model.teacher and not str(cfg.model.teacher.checkpoint).startswith('pkg:'):
         assert Path(cfg.model.teacher.pop('checkpoint')).parent.name in {p.stem for p in (ROOT / 'configs/alone').glob('*.py')}
-    for network in (cfg.model.get('teacher') or {}, cfg.model.student, cfg.model.student.get('backbone') or {}):  # a stage begins with what another one trained, or with a release
+    # a stage begins with what another one trained, or with a release
+    for network in (cfg.model.get('teacher') or {}, cfg.model.student, cfg.model.student.get('backbone') or {}):
         start = Path((network.pop('init_cfg', None) or {}).get('checkpoint', ''))
-        assert start.parts[:1] in ((), ('weights',)) or (path.parent / f'{start.parent.name}.py').is_file() and start.stem == f'iter_{load_config(path.parent / f"{start.parent.name}.py").train_cfg.max_iters}'
+        assert (
+            start.parts[:1] in ((), ('weights',))
+            or (path.parent / f'{start.parent.name}.py').is_file()
+            and start.stem == f'iter_{load_config(path.parent / f"{start.parent.name}.py").train_cfg.max_iters}'
+        )
     if str(cfg.model.student.get('checkpoint')).startswith('work_dirs/'):  # a network at another scale, or a stage, that is trained first
-        assert Path(cfg.model.student.pop('checkpoint')).parent.name in {p.stem for folder in ('configs/alone', path.parent) for p in (ROOT / folder).glob('*.py')}
-    if cfg.model.student.get('decode_head', {}).get('type') == 'Mask2FormerHead' and not all(map(importlib.util.find_spec, ('mmdet', 'mmcv._ext'))):
+        assert Path(cfg.model.student.pop('checkpoint')).parent.name in {
+            p.stem for folder in ('configs/alone', path.parent) for p in (ROOT / folder).glob('*.py')
+        }
+    if cfg.model.student.get('decode_head', {}).get('type') == 'Mask2FormerHead' and not all(
+        map(importlib.util.find_spec, ('mmdet', 'mmcv._ext'))
+    ):
         with pytest.raises(UserError, match='Mask2FormerHead needs mmdet'):
             build(cfg.model)
         cfg.model.student.decode_head = load_config(ROOT / 'configs/_base_/models/deit-s.py').model.student.decode_head  # all else is built
     model = build(cfg.model)
-    assert path.stem.split('_')[0] == '+'.join('-'.join([type(m).__name__, *([m.variant] if hasattr(m, 'variant') else [])]) for m in model.methods).lower() or path.stem.startswith('alone_') and not len(model.methods)
+    assert (
+        path.stem.split('_')[0]
+        == '+'.join('-'.join([type(m).__name__, *([m.variant] if hasattr(m, 'variant') else [])]) for m in model.methods).lower()
+        or path.stem.startswith('alone_')
+        and not len(model.methods)
+    )
     assert len(path.stem.split('_')) == (4 if path.stem.startswith('alone_') else 5)
     for schedule in cfg.param_scheduler.values() if isinstance(cfg.param_scheduler, dict) else [cfg.param_scheduler]:  # one a role
-        assert schedule[-1].get('total_steps', schedule[-1].get('end')) == cfg.train_cfg.max_iters * (1.5 if '_official_' in path.stem else 1)
+        assert schedule[-1].get('total_steps', schedule[-1].get('end')) == cfg.train_cfg.max_iters * (
+            1.5 if '_official_' in path.stem else 1
+        )
     if cfg.optim_wrapper.get('constructor') == 'vkd.PerRole':
         assert list(build_optim_wrapper(model, cfg.optim_wrapper).keys()) == model.learners and len(model.learners) == 2
     assert cfg.train_cfg.max_iters % cfg.train_cfg.val_interval == 0

@@ -1,4 +1,5 @@
 """Several domains in one run: whose scores they are, what their mean is, and the data sets of domain generalisation in their real layouts."""
+
 import cv2
 import numpy as np
 import pytest
@@ -21,7 +22,11 @@ CLASSES = ('a', 'b')
 
 
 def sample(pred, label, **meta):
-    return SegDataSample(pred_sem_seg=PixelData(data=torch.as_tensor(pred)[None]), gt_sem_seg=PixelData(data=torch.as_tensor(label)[None]), metainfo=dict(img_path='x.png', **meta)).to_dict()
+    return SegDataSample(
+        pred_sem_seg=PixelData(data=torch.as_tensor(pred)[None]),
+        gt_sem_seg=PixelData(data=torch.as_tensor(label)[None]),
+        metainfo=dict(img_path='x.png', **meta),
+    ).to_dict()
 
 
 def with_iou(percent, n, domain):
@@ -29,7 +34,7 @@ def with_iou(percent, n, domain):
     k, e = 100 + percent, 100 - percent
     label = np.repeat([0, 1], k)[None]
     pred = label.copy()
-    pred[0, :e], pred[0, k:k + e] = 1, 0
+    pred[0, :e], pred[0, k : k + e] = 1, 0
     return [sample(pred, label, domain=domain) for _ in range(n)]
 
 
@@ -46,8 +51,14 @@ def test_the_mean_does_not_count_images():
             own.process({}, with_iou(percent, n, name))
         scores = own.evaluate(sum(numbers))
         assert (scores['mIoU'], scores['mIoU.x'], scores['mIoU.y'], scores['mIoU.z']) == (50, 40, 50, 60)
-        assert own.report['mIoU'] == pytest.approx(50, abs=1e-4) and [own.report['domains'][d]['images'] for d in 'xyz'] == list(numbers) and own.report['images'] == sum(numbers)
-        assert own.report['IoU'] == pytest.approx([50, 50], abs=1e-4) and own.report['domains']['x']['IoU'] == pytest.approx([40, 40], abs=1e-4)
+        assert (
+            own.report['mIoU'] == pytest.approx(50, abs=1e-4)
+            and [own.report['domains'][d]['images'] for d in 'xyz'] == list(numbers)
+            and own.report['images'] == sum(numbers)
+        )
+        assert own.report['IoU'] == pytest.approx([50, 50], abs=1e-4) and own.report['domains']['x']['IoU'] == pytest.approx(
+            [40, 40], abs=1e-4
+        )
 
 
 def test_domains_left_out_of_the_mean():
@@ -63,7 +74,8 @@ def test_each_domain_is_scored_as_alone():
     own, alone = metric('ab'), {d: SegMetric() for d in 'ab'}
     for m in alone.values():
         m.dataset_meta = dict(classes=CLASSES)
-    batch = [sample(torch.randint(2, (9, 7), generator=random), torch.randint(2, (9, 7), generator=random), domain=d) for d in 'abbaab']  # mixed within a batch
+    # mixed within a batch
+    batch = [sample(torch.randint(2, (9, 7), generator=random), torch.randint(2, (9, 7), generator=random), domain=d) for d in 'abbaab']
     own.process({}, batch)
     for s in batch:
         alone[s['domain']].process({}, [s])
@@ -77,11 +89,19 @@ def test_a_class_that_a_domain_lacks():
     own = metric('ab')
     own.process({}, [sample(np.zeros((2, 2), np.int64), np.zeros((2, 2), np.int64), domain='a'), *with_iou(50, 1, 'b')])
     own.evaluate(2)
-    assert own.report['domains']['a']['IoU'] == [100, None] and own.report['IoU'] == pytest.approx([75, 50], abs=1e-4) and own.report['mIoU'] == pytest.approx(75, abs=1e-4)
+    assert (
+        own.report['domains']['a']['IoU'] == [100, None]
+        and own.report['IoU'] == pytest.approx([75, 50], abs=1e-4)
+        and own.report['mIoU'] == pytest.approx(75, abs=1e-4)
+    )
 
 
 def test_bad_samples():
-    for samples, match in (([sample([[0]], [[0]], domain='w')], "'w'.*x, y, z"), ([sample([[0]], [[0]])], "x.png.*None"), ([sample([[0]], [[0, 1]], domain='x')], 'differ in size')):
+    for samples, match in (
+        ([sample([[0]], [[0]], domain='w')], "'w'.*x, y, z"),
+        ([sample([[0]], [[0]])], "x.png.*None"),
+        ([sample([[0]], [[0, 1]], domain='x')], 'differ in size'),
+    ):
         with pytest.raises(UserError, match=match):
             metric().process({}, samples)
     own = metric()
@@ -104,30 +124,55 @@ def test_bad_samples():
 
 # -- data sets behind each other -------------------------------------------------------------------------------------------
 def scenes(domain, seed=0, length=2, size=(32, 48), **more):
-    return dict(type='vkd.DemoDataset', split='test', length=length, seed=seed, size=size, pipeline=[dict(type='vkd.DrawScene'), dict(type='mmseg.PackSegInputs')], **({'domain': domain} if domain else {}), **more)
+    return dict(
+        type='vkd.DemoDataset',
+        split='test',
+        length=length,
+        seed=seed,
+        size=size,
+        pipeline=[dict(type='vkd.DrawScene'), dict(type='mmseg.PackSegInputs')],
+        **({'domain': domain} if domain else {}),
+        **more,
+    )
 
 
 def test_samples_name_their_domain():
     data = MultiDomainDataset([scenes('clear', length=3), scenes('dim', seed=1, size=(40, 64))])
     assert len(data) == 5 and data.metainfo['domains'] == ['clear', 'dim'] and data.metainfo['classes'] == DemoDataset.METAINFO['classes']
-    assert [data[i]['data_samples'].domain for i in range(5)] == ['clear'] * 3 + ['dim'] * 2 and [tuple(data[i]['inputs'].shape[1:]) for i in (2, 3)] == [(32, 48), (40, 64)]
+    assert [data[i]['data_samples'].domain for i in range(5)] == ['clear'] * 3 + ['dim'] * 2 and [
+        tuple(data[i]['inputs'].shape[1:]) for i in (2, 3)
+    ] == [(32, 48), (40, 64)]
 
 
 def test_bad_lists():
-    for datasets, match in (([scenes('a'), scenes('a', 1)], "two data sets are the domain 'a'"), ([scenes('a'), scenes(None)], 'has no name'), ([], 'no data set'),
-                            ([scenes('a'), scenes('b', metainfo=dict(classes=('sky', 'car')))], "'b' has the classes sky, car")):
+    for datasets, match in (
+        ([scenes('a'), scenes('a', 1)], "two data sets are the domain 'a'"),
+        ([scenes('a'), scenes(None)], 'has no name'),
+        ([], 'no data set'),
+        ([scenes('a'), scenes('b', metainfo=dict(classes=('sky', 'car')))], "'b' has the classes sky, car"),
+    ):
         with pytest.raises(UserError, match=match):
             MultiDomainDataset(datasets)
 
 
 def test_a_run_over_two_domains(tmp_path):
     cfg = config(segmentor(8), tmp_path / 'r', iters=2, interval=2)
-    loader = dict(batch_size=1, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False, round_up=False), dataset=dict(type='vkd.MultiDomainDataset', datasets=[scenes('clear', length=3), scenes('dim', seed=1, size=(40, 64))]))
+    loader = dict(
+        batch_size=1,
+        num_workers=0,
+        sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+        dataset=dict(type='vkd.MultiDomainDataset', datasets=[scenes('clear', length=3), scenes('dim', seed=1, size=(40, 64))]),
+    )
     cfg.model = dict(type='vkd.Distiller', student=segmentor(8), methods=[])
     cfg.val_dataloader = cfg.test_dataloader = loader
     cfg.val_evaluator = cfg.test_evaluator = dict(type='vkd.MultiDomainIoUMetric', mean_over=['clear'])
     found = run(cfg, tmp_path / 'r')['test']
-    assert found == scores_of(tmp_path / 'r')['test'] and set(found['domains']) == {'clear', 'dim'} and found['mIoU'] == found['domains']['clear']['mIoU'] and found['domains']['dim']['images'] == 2
+    assert (
+        found == scores_of(tmp_path / 'r')['test']
+        and set(found['domains']) == {'clear', 'dim'}
+        and found['mIoU'] == found['domains']['clear']['mIoU']
+        and found['domains']['dim']['images'] == 2
+    )
 
 
 # -- street scenes ---------------------------------------------------------------------------------------------------------
@@ -139,7 +184,7 @@ def image(path, size=(6, 8)):
 def label(path, values, size=(6, 8), kind='L'):
     path.parent.mkdir(parents=True, exist_ok=True)
     ids = np.zeros(size, np.uint8)
-    ids.flat[:len(values)] = values
+    ids.flat[: len(values)] = values
     if kind == 'synthia':  # 16 bits: class in the red channel, instances in the green
         cv2.imwrite(str(path), np.stack([np.zeros(size), np.full(size, 300), ids], -1).astype(np.uint16))
         return
@@ -168,7 +213,9 @@ def real(name, root, split='train'):
         label(root / f'labels/sem_seg/masks/{split}/ab-cd.png', [255, 0, 13, 18, 255])
 
 
-@pytest.mark.parametrize('name, split', [('gtav', 'train'), ('synthia', 'train'), ('urbansyn', 'train'), ('bdd100k', 'val'), ('mapillary', 'val')])
+@pytest.mark.parametrize(
+    'name, split', [('gtav', 'train'), ('synthia', 'train'), ('urbansyn', 'train'), ('bdd100k', 'val'), ('mapillary', 'val')]
+)
 def test_layouts_and_label_maps(name, split, tmp_path, monkeypatch):
     monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path))
     real(name, tmp_path / name, split)
@@ -192,8 +239,14 @@ def test_label_maps_cover_the_classes():
 def test_bad_street_data(tmp_path, monkeypatch):
     monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path))
     real('bdd100k', tmp_path / 'bdd100k', 'val')
-    for ask, match in ((lambda: StreetDataset('gta'), 'gtav'), (lambda: StreetDataset('gtav', split='val'), "no split 'val'"), (lambda: StreetDataset('gtav'), 'does not exist'),
-                       (lambda: StreetDataset('bdd100k', split='train'), 'no image'), (lambda: write_train_ids('bdd100k'), 'no labels to convert'), (lambda: write_train_ids('synthia'), 'does not exist')):
+    for ask, match in (
+        (lambda: StreetDataset('gta'), 'gtav'),
+        (lambda: StreetDataset('gtav', split='val'), "no split 'val'"),
+        (lambda: StreetDataset('gtav'), 'does not exist'),
+        (lambda: StreetDataset('bdd100k', split='train'), 'no image'),
+        (lambda: write_train_ids('bdd100k'), 'no labels to convert'),
+        (lambda: write_train_ids('synthia'), 'does not exist'),
+    ):
         with pytest.raises(UserError, match=match):
             ask()
     (tmp_path / 'gtav/labels').mkdir(parents=True)
@@ -229,8 +282,15 @@ def all_folders(root):
             write_train_ids(name, split=split, progress=False)
 
 
-@pytest.mark.parametrize('name, domains, classes, images', [('gtav-dg', ['cityscapes', 'bdd100k', 'mapillary'], 19, 1), ('gtav-synthia-urbansyn-dg', ['cityscapes', 'bdd100k', 'mapillary'], 19, 3),
-                                                            ('cityscapes-dg', ['night', 'snow', 'fog', 'rain', 'cityscapes'], 19, 1), ('potsdam-dg', ['potsdam_irrg', 'vaihingen_irrg'], 6, 1)])
+@pytest.mark.parametrize(
+    'name, domains, classes, images',
+    [
+        ('gtav-dg', ['cityscapes', 'bdd100k', 'mapillary'], 19, 1),
+        ('gtav-synthia-urbansyn-dg', ['cityscapes', 'bdd100k', 'mapillary'], 19, 3),
+        ('cityscapes-dg', ['night', 'snow', 'fog', 'rain', 'cityscapes'], 19, 1),
+        ('potsdam-dg', ['potsdam_irrg', 'vaihingen_irrg'], 6, 1),
+    ],
+)
 def test_shipped_protocols(name, domains, classes, images, tmp_path, monkeypatch):
     monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path / 'data'))
     all_folders(tmp_path / 'data')
@@ -238,7 +298,12 @@ def test_shipped_protocols(name, domains, classes, images, tmp_path, monkeypatch
     with DefaultScope.overwrite_default_scope('mmseg'):
         train, test = (DATASETS.build(cfg[f'{part}_dataloader'].dataset) for part in ('train', 'test'))
         metric_of = METRICS.build(cfg.test_evaluator)
-    assert len(train) == images and test.metainfo['domains'] == domains and len(test.metainfo['classes']) == classes and len(test) == len(domains)
+    assert (
+        len(train) == images
+        and test.metainfo['domains'] == domains
+        and len(test.metainfo['classes']) == classes
+        and len(test) == len(domains)
+    )
     sizes = set()
     for i in range(len(train)):
         item = train[i]
@@ -247,7 +312,11 @@ def test_shipped_protocols(name, domains, classes, images, tmp_path, monkeypatch
     for i, domain in enumerate(domains):
         sample_ = test[i]['data_samples']
         truth = sample_.gt_sem_seg.data
-        assert sample_.domain == domain and tuple(truth.shape[-2:]) == tuple(sample_.ori_shape) and set(truth.unique().tolist()) <= {*range(classes), 255}
+        assert (
+            sample_.domain == domain
+            and tuple(truth.shape[-2:]) == tuple(sample_.ori_shape)
+            and set(truth.unique().tolist()) <= {*range(classes), 255}
+        )
         sizes.add(tuple(test[i]['inputs'].shape[1:]))
         metric_of.dataset_meta = test.metainfo
         metric_of.process({}, [dict(sample_.to_dict(), pred_sem_seg=dict(data=truth.clamp(max=classes - 1)))])
@@ -261,10 +330,18 @@ def test_shipped_lists_without_labels(tmp_path, monkeypatch):
     monkeypatch.setenv('VKD_DATA_ROOT', str(tmp_path / 'data'))
     all_folders(tmp_path / 'data')
     with DefaultScope.overwrite_default_scope('mmseg'):
-        for name, file in (('gtav', '00001.png'), ('potsdam', '2_10_0_0_512_512.png'), ('cityscapes', 'aachen_000000_000019_leftImg8bit.png')):
+        for name, file in (
+            ('gtav', '00001.png'),
+            ('potsdam', '2_10_0_0_512_512.png'),
+            ('cityscapes', 'aachen_000000_000019_leftImg8bit.png'),
+        ):
             cfg = load_config(ROOT / f'configs/_base_/datasets/{name}-unlabeled.py').train_dataloader.dataset
             data = DATASETS.build(cfg)
-            assert [data.get_data_info(i)['img_path'].rsplit('/', 1)[-1] for i in range(len(data))] == [file] and data[0]['inputs'].shape == (3, 512, 512) and 'gt_sem_seg' not in data[0]['data_samples']
+            assert (
+                [data.get_data_info(i)['img_path'].rsplit('/', 1)[-1] for i in range(len(data))] == [file]
+                and data[0]['inputs'].shape == (3, 512, 512)
+                and 'gt_sem_seg' not in data[0]['data_samples']
+            )
         cfg.data_root = 'data/cityscapes/leftImg8bit'  # all splits: what is tested would be trained on
         with pytest.raises(UserError, match='target domain'):
             DATASETS.build(cfg)

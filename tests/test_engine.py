@@ -25,6 +25,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
             calls.append(fd)
             raise OSError(errno.ENOSPC, 'No space left on device')
         sync(fd)
+
     monkeypatch.setattr(os, 'fsync', full)
     with pytest.raises(UserError, match='disk of .*full.*--resume'):
         run(cfg, tmp_path / 'r')
@@ -48,6 +49,7 @@ def test_a_file_is_whole_or_the_old_one(tmp_path):
 @METHODS.register_module(name='TurnsNaN', force=True)
 class TurnsNaN(torch.nn.Module):
     """Becomes nan in iteration ``at``."""
+
     student_taps = teacher_taps = ('decode_head.conv_seg',)
 
     def __init__(self, at):
@@ -66,12 +68,14 @@ METHODS.module_dict.pop('TurnsNaN')  # the contracts run over what vkd registers
 @pytest.mark.parametrize('at', [4, 6])
 def test_weights_that_are_not_finite_are_neither_saved_nor_tested(tmp_path, at):
     """A gradient that overflows under a finite loss, just before a checkpoint and in the last step."""
+
     class Overflow(Hook):
         priority = 'VERY_HIGH'
 
         def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
             if runner.iter + 1 == at:
                 runner.model.decode_head.conv_seg.bias.data[0] = math.nan
+
     runner = build_runner(config(segmentor(8), tmp_path / 'r', interval=2, iters=6))
     runner.register_hook(Overflow())
     with pytest.raises(UserError, match="'decode_head.conv_seg.bias' is not finite.*kept"):
@@ -91,7 +95,9 @@ def test_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
     assert '\n' not in str(error.value)
     state = read_json(tmp_path / 'r/state.json')
     assert state['state'] == 'failed' and state['lines'] == [str(error.value)]
-    assert last_checkpoint(tmp_path / 'r').endswith('iter_3.pth') and all(torch.isfinite(v).all() for v in load_weights(tmp_path / 'r/iter_3.pth').values())
+    assert last_checkpoint(tmp_path / 'r').endswith('iter_3.pth') and all(
+        torch.isfinite(v).all() for v in load_weights(tmp_path / 'r/iter_3.pth').values()
+    )
 
 
 def test_amp_on_a_cpu(tmp_path):
@@ -109,6 +115,7 @@ def test_an_unsafe_file_is_not_resumed(tmp_path):
     class Evil:
         def __reduce__(self):
             return os.system, ('touch broken_in',)
+
     torch.save(dict(state_dict=dict(a=torch.ones(1)), extra=Evil()), tmp_path / 'iter_3.pth')
     cfg = config(segmentor(8), tmp_path / 'r')
     with pytest.raises(UserError, match='system'):
@@ -124,13 +131,16 @@ def test_the_newest_checkpoint_by_number(tmp_path):
 
 
 def test_accumulated_gradients_equal_a_double_batch():
-    a, b = build(distiller(dict(type='KL'), student=segmentor(8, norm='GN'))), build(distiller(dict(type='KL'), student=segmentor(8, norm='GN')))
+    a, b = (
+        build(distiller(dict(type='KL'), student=segmentor(8, norm='GN'))),
+        build(distiller(dict(type='KL'), student=segmentor(8, norm='GN'))),
+    )
     whole, halves = batch(4), batch(4)
     one = OptimWrapper(torch.optim.SGD(a.student.parameters(), lr=0.1))
     two = OptimWrapper(torch.optim.SGD(b.student.parameters(), lr=0.1), accumulative_counts=2)
     two.initialize_count_status(b, 0, 2)
     a.train_step(whole, one)
     for k in (0, 2):
-        b.train_step({name: v[k:k + 2] for name, v in halves.items()}, two)
+        b.train_step({name: v[k : k + 2] for name, v in halves.items()}, two)
     for x, y in zip(a.student.parameters(), b.student.parameters()):
         torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-6)

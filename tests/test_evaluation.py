@@ -13,7 +13,9 @@ CLASSES = tuple('abcdef')
 
 
 def sample(pred, label):
-    return SegDataSample(pred_sem_seg=PixelData(data=pred[None]), gt_sem_seg=PixelData(data=label[None]), metainfo=dict(img_path='x.png')).to_dict()
+    return SegDataSample(
+        pred_sem_seg=PixelData(data=pred[None]), gt_sem_seg=PixelData(data=label[None]), metainfo=dict(img_path='x.png')
+    ).to_dict()
 
 
 def pairs(n=5, k=6, shape=(37, 53), seed=0, labels=None):
@@ -21,7 +23,9 @@ def pairs(n=5, k=6, shape=(37, 53), seed=0, labels=None):
     out = []
     for i in range(n):
         label = torch.randint(k, shape, generator=random) if labels is None else labels[i]
-        pred = torch.where(torch.rand(label.shape, generator=random) < 0.6, label.clamp(max=k - 1), torch.randint(k, label.shape, generator=random))
+        pred = torch.where(
+            torch.rand(label.shape, generator=random) < 0.6, label.clamp(max=k - 1), torch.randint(k, label.shape, generator=random)
+        )
         out.append((pred, torch.where(torch.rand(label.shape, generator=random) < 0.1, 255, label)))
     return out
 
@@ -40,7 +44,11 @@ def test_counts_by_hand():
     counts = confusion_counts(pred, label, 3)
     assert counts.tolist() == [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
     scores = seg_scores(counts)
-    assert scores['IoU'].tolist() == pytest.approx([100 / 3, 100 / 3, 100]) and scores['aAcc'] == pytest.approx(60) and scores['mAcc'] == pytest.approx(200 / 3)
+    assert (
+        scores['IoU'].tolist() == pytest.approx([100 / 3, 100 / 3, 100])
+        and scores['aAcc'] == pytest.approx(60)
+        and scores['mAcc'] == pytest.approx(200 / 3)
+    )
 
 
 def test_mmsegs_numbers_exactly():
@@ -49,7 +57,9 @@ def test_mmsegs_numbers_exactly():
     assert metric.report['images'] == 5 and len(metric.report['IoU']) == 6 and round(metric.report['mIoU'], 2) == ours['mIoU']
     areas = [IoUMetric.intersect_and_union(p, y, 6, 255) for p, y in pairs()]
     union, hit = (torch.stack([a[k] for a in areas]).double().sum(0) for k in (1, 0))
-    assert metric.report['IoU'] == pytest.approx((100 * hit / union).tolist(), abs=1e-4) and [ours[f'IoU.{c}'] for c in CLASSES] == [round(x, 2) for x in (100 * hit / union).tolist()]
+    assert metric.report['IoU'] == pytest.approx((100 * hit / union).tolist(), abs=1e-4) and [ours[f'IoU.{c}'] for c in CLASSES] == [
+        round(x, 2) for x in (100 * hit / union).tolist()
+    ]
 
 
 def test_predictions_of_a_network():
@@ -58,6 +68,7 @@ def test_predictions_of_a_network():
     from tiny import build, segmentor
 
     from vkd.datasets import DemoDataset
+
     data = DemoDataset(split='test', length=4, size=(64, 96), pipeline=[dict(type='vkd.DrawScene'), dict(type='mmseg.PackSegInputs')])
     model, ours, theirs = build(segmentor(8)).eval(), SegMetric(), IoUMetric()
     wrapper = torch.optim.AdamW(model.parameters(), 1e-2)
@@ -81,6 +92,7 @@ def test_a_class_that_never_occurs():
 
 def test_real_labels(camvid):
     from vkd.datasets import CamVidDataset
+
     data = CamVidDataset(data_root=camvid, split='val', pipeline=[dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel')])
     labels = [torch.from_numpy(data[i]['gt_seg_map'].astype(np.int64)) for i in range(0, 100, 25)]
     ours, theirs, _ = both(pairs(4, 11, labels=labels), data.metainfo['classes'])

@@ -16,35 +16,80 @@ from vkd.cli import command
 from vkd.export import export, plain_config, sha256, to_onnx
 
 TOOLS = Path(__file__).parent.parent / 'tools'
-PREPROCESSOR = dict(type='mmseg.SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True, size=(64, 96))
+PREPROCESSOR = dict(
+    type='mmseg.SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True, size=(64, 96)
+)
 HEAD = dict(channels=8, num_classes=3, norm_cfg=dict(type='BN'), align_corners=False)
 
 
 def segmentor(backbone, head, **more):
-    return dict(type='mmseg.EncoderDecoder', data_preprocessor=PREPROCESSOR, backbone=backbone, decode_head=dict(HEAD, **head), test_cfg=dict(mode='whole'), **more)
+    return dict(
+        type='mmseg.EncoderDecoder',
+        data_preprocessor=PREPROCESSOR,
+        backbone=backbone,
+        decode_head=dict(HEAD, **head),
+        test_cfg=dict(mode='whole'),
+        **more,
+    )
 
 
 def mit(width=8):
-    return segmentor(dict(type='mmseg.MixVisionTransformer', embed_dims=width, num_stages=2, num_layers=[1] * 2, num_heads=[1] * 2, patch_sizes=[7, 3], strides=[4, 2],
-                          sr_ratios=[2, 1], out_indices=(0, 1)), dict(type='mmseg.SegformerHead', in_channels=[width] * 2, in_index=[0, 1]))
+    return segmentor(
+        dict(
+            type='mmseg.MixVisionTransformer',
+            embed_dims=width,
+            num_stages=2,
+            num_layers=[1] * 2,
+            num_heads=[1] * 2,
+            patch_sizes=[7, 3],
+            strides=[4, 2],
+            sr_ratios=[2, 1],
+            out_indices=(0, 1),
+        ),
+        dict(type='mmseg.SegformerHead', in_channels=[width] * 2, in_index=[0, 1]),
+    )
 
 
 def resnet():
-    return segmentor(dict(type='mmseg.ResNetV1c', depth=18, base_channels=8, norm_cfg=dict(type='BN'), init_cfg=dict(type='Pretrained', checkpoint='hub://nowhere')),
-                     dict(type='mmseg.FCNHead', in_channels=64, in_index=3, num_convs=1), pretrained='hub://nowhere',
-                     auxiliary_head=dict(HEAD, type='mmseg.FCNHead', in_channels=32, in_index=2, num_convs=1))
+    return segmentor(
+        dict(
+            type='mmseg.ResNetV1c',
+            depth=18,
+            base_channels=8,
+            norm_cfg=dict(type='BN'),
+            init_cfg=dict(type='Pretrained', checkpoint='hub://nowhere'),
+        ),
+        dict(type='mmseg.FCNHead', in_channels=64, in_index=3, num_convs=1),
+        pretrained='hub://nowhere',
+        auxiliary_head=dict(HEAD, type='mmseg.FCNHead', in_channels=32, in_index=2, num_convs=1),
+    )
 
 
 def lite():
-    return segmentor(dict(type='mmseg.TIMMBackbone', model_name='tf_efficientnet_lite0', features_only=True, pretrained=False, out_indices=(1, 2, 3, 4)),
-                     dict(type='mmseg.FPNHead', in_channels=[16] * 4, in_index=[0, 1, 2, 3], feature_strides=[4, 8, 16, 32]),
-                     neck=dict(type='mmseg.FPN', in_channels=[24, 40, 112, 320], out_channels=16, num_outs=4))
+    return segmentor(
+        dict(type='mmseg.TIMMBackbone', model_name='tf_efficientnet_lite0', features_only=True, pretrained=False, out_indices=(1, 2, 3, 4)),
+        dict(type='mmseg.FPNHead', in_channels=[16] * 4, in_index=[0, 1, 2, 3], feature_strides=[4, 8, 16, 32]),
+        neck=dict(type='mmseg.FPN', in_channels=[24, 40, 112, 320], out_channels=16, num_outs=4),
+    )
 
 
 def config(model, path, dataset=None):
-    steps = [dict(type='mmseg.LoadAnnotations') if k else dict(type='LoadImageFromFile') for k in (0, 1)] + [dict(type='mmseg.PackSegInputs')]
-    dataset = dataset or dict(type='mmseg.BaseSegDataset', data_root='somewhere', metainfo=dict(classes=('a', 'b', 'c'), palette=[[0] * 3, [1] * 3, [2] * 3]), pipeline=steps)
-    cfg = Config(dict(default_scope='mmseg', model=model, test_dataloader=dict(batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dataset)))
+    steps = [dict(type='mmseg.LoadAnnotations') if k else dict(type='LoadImageFromFile') for k in (0, 1)] + [
+        dict(type='mmseg.PackSegInputs')
+    ]
+    dataset = dataset or dict(
+        type='mmseg.BaseSegDataset',
+        data_root='somewhere',
+        metainfo=dict(classes=('a', 'b', 'c'), palette=[[0] * 3, [1] * 3, [2] * 3]),
+        pipeline=steps,
+    )
+    cfg = Config(
+        dict(
+            default_scope='mmseg',
+            model=model,
+            test_dataloader=dict(batch_size=1, sampler=dict(type='DefaultSampler', shuffle=False), dataset=dataset),
+        )
+    )
     cfg.dump(path)
     return Config.fromfile(path)
 
@@ -97,11 +142,15 @@ def test_the_student_in_plain_mmseg_and_in_onnxruntime(make, tmp_path):
         image = torch.randn(3, 3, *size)
         with torch.no_grad():
             logits = torch.nn.functional.interpolate(model(image), size=size, mode='bilinear')
-        np.testing.assert_allclose(session.run(None, dict(image=image.numpy()))[0], logits.numpy(), atol=1e-4 * max(1, logits.abs().max().item()), rtol=0)
+        np.testing.assert_allclose(
+            session.run(None, dict(image=image.numpy()))[0], logits.numpy(), atol=1e-4 * max(1, logits.abs().max().item()), rtol=0
+        )
 
     assert json.loads(Path(f'{stem}.json').read_text()) == content
     assert content['matched'] == content['tensors'] == len(network.state_dict()) and content['metrics']['test']['mIoU'] == 51.2
-    assert content['checkpoint_sha256'] == sha256(tmp_path / 'iter_7.pth') and content['files']['kl_small_student.pth'] == sha256(f'{stem}.pth')
+    assert content['checkpoint_sha256'] == sha256(tmp_path / 'iter_7.pth') and content['files']['kl_small_student.pth'] == sha256(
+        f'{stem}.pth'
+    )
     assert content['input']['mean'] == PREPROCESSOR['mean'] and content['input']['channels'] == 'RGB' and not content['needs_vkd']
 
 
@@ -113,13 +162,30 @@ def test_a_plain_run_by_the_command(tmp_path, capsys):
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
     command(tool.main, tool.arguments(), [cfg.filename, str(tmp_path / 'plain.pth'), '--out', str(tmp_path / 'out')])
-    assert [Path(line).name for line in capsys.readouterr().out.split()] == ['my_run_student.pth', 'my_run_student.py', 'my_run_student.json']
+    assert [Path(line).name for line in capsys.readouterr().out.split()] == [
+        'my_run_student.pth',
+        'my_run_student.py',
+        'my_run_student.json',
+    ]
     state = torch.load(tmp_path / 'out/my_run_student.pth', weights_only=True)['state_dict']
     assert all(torch.equal(state[k], v) for k, v in model.state_dict().items()) and len(state) == len(model.state_dict())
 
 
-@pytest.mark.parametrize('wrong, told', [(lambda: mit(16), 'tensors'), (lambda: segmentor(mit()['backbone'], mit()['decode_head'], auxiliary_head=dict(
-    HEAD, type='mmseg.FCNHead', in_channels=8, in_index=1, num_convs=1)), 'auxiliary_head'), (None, 'does not exist')])
+@pytest.mark.parametrize(
+    'wrong, told',
+    [
+        (lambda: mit(16), 'tensors'),
+        (
+            lambda: segmentor(
+                mit()['backbone'],
+                mit()['decode_head'],
+                auxiliary_head=dict(HEAD, type='mmseg.FCNHead', in_channels=8, in_index=1, num_convs=1),
+            ),
+            'auxiliary_head',
+        ),
+        (None, 'does not exist'),
+    ],
+)
 def test_a_wrong_checkpoint_is_refused_before_anything_is_written(tmp_path, wrong, told):
     cfg = config(mit(), tmp_path / 'small.py')
     if wrong:
@@ -130,20 +196,41 @@ def test_a_wrong_checkpoint_is_refused_before_anything_is_written(tmp_path, wron
 
 
 def test_a_student_of_mmsegs_own_configs_asks_for_no_download(tmp_path):
-    model = dict(type='vkd.Distiller', student=dict(cfg='mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py', checkpoint='b0.pth'), methods=[], data_preprocessor=PREPROCESSOR)
+    model = dict(
+        type='vkd.Distiller',
+        student=dict(cfg='mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py', checkpoint='b0.pth'),
+        methods=[],
+        data_preprocessor=PREPROCESSOR,
+    )
     out = plain_config(config(model, tmp_path / 'b0.py'))
-    assert out.model.type == 'EncoderDecoder' and out.model.backbone.embed_dims == 32 and out.model.data_preprocessor.mean == PREPROCESSOR['mean']
+    assert (
+        out.model.type == 'EncoderDecoder'
+        and out.model.backbone.embed_dims == 32
+        and out.model.data_preprocessor.mean == PREPROCESSOR['mean']
+    )
     assert 'http' not in out.pretty_text and 'Pretrained' not in out.pretty_text and 'checkpoint' not in out.model
 
 
 def test_parts_of_vkd_give_way_to_the_mm_parts_they_build_on(tmp_path):
-    camvid = dict(type='vkd.CamVidDataset', split='test', pipeline=[dict(type='vkd.LoadImage'), dict(type='Resize', scale=(96, 64)), dict(type='vkd.LoadLabel'), dict(type='PackSegInputs')])
+    camvid = dict(
+        type='vkd.CamVidDataset',
+        split='test',
+        pipeline=[dict(type='vkd.LoadImage'), dict(type='Resize', scale=(96, 64)), dict(type='vkd.LoadLabel'), dict(type='PackSegInputs')],
+    )
     out = plain_config(config(mit(), tmp_path / 'a.py', camvid))
-    assert [t.type for t in out.test_pipeline] == ['LoadImageFromFile', 'Resize', 'PackSegInputs'] and 'test_dataloader' not in out and 'custom_imports' not in out
+    assert (
+        [t.type for t in out.test_pipeline] == ['LoadImageFromFile', 'Resize', 'PackSegInputs']
+        and 'test_dataloader' not in out
+        and 'custom_imports' not in out
+    )
     demo = dict(type='vkd.DemoDataset', split='test', pipeline=[dict(type='vkd.DrawScene'), dict(type='PackSegInputs')])
     assert [t.type for t in plain_config(config(mit(), tmp_path / 'b.py', demo)).test_pipeline] == ['LoadImageFromFile', 'PackSegInputs']
     mm = plain_config(config(mit(), tmp_path / 'c.py'))
-    assert [t.type for t in mm.test_dataloader.dataset.pipeline] == ['LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs'] and mm.test_evaluator.type == 'IoUMetric'
+    assert [t.type for t in mm.test_dataloader.dataset.pipeline] == [
+        'LoadImageFromFile',
+        'LoadAnnotations',
+        'PackSegInputs',
+    ] and mm.test_evaluator.type == 'IoUMetric'
 
 
 def test_a_graph_that_is_wrong_at_another_size_does_not_claim_it():
@@ -156,19 +243,23 @@ def test_a_graph_that_is_wrong_at_another_size_does_not_claim_it():
 
         def forward(self, x):
             return self.conv(x) * float(int(x.shape[-1]))
+
     model = Baked().eval()
     graph, facts = to_onnx(model, (8, 8))
     assert facts['exporter'] == 'dynamo' or facts['size'] == [8, 8]
     if facts['size'] == 'any':
         image = torch.randn(1, 3, 24, 40)
-        np.testing.assert_allclose(onnxruntime.InferenceSession(graph).run(None, dict(image=image.numpy()))[0], model(image).detach().numpy(), atol=1e-2)
+        np.testing.assert_allclose(
+            onnxruntime.InferenceSession(graph).run(None, dict(image=image.numpy()))[0], model(image).detach().numpy(), atol=1e-2
+        )
 
 
-@pytest.mark.parametrize('theirs', [[0., np.nan], [0., 5.], [0.]], ids=['nan', 'another value', 'another shape'])
+@pytest.mark.parametrize('theirs', [[0.0, np.nan], [0.0, 5.0], [0.0]], ids=['nan', 'another value', 'another shape'])
 def test_a_graph_that_differs_is_never_kept(theirs, monkeypatch):
     """Of several images in any order: python's own max would lose a nan that comes second."""
+
     class Session:
-        runs = iter([[0., 0.], theirs] * 100)
+        runs = iter([[0.0, 0.0], theirs] * 100)
 
         def __init__(self, *args, **kwargs):
             pass
@@ -177,6 +268,7 @@ def test_a_graph_that_differs_is_never_kept(theirs, monkeypatch):
             own = np.zeros((len(inputs['image']), 2, *inputs['image'].shape[-2:]), np.float32)
             found = np.array(next(self.runs), np.float32)
             return [own + found[:, None, None] if len(found) == 2 else own[:, :1]]
+
     monkeypatch.setattr(onnxruntime, 'InferenceSession', Session)
     model = torch.nn.Conv2d(3, 2, 1)
     torch.nn.init.zeros_(model.weight), torch.nn.init.zeros_(model.bias)

@@ -1,4 +1,5 @@
 """Projection and filtered back-projection against the analytic disc, scikit-image, deepinv, and themselves."""
+
 import math
 from dataclasses import asdict
 
@@ -17,7 +18,9 @@ SMALL = dict(size=32, views=24, bins=48, source=135.0)
 def disc(size=256, radius=80.0, value=0.192, over=8):
     """A disc whose edge pixels hold their share of it."""
     at = (np.arange(size * over) + 0.5) / over - size / 2
-    return torch.from_numpy((at[:, None] ** 2 + at ** 2 <= radius ** 2).reshape(size, over, size, over).mean((1, 3)) * value).float()[None, None]
+    return torch.from_numpy((at[:, None] ** 2 + at**2 <= radius**2).reshape(size, over, size, over).mean((1, 3)) * value).float()[
+        None, None
+    ]
 
 
 def blobs(size=32, seed=0, n=1):
@@ -25,8 +28,14 @@ def blobs(size=32, seed=0, n=1):
     y, x = torch.meshgrid(*[torch.linspace(-1, 1, size, dtype=torch.float64)] * 2, indexing='ij')
     place = torch.Generator().manual_seed(seed)
     draw = torch.rand(n, 6, 3, generator=place, dtype=torch.float64)
-    out = sum(torch.exp(-((x - (d[:, 0] - 0.5)[:, None, None]) ** 2 + (y - (d[:, 1] - 0.5)[:, None, None]) ** 2) / (0.01 + 0.05 * d[:, 2])[:, None, None]) for d in draw.unbind(1))
-    return (out * (x ** 2 + y ** 2 < 0.8))[:, None]
+    out = sum(
+        torch.exp(
+            -((x - (d[:, 0] - 0.5)[:, None, None]) ** 2 + (y - (d[:, 1] - 0.5)[:, None, None]) ** 2)
+            / (0.01 + 0.05 * d[:, 2])[:, None, None]
+        )
+        for d in draw.unbind(1)
+    )
+    return (out * (x**2 + y**2 < 0.8))[:, None]
 
 
 # -- the disc ----------------------------------------------------------------------------------------------------------
@@ -39,11 +48,14 @@ def scanned():
 def test_line_integrals_of_a_disc(scanned):
     geometry, sinogram = scanned
     central = sinogram[0, 0, :, [335, 336]]
-    assert central.mean().item() == pytest.approx(30.72, abs=0.02) and central.mean().item() * geometry.pixel_cm == pytest.approx(4.915, abs=0.003)
+    assert central.mean().item() == pytest.approx(30.72, abs=0.02) and central.mean().item() * geometry.pixel_cm == pytest.approx(
+        4.915, abs=0.003
+    )
     assert sinogram[0, 0, :, 376].mean().item() == pytest.approx(26.499, abs=0.02)  # bin 376 is 40.5 bins from the middle
     lateral = 40.5
-    assert 2 * math.sqrt(80 ** 2 - (lateral / math.hypot(1, lateral / 1075)) ** 2) * 0.192 == pytest.approx(26.499, abs=1e-3)
-    assert (sinogram - sinogram.mean(2, keepdim=True))[..., 280:392].abs().max() < 0.05  # alike from all sides, away from the edge of the disc
+    assert 2 * math.sqrt(80**2 - (lateral / math.hypot(1, lateral / 1075)) ** 2) * 0.192 == pytest.approx(26.499, abs=1e-3)
+    # alike from all sides, away from the edge of the disc
+    assert (sinogram - sinogram.mean(2, keepdim=True))[..., 280:392].abs().max() < 0.05
 
 
 @pytest.mark.parametrize('weight, value', [('iso', 0.1916), ('textbook', 0.1920)])
@@ -51,13 +63,22 @@ def test_a_disc_comes_back(scanned, weight, value):
     geometry, sinogram = scanned
     image = fbp(sinogram, geometry, weight)[0, 0]
     y, x = torch.meshgrid(*[torch.arange(256) - 127.5] * 2, indexing='ij')
-    assert image[x ** 2 + y ** 2 < 60 ** 2].mean().item() == pytest.approx(value, abs=5e-4)
+    assert image[x**2 + y**2 < 60**2].mean().item() == pytest.approx(value, abs=5e-4)
     assert fbp(0 * sinogram, geometry, weight).abs().max() == 0
 
 
 # -- laws --------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize('geometry', [Geometry(**SMALL), Geometry(**{**SMALL, 'size': (32, 24), 'views': 7}), Geometry(**{**SMALL, 'views': 18}), Geometry(**{**SMALL, 'source': math.inf, 'arc': 180, 'views': 10, 'bins': 47}),
-                                      Geometry(**{**SMALL, 'source': math.inf, 'arc': 180, 'views': 9, 'pitch': 1.5})], ids=str)
+@pytest.mark.parametrize(
+    'geometry',
+    [
+        Geometry(**SMALL),
+        Geometry(**{**SMALL, 'size': (32, 24), 'views': 7}),
+        Geometry(**{**SMALL, 'views': 18}),
+        Geometry(**{**SMALL, 'source': math.inf, 'arc': 180, 'views': 10, 'bins': 47}),
+        Geometry(**{**SMALL, 'source': math.inf, 'arc': 180, 'views': 9, 'pitch': 1.5}),
+    ],
+    ids=str,
+)
 def test_linear_and_adjoint(geometry):
     random = torch.Generator().manual_seed(0)
     x, a, b = (torch.rand(2, 1, *geometry.size, generator=random, dtype=torch.float64) for _ in range(3))
@@ -65,7 +86,7 @@ def test_linear_and_adjoint(geometry):
     for operator, u, v in ((project, x, y), (lambda s, g: fbp(s, g, 'textbook'), y, x)):
         u = u.clone().requires_grad_()
         out = operator(u, geometry)
-        transposed, = torch.autograd.grad(out, u, v)
+        (transposed,) = torch.autograd.grad(out, u, v)
         assert (out * v).sum().item() == pytest.approx((u * transposed).sum().item(), rel=1e-10)
     torch.testing.assert_close(project(2 * a - 3 * b, geometry), 2 * project(a, geometry) - 3 * project(b, geometry))
     torch.testing.assert_close(project(x[1:], geometry), project(x, geometry)[1:])  # a batch is its samples
@@ -95,7 +116,7 @@ def test_some_views_of_many_are_a_scan_of_few():
 
 
 def test_the_ramp():
-    assert ramp(8)[0].item() == pytest.approx(0.25 - 2 / math.pi ** 2 * (1 + 1 / 9)) and ramp(2048)[-1].item() == pytest.approx(0.5, abs=1e-3)
+    assert ramp(8)[0].item() == pytest.approx(0.25 - 2 / math.pi**2 * (1 + 1 / 9)) and ramp(2048)[-1].item() == pytest.approx(0.5, abs=1e-3)
 
 
 def test_bf16_autocast_leaves_the_physics_alone():
@@ -110,11 +131,12 @@ def test_bf16_autocast_leaves_the_physics_alone():
 def smooth(size=65):
     """An image that is 0 outside the circle in it; of odd size, so that all conventions have one centre."""
     y, x = torch.meshgrid(*[torch.linspace(-1, 1, size, dtype=torch.float64)] * 2, indexing='ij')
-    return blobs(size) * (1 - (x ** 2 + y ** 2)).clamp(min=0) ** 2
+    return blobs(size) * (1 - (x**2 + y**2)).clamp(min=0) ** 2
 
 
 def test_parallel_beams_against_scikit_image():
     from skimage.transform import iradon, radon
+
     x, degrees = smooth(), np.arange(90) * 2.0
     geometry = Geometry(size=65, views=90, bins=93, source=math.inf, arc=180)
     sinogram = project(x, geometry)
@@ -122,7 +144,7 @@ def test_parallel_beams_against_scikit_image():
     ours = sinogram[0, 0].numpy().T
     ours = np.concatenate([ours[:, :1], ours[::-1, :0:-1]], 1)  # scikit-image turns the other way
     middle = len(theirs) // 2
-    assert np.abs(ours[16:77] - theirs[middle - 30:middle + 31]).mean() < 2e-3 * np.abs(theirs).mean()
+    assert np.abs(ours[16:77] - theirs[middle - 30 : middle + 31]).mean() < 2e-3 * np.abs(theirs).mean()
     truth, image = x[0, 0].numpy(), fbp(sinogram, geometry)[0, 0].numpy()
     back = iradon(radon(truth, degrees, circle=True), degrees, circle=True)
     inside = np.hypot(*np.mgrid[-32:33, -32:33]) < 29
@@ -133,12 +155,20 @@ def test_parallel_beams_against_scikit_image():
 def test_a_fan_against_deepinv():
     deepinv = pytest.importorskip('deepinv', reason="the fan-beam oracle: pip install 'deepinv>=0.5'")
     x, views, scale = smooth().float(), 12, 64 / 65  # its pixel is that much larger than its unit
-    theirs = deepinv.physics.Tomography(angles=torch.arange(views) * (360 / views), img_width=65, circle=True, normalize=False, fan_beam=True, device='cpu', fan_parameters=dict(
-        pixel_spacing=1.0, source_radius=270.0, detector_radius=270.0, n_detector_pixels=121, detector_spacing=2.0))
+    theirs = deepinv.physics.Tomography(
+        angles=torch.arange(views) * (360 / views),
+        img_width=65,
+        circle=True,
+        normalize=False,
+        fan_beam=True,
+        device='cpu',
+        fan_parameters=dict(pixel_spacing=1.0, source_radius=270.0, detector_radius=270.0, n_detector_pixels=121, detector_spacing=2.0),
+    )
     sinogram = theirs.A(x)[0, 0].T
     ours = project(x, Geometry(size=65, views=views, bins=121, source=270.0 * scale, pitch=scale))[0, 0]
     ours = torch.stack([ours[(9 - i) % views].flip(0) for i in range(views)])  # it turns the other way, from another start
-    ours = ours / torch.hypot(torch.ones(121), (torch.arange(121) - 60) / 270)  # and takes samples to be one apart in depth, not along the ray
+    # and takes samples to be one apart in depth, not along the ray
+    ours = ours / torch.hypot(torch.ones(121), (torch.arange(121) - 60) / 270)
     assert (ours - sinogram).abs().mean() < 2e-3 * sinogram.abs().mean()
 
 
@@ -149,6 +179,7 @@ def test_noise(mode):
 
     def noisy(seed=0, **more):
         return add_noise(sinogram, mode=mode, generator=torch.Generator().manual_seed(seed), **{**dict(photons=1e6), **more})
+
     assert torch.equal(noisy(), noisy()) and not torch.equal(noisy(), noisy(1))
     torch.testing.assert_close(noisy(photons=math.inf), sinogram)
     spread = (noisy() - sinogram).std(2)
@@ -174,15 +205,34 @@ def test_noise_of_air_and_bad_numbers():
 
 # -- units and bad input -----------------------------------------------------------------------------------------------
 def test_hounsfield_units_and_windows():
-    assert hu_to_mu(0) == 0.192 and hu_to_mu(-1000) == 0 and hu_to_mu(3072) == pytest.approx(0.7818, abs=1e-4) and mu_to_hu(0.192) == pytest.approx(0) and hu_to_mu(-1024) == pytest.approx(-0.0046, abs=1e-4)
-    for value, (width, level), wanted in ((0, WINDOWS[0], 1 / 3), (50, WINDOWS[1], 0.5), (-600, WINDOWS[2], 0.5), (-2000, WINDOWS[0], 0), (5000, WINDOWS[0], 1)):
+    assert (
+        hu_to_mu(0) == 0.192
+        and hu_to_mu(-1000) == 0
+        and hu_to_mu(3072) == pytest.approx(0.7818, abs=1e-4)
+        and mu_to_hu(0.192) == pytest.approx(0)
+        and hu_to_mu(-1024) == pytest.approx(-0.0046, abs=1e-4)
+    )
+    for value, (width, level), wanted in (
+        (0, WINDOWS[0], 1 / 3),
+        (50, WINDOWS[1], 0.5),
+        (-600, WINDOWS[2], 0.5),
+        (-2000, WINDOWS[0], 0),
+        (5000, WINDOWS[0], 1),
+    ):
         assert window(torch.tensor(float(value)), width, level).item() == pytest.approx(wanted)
     assert [window_name(*w) for w in WINDOWS] == ['w3000c500', 'w500c50', 'w800c-600']
 
 
-@pytest.mark.parametrize('options, text', [
-    (dict(size=512), r'Geometry: \d+ corner pixels of 512x512 are not seen .*truncated=True'), (dict(source=100.0), 'within an image of 256x256'), (dict(views=0), 'above 0'), (dict(arc=180), 'with parallel rays'),
-    (dict(pitch=-1), 'above 0')])
+@pytest.mark.parametrize(
+    'options, text',
+    [
+        (dict(size=512), r'Geometry: \d+ corner pixels of 512x512 are not seen .*truncated=True'),
+        (dict(source=100.0), 'within an image of 256x256'),
+        (dict(views=0), 'above 0'),
+        (dict(arc=180), 'with parallel rays'),
+        (dict(pitch=-1), 'above 0'),
+    ],
+)
 def test_geometries_that_are_none(options, text):
     with pytest.raises(UserError, match=text):
         Geometry(**options)

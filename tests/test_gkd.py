@@ -1,4 +1,5 @@
 """GKD by hand (the values of its specification), plain ViTs as backbones, the stages, and bad input."""
+
 import copy
 import hashlib
 import importlib.util
@@ -28,7 +29,7 @@ from vkd.cells import read_suite, status
 from vkd.jobs import run_cell
 from vkd.suite import run_cells
 
-V_S, V_T = torch.tensor([[[1., 0], [0, 2]]]), torch.tensor([[[1., 1], [0, 1]]])
+V_S, V_T = torch.tensor([[[1.0, 0], [0, 2]]]), torch.tensor([[[1.0, 1], [0, 1]]])
 
 
 # -- query-based soft distillation -----------------------------------------------------------------------------------------
@@ -42,7 +43,10 @@ def identity(module, norm):
 
 
 @pytest.mark.parametrize('fused', [False, True])
-@pytest.mark.parametrize('norm, out, loss', [(False, [[0.731059, 0.537883], [0.5, 1.0]], 0.133970), (True, [[0.462096, -0.462096], [-0.462117, 0.462117]], 0.732484)])
+@pytest.mark.parametrize(
+    'norm, out, loss',
+    [(False, [[0.731059, 0.537883], [0.5, 1.0]], 0.133970), (True, [[0.462096, -0.462096], [-0.462117, 0.462117]], 0.732484)],
+)
 def test_the_toy(norm, out, loss, fused):
     head = identity(QuerySoftDistillation(2, 2, fused=fused), norm)
     found = head(V_S, V_T)
@@ -55,7 +59,9 @@ def test_attention_of_the_toy():
     torch.testing.assert_close(query_soft_attention(V_S, V_T, eye)[0], torch.tensor([[0.731059, 0.268941], [0.5, 0.5]]), atol=1e-6, rtol=0)
     normed = nn.LayerNorm(2)(V_S)
     assert normed.abs().flatten().tolist() == pytest.approx([0.999980] * 4, abs=2e-5)
-    torch.testing.assert_close(query_soft_attention(normed, V_T, eye)[0], torch.tensor([[0.731055, 0.268945], [0.268942, 0.731058]]), atol=2e-6, rtol=0)
+    torch.testing.assert_close(
+        query_soft_attention(normed, V_T, eye)[0], torch.tensor([[0.731055, 0.268945], [0.268942, 0.731058]]), atol=2e-6, rtol=0
+    )
 
 
 @pytest.mark.parametrize('s, t, count', [(384, 768, 592896), (768, 1024, 1577984)])
@@ -106,21 +112,24 @@ def test_attention_stays_in_float32_under_autocast():
     s, t = torch.randn(2, 9, 16), 2 * torch.randn(2, 9, 16)
     want = [query_soft_attention(s, t, s, fused=fused) for fused in (False, True)]
     with torch.autocast('cpu', torch.bfloat16):
-        assert all(torch.equal(query_soft_attention(s, t, s, fused=fused), y) for fused, y in enumerate(want)) and token_loss(s.bfloat16(), t).dtype == torch.float32
+        assert (
+            all(torch.equal(query_soft_attention(s, t, s, fused=fused), y) for fused, y in enumerate(want))
+            and token_loss(s.bfloat16(), t).dtype == torch.float32
+        )
 
 
 def test_unscaled_logits_are_nearly_one_hot():
     """Why ``scale`` exists: trap 2 of the method, on the numbers of a ViT-L."""
     g = torch.Generator().manual_seed(0)
     q, k = torch.randn(1, 1024, 1024, generator=g), 2 * torch.randn(1, 1024, 1024, generator=g)
-    most = [query_soft_attention(q, k, torch.eye(1024)[None], scale).amax(-1).mean().item() for scale in (1.0, 1024 ** -0.5)]
+    most = [query_soft_attention(q, k, torch.eye(1024)[None], scale).amax(-1).mean().item() for scale in (1.0, 1024**-0.5)]
     assert most == pytest.approx([0.968, 0.102], abs=0.02)  # of 1024 rows, by another draw
 
 
 # -- the terms -------------------------------------------------------------------------------------------------------------
 def test_composition():
     zero, one = torch.zeros(1, 4, 2), torch.ones(1, 4, 2)
-    c_s, c_t = torch.zeros(1, 1, 2), torch.full((1, 1, 2), 3.)
+    c_s, c_t = torch.zeros(1, 1, 2), torch.full((1, 1, 2), 3.0)
     patches, cls, both = feature_loss(zero, one), token_loss(c_s, c_t), feature_loss(zero, one, c_s, c_t)
     assert (patches.item(), cls.item(), both.item()) == pytest.approx((1, 9, 2.6))
     assert (both + patches + cls).item() == pytest.approx(12.6)
@@ -136,12 +145,19 @@ def toy(**options):
     return method
 
 
-@pytest.mark.parametrize('options, want', [({}, dict(loss_feat=2.6, loss_mask=1, loss_cls=9)), (dict(feat_includes_cls=False), dict(loss_feat=1, loss_mask=1, loss_cls=9)),
-                                           (dict(feat_weight=2., mask_weight=3., cls_weight=0.5), dict(loss_feat=5.2, loss_mask=3, loss_cls=4.5)),
-                                           (dict(mask_weight=0, cls_weight=0, feat_includes_cls=False), dict(loss_feat=1)), (dict(feat_weight=0, mask_weight=0), dict(loss_cls=9))])
+@pytest.mark.parametrize(
+    'options, want',
+    [
+        ({}, dict(loss_feat=2.6, loss_mask=1, loss_cls=9)),
+        (dict(feat_includes_cls=False), dict(loss_feat=1, loss_mask=1, loss_cls=9)),
+        (dict(feat_weight=2.0, mask_weight=3.0, cls_weight=0.5), dict(loss_feat=5.2, loss_mask=3, loss_cls=4.5)),
+        (dict(mask_weight=0, cls_weight=0, feat_includes_cls=False), dict(loss_feat=1)),
+        (dict(feat_weight=0, mask_weight=0), dict(loss_cls=9)),
+    ],
+)
 def test_weights_of_the_method(options, want):
     method, zero = toy(**options), dict(patches=torch.randn(1, 4, 2), cls=torch.randn(1, 2))
-    teacher = dict(patches=torch.ones(1, 4, 2), cls=torch.full((1, 2), 3.))
+    teacher = dict(patches=torch.ones(1, 4, 2), cls=torch.full((1, 2), 3.0))
     found = method(zero, teacher, {}, *([zero] if method.second_pass else []))
     assert {k: v.item() for k, v in found.items()} == pytest.approx(want)
     assert bool(method.second_pass) == ('loss_mask' in want) and hasattr(method, 'mask_token') == ('loss_mask' in want)
@@ -156,9 +172,13 @@ def test_masks(b, n, images, hidden):
     other = random_patch_mask(b, n, generator=torch.Generator().manual_seed(0))
     assert torch.equal(mask, other)
     if images > 1:
-        assert not torch.equal(mask[0], mask[1]) and not torch.equal(mask, random_patch_mask(b, n, generator=torch.Generator().manual_seed(1)))
+        assert not torch.equal(mask[0], mask[1]) and not torch.equal(
+            mask, random_patch_mask(b, n, generator=torch.Generator().manual_seed(1))
+        )
         anywhere = random_patch_mask(b, n, first_n=False, generator=torch.Generator().manual_seed(3))
-        assert sorted(anywhere.sum(1).tolist()) == [0] * (b - images) + [hidden] * images and (b < 32 or anywhere[:images].sum() < images * hidden)
+        assert sorted(anywhere.sum(1).tolist()) == [0] * (b - images) + [hidden] * images and (
+            b < 32 or anywhere[:images].sum() < images * hidden
+        )
 
 
 def test_every_token_is_as_likely_to_be_hidden():
@@ -168,7 +188,10 @@ def test_every_token_is_as_likely_to_be_hidden():
 
 def vit(width=16, depth=2, **more):
     """A toy ViT over patches of 8x8 of images of 32x32."""
-    return dict(type='vkd.TimmViT', **{**dict(arch='vit_tiny_patch16_224', img_size=32, patch_size=8, options=dict(embed_dim=width, depth=depth, num_heads=2)), **more})
+    return dict(
+        type='vkd.TimmViT',
+        **{**dict(arch='vit_tiny_patch16_224', img_size=32, patch_size=8, options=dict(embed_dim=width, depth=depth, num_heads=2)), **more},
+    )
 
 
 def test_masked_tokens():
@@ -182,7 +205,10 @@ def test_masked_tokens():
     assert torch.equal(clean[2:], masked[2:]) and (clean[:2] - masked[:2]).abs().max() > 0.01
     masked.square().sum().backward()
     assert token.grad.abs().max() > 0
-    assert torch.equal(replace_masked(torch.ones(1, 2, 2, 3), torch.tensor([[True, False, False, True]]), torch.zeros(3)).sum(-1), torch.tensor([[[0., 3], [3, 0]]]))
+    assert torch.equal(
+        replace_masked(torch.ones(1, 2, 2, 3), torch.tensor([[True, False, False, True]]), torch.zeros(3)).sum(-1),
+        torch.tensor([[[0.0, 3], [3, 0]]]),
+    )
 
 
 # -- plain ViTs ------------------------------------------------------------------------------------------------------------
@@ -192,8 +218,16 @@ def meta(arch, size, **more):
         return model, torch.zeros(1, 3, size, size)
 
 
-@pytest.mark.parametrize('arch, width, low, high', [('deit_small_patch16_224', 384, 21.7e6, 22.1e6), ('vit_small_patch14_dinov2', 384, 21.7e6, 22.1e6), ('vit_base_patch14_dinov2', 768, 85.8e6, 86.6e6),
-                                                    ('vit_large_patch14_dinov2', 1024, 303.2e6, 304.4e6), ('vit_base_patch14_reg4_dinov2', 768, 85.8e6, 86.6e6)])
+@pytest.mark.parametrize(
+    'arch, width, low, high',
+    [
+        ('deit_small_patch16_224', 384, 21.7e6, 22.1e6),
+        ('vit_small_patch14_dinov2', 384, 21.7e6, 22.1e6),
+        ('vit_base_patch14_dinov2', 768, 85.8e6, 86.6e6),
+        ('vit_large_patch14_dinov2', 1024, 303.2e6, 304.4e6),
+        ('vit_base_patch14_reg4_dinov2', 768, 85.8e6, 86.6e6),
+    ],
+)
 def test_shapes_and_sizes(arch, width, low, high):
     model, image = meta(arch, 512, patch_size=16, out_indices=None)
     cls, patches = model(image)
@@ -208,7 +242,9 @@ def test_maps_and_pyramid():
     assert [y.shape[-1] for y in model(image)] == [128, 64, 32, 16]
 
 
-@pytest.mark.parametrize('arch', ['deit_tiny_patch16_224', 'vit_small_patch14_reg4_dinov2', 'vit_xsmall_patch16_clip_224', 'eva02_tiny_patch14_224'])
+@pytest.mark.parametrize(
+    'arch', ['deit_tiny_patch16_224', 'vit_small_patch14_reg4_dinov2', 'vit_xsmall_patch16_clip_224', 'eva02_tiny_patch14_224']
+)
 def test_it_computes_what_timm_does(arch):
     torch.manual_seed(0)
     model = TimmViT(arch, img_size=56, patch_size=14, out_indices=(0, 1), out_norm=True, tokens=True, options=dict(depth=2)).eval()
@@ -233,20 +269,33 @@ def test_rectangular_images():
 
 def test_resampling():
     kernel = torch.ones(1, 1, 14, 14)
-    assert resize_kernel(kernel, (16, 16)).sum().item() == pytest.approx(256, rel=1e-4) and resize_kernel(kernel, (16, 16), 'timm').sum().item() == pytest.approx(196, rel=1e-2)
+    assert resize_kernel(kernel, (16, 16)).sum().item() == pytest.approx(256, rel=1e-4) and resize_kernel(
+        kernel, (16, 16), 'timm'
+    ).sum().item() == pytest.approx(196, rel=1e-2)
     assert resize_kernel(kernel, (14, 14)) is kernel
     positions = torch.randn(1, 1 + 9, 5)
     out = resize_positions(positions, (3, 3), (4, 6), 1)
     assert out.shape == (1, 25, 5) and torch.equal(out[:, 0], positions[:, 0])
     want = nn.functional.interpolate(positions[0, 1:].t().view(1, 5, 3, 3), size=(4, 6), mode='bicubic', align_corners=False)
     torch.testing.assert_close(out[0, 1:].t().view(1, 5, 4, 6), want)
-    shrunk = [resize_positions(torch.randn(1, 65, 5, generator=torch.Generator().manual_seed(0)), (8, 8), (4, 4), 1, how) for how in ('bicubic', 'timm')]
+    shrunk = [
+        resize_positions(torch.randn(1, 65, 5, generator=torch.Generator().manual_seed(0)), (8, 8), (4, 4), 1, how)
+        for how in ('bicubic', 'timm')
+    ]
     assert not torch.allclose(*shrunk)
 
 
 def test_bad_vits():
-    for options, match in ((dict(arch='deit_smal_patch16_224'), 'deit_small_patch16_224'), (dict(arch='resnet18'), 'no plain vision transformer'), (dict(resample='linear'), 'linear'),
-                           (dict(arch='vit_medium_patch16_gap_256', img_size=64), 'class token'), (dict(out_indices=(5,)), 'blocks 0 to 1'), (dict(out_indices=(0, 1), pyramid=True), 'four'), (dict(img_size=40), 'img_size 40x40.*16x16'), (dict(arch='deit_tiny_distilled_patch16_224'), 'deit_tiny_patch16_224')):
+    for options, match in (
+        (dict(arch='deit_smal_patch16_224'), 'deit_small_patch16_224'),
+        (dict(arch='resnet18'), 'no plain vision transformer'),
+        (dict(resample='linear'), 'linear'),
+        (dict(arch='vit_medium_patch16_gap_256', img_size=64), 'class token'),
+        (dict(out_indices=(5,)), 'blocks 0 to 1'),
+        (dict(out_indices=(0, 1), pyramid=True), 'four'),
+        (dict(img_size=40), 'img_size 40x40.*16x16'),
+        (dict(arch='deit_tiny_distilled_patch16_224'), 'deit_tiny_patch16_224'),
+    ):
         with pytest.raises(UserError, match=match):
             TimmViT(**{'arch': 'vit_tiny_patch16_224', **({} if 'arch' in options else dict(options=dict(depth=2))), **options})
     with pytest.raises(UserError, match='do not fill an image of 40x32'):
@@ -268,7 +317,12 @@ def test_a_release_of_dinov2_with_registers(tmp_path):
     source = small('vit_small_patch14_reg4_dinov2', img_size=56)
     state = {k: v.clone() for k, v in source.vit.state_dict().items()}
     position = torch.randn(1, 1, 384)
-    state.update(register_tokens=state.pop('reg_token'), cls_token=state['cls_token'] - position, pos_embed=torch.cat([position, state['pos_embed']], 1), mask_token=torch.zeros(1, 384))
+    state.update(
+        register_tokens=state.pop('reg_token'),
+        cls_token=state['cls_token'] - position,
+        pos_embed=torch.cat([position, state['pos_embed']], 1),
+        mask_token=torch.zeros(1, 384),
+    )
     model = small('vit_small_patch14_reg4_dinov2', img_size=64, patch_size=16, init_cfg=stored(state, tmp_path))
     model.init_weights()
     assert model.report['share'] == 1
@@ -280,7 +334,10 @@ def test_a_release_of_dinov2_with_registers(tmp_path):
 def test_a_distillation_token_is_dropped(tmp_path):
     source = small('deit_tiny_patch16_224', img_size=64)
     state = {k: v.clone() for k, v in source.vit.state_dict().items()}
-    state.update(dist_token=torch.randn(1, 1, 192), pos_embed=torch.cat([state['pos_embed'][:, :1], torch.randn(1, 1, 192), state['pos_embed'][:, 1:]], 1))
+    state.update(
+        dist_token=torch.randn(1, 1, 192),
+        pos_embed=torch.cat([state['pos_embed'][:, :1], torch.randn(1, 1, 192), state['pos_embed'][:, 1:]], 1),
+    )
     state['head.weight'] = state['head_dist.weight'] = torch.randn(1000, 192)
     model = small('deit_tiny_patch16_224', img_size=128, init_cfg=stored(state, tmp_path, lambda s: dict(model=s)))
     model.init_weights()
@@ -295,12 +352,31 @@ def test_a_release_of_clip(tmp_path):
     model.init_cfg = stored({**state, 'text.token_embedding.weight': torch.zeros(3, 3)}, tmp_path)
     model.init_weights()
     assert model.report['share'] == 1 and torch.equal(model.vit.norm_pre.weight, state['visual.trunk.norm_pre.weight'])
-    names = [('visual.class_embedding', 'cls_token', lambda v: v[0, 0]), ('visual.positional_embedding', 'pos_embed', lambda v: v[0]), ('visual.conv1.weight', 'patch_embed.proj.weight', None),
-             *((f'visual.ln_{a}.{p}', f'{b}.{p}', None) for a, b in (('pre', 'norm_pre'), ('post', 'norm')) for p in ('weight', 'bias')),
-             *((f'visual.transformer.resblocks.{i}.{a}{dot}{p}', f'blocks.{i}.{b}.{p}', None) for i in range(2) for p in ('weight', 'bias')
-               for a, b, dot in (('attn.in_proj', 'attn.qkv', '_'), ('attn.out_proj', 'attn.proj', '.'), ('ln_1', 'norm1', '.'), ('ln_2', 'norm2', '.'), ('mlp.c_fc', 'mlp.fc1', '.'), ('mlp.c_proj', 'mlp.fc2', '.')))]
+    names = [
+        ('visual.class_embedding', 'cls_token', lambda v: v[0, 0]),
+        ('visual.positional_embedding', 'pos_embed', lambda v: v[0]),
+        ('visual.conv1.weight', 'patch_embed.proj.weight', None),
+        *((f'visual.ln_{a}.{p}', f'{b}.{p}', None) for a, b in (('pre', 'norm_pre'), ('post', 'norm')) for p in ('weight', 'bias')),
+        *(
+            (f'visual.transformer.resblocks.{i}.{a}{dot}{p}', f'blocks.{i}.{b}.{p}', None)
+            for i in range(2)
+            for p in ('weight', 'bias')
+            for a, b, dot in (
+                ('attn.in_proj', 'attn.qkv', '_'),
+                ('attn.out_proj', 'attn.proj', '.'),
+                ('ln_1', 'norm1', '.'),
+                ('ln_2', 'norm2', '.'),
+                ('mlp.c_fc', 'mlp.fc1', '.'),
+                ('mlp.c_proj', 'mlp.fc2', '.'),
+            )
+        ),
+    ]
     own = {k: v.clone() for k, v in small('vit_xsmall_patch16_clip_224', img_size=64).vit.state_dict().items()}
-    model.init_cfg = stored({a: own[b] if f is None else f(own[b]) for a, b, f in names} | {'positional_embedding': torch.zeros(77, 512), 'visual.proj': torch.zeros(256, 512)}, tmp_path)
+    model.init_cfg = stored(
+        {a: own[b] if f is None else f(own[b]) for a, b, f in names}
+        | {'positional_embedding': torch.zeros(77, 512), 'visual.proj': torch.zeros(256, 512)},
+        tmp_path,
+    )
     model.init_weights()
     assert model.report['share'] == 1 and all(torch.equal(v, own[k]) for k, v in model.vit.state_dict().items())
 
@@ -308,25 +384,36 @@ def test_a_release_of_clip(tmp_path):
 @pytest.mark.parametrize('arch', ['eva02_tiny_patch14_224', 'deit_tiny_patch16_224'])
 def test_own_checkpoints_at_another_size(arch, tmp_path):
     source = small(arch, img_size=56 if '14' in arch else 64)
-    for wrap in (lambda s: s, lambda s: dict(state_dict={f'student.{k}': v for k, v in s.items()}, meta={}), lambda s: {f'student.backbone.{k}': v for k, v in s.items()},
-                 lambda s: {f'backbone.{k}': v for k, v in s.items()} | {'decode_head.conv.weight': torch.zeros(1)}):
+    for wrap in (
+        lambda s: s,
+        lambda s: dict(state_dict={f'student.{k}': v for k, v in s.items()}, meta={}),
+        lambda s: {f'student.backbone.{k}': v for k, v in s.items()},
+        lambda s: {f'backbone.{k}': v for k, v in s.items()} | {'decode_head.conv.weight': torch.zeros(1)},
+    ):
         model = small(arch, img_size=128, patch_size=16, init_cfg=stored(source.state_dict(), tmp_path, wrap))
         model.init_weights()
-        assert model.report['share'] == 1 and all(torch.equal(a, b) for a, b in zip(model.vit.blocks.state_dict().values(), source.vit.blocks.state_dict().values()))
+        assert model.report['share'] == 1 and all(
+            torch.equal(a, b) for a, b in zip(model.vit.blocks.state_dict().values(), source.vit.blocks.state_dict().values())
+        )
         assert model.vit.pos_embed.shape[1] == 65
 
 
 def test_checkpoints_that_do_not_fit(tmp_path):
     source = small('deit_tiny_patch16_224', img_size=64).vit.state_dict()
-    for state, share in (({k: v for k, v in source.items() if 'attn' not in k}, '73%'), ({f'decode_head.{k}': v for k, v in source.items()}, '0%'),
-                         ({f'methods.0.{k}': v for k, v in source.items()}, '0%'), (small('vit_small_patch14_dinov2', img_size=56).vit.state_dict(), '0%')):
+    for state, share in (
+        ({k: v for k, v in source.items() if 'attn' not in k}, '73%'),
+        ({f'decode_head.{k}': v for k, v in source.items()}, '0%'),
+        ({f'methods.0.{k}': v for k, v in source.items()}, '0%'),
+        (small('vit_small_patch14_dinov2', img_size=56).vit.state_dict(), '0%'),
+    ):
         model = small('deit_tiny_patch16_224', img_size=64, init_cfg=stored(state, tmp_path))
         with pytest.raises(UserError, match=share) as error:
             model.init_weights()
         assert 'release.pth' in str(error.value) and '\n' not in str(error.value)
     whole = TimmViT('deit_tiny_patch16_224', img_size=64)
     whole.init_cfg = stored({k: v for k, v in whole.vit.state_dict().items() if k != 'pos_embed'}, tmp_path)
-    with pytest.raises(UserError, match="fits 149 of 150 tensors .99%.*'pos_embed' is not in it"):  # many tensors, and none of them says where
+    # many tensors, and none of them says where
+    with pytest.raises(UserError, match="fits 149 of 150 tensors .99%.*'pos_embed' is not in it"):
         whole.init_weights()
     model.init_cfg = dict(type='Pretrained', checkpoint=str(tmp_path / 'none.pth'))
     with pytest.raises(UserError, match='none.pth'):
@@ -334,18 +421,30 @@ def test_checkpoints_that_do_not_fit(tmp_path):
 
 
 # -- stage 1 ---------------------------------------------------------------------------------------------------------------
-PREPROCESSOR = dict(type='mmseg.SegDataPreProcessor', mean=[127.5] * 3, std=[64.] * 3, bgr_to_rgb=True, size=(32, 32))
+PREPROCESSOR = dict(type='mmseg.SegDataPreProcessor', mean=[127.5] * 3, std=[64.0] * 3, bgr_to_rgb=True, size=(32, 32))
 METHOD = dict(type='GKD', student='patches', teacher='patches', student_cls='cls', teacher_cls='cls')
 
 
 def stage1(student=None, teacher=None, method=METHOD, **more):
-    return dict(type='vkd.Distiller', student=student or vit(16), teacher=teacher or vit(32), methods=[method], task_weight=0, data_preprocessor=PREPROCESSOR, probe_shape=(3, 32, 32), **more)
+    return dict(
+        type='vkd.Distiller',
+        student=student or vit(16),
+        teacher=teacher or vit(32),
+        methods=[method],
+        task_weight=0,
+        data_preprocessor=PREPROCESSOR,
+        probe_shape=(3, 32, 32),
+        **more,
+    )
 
 
 def images(n=4, size=(32, 32), seed=0):
     """A batch without a single label."""
     random = torch.Generator().manual_seed(seed)
-    return dict(inputs=[torch.randint(256, (3, *size), generator=random, dtype=torch.uint8) for _ in range(n)], data_samples=[SegDataSample(metainfo=dict(img_shape=size)) for _ in range(n)])
+    return dict(
+        inputs=[torch.randint(256, (3, *size), generator=random, dtype=torch.uint8) for _ in range(n)],
+        data_samples=[SegDataSample(metainfo=dict(img_shape=size)) for _ in range(n)],
+    )
 
 
 def test_stage_1_needs_no_label_and_trains_all_but_the_teacher():
@@ -396,16 +495,29 @@ def test_toy_stage_1_learns():
 
 def test_other_networks_than_vits():
     """Maps count as tokens, their mean as a class token, and a hierarchical transformer's patch embedding is found."""
-    model = build(dict(type='vkd.Distiller', student=segmentor(8), teacher=segmentor(16), methods=[dict(type='GKD', student='backbone[1]', teacher='backbone[1]')]))
+    model = build(
+        dict(
+            type='vkd.Distiller',
+            student=segmentor(8),
+            teacher=segmentor(16),
+            methods=[dict(type='GKD', student='backbone[1]', teacher='backbone[1]')],
+        )
+    )
     assert model.methods[0].embed == 'backbone.layers.0.0[0]' and model.methods[0].mask_token.shape == (8,)
     assert {'loss_feat', 'loss_mask', 'loss_cls'} <= set(losses(model, batch()))
 
 
 def test_bad_input_of_the_method():
-    for build_it, match in ((lambda: build(stage1(teacher=vit(32, patch_size=16))), '16 tokens.*of 4'), (lambda: build(stage1(method=dict(METHOD, student_cls='patches'))), 'patches.*class token'),
-                            (lambda: build(stage1(method=dict(METHOD, mask_ratio=1.5))), '1.5'), (lambda: build(stage1(method=dict(METHOD, feat_weight=0, mask_weight=0, cls_weight=0))), 'all three'),
-                            (lambda: build(stage1(method=dict(METHOD, student='patch'))), 'nearest'), (lambda: build(stage1(method=dict(METHOD, embed='in:vit.patch_embed'))), 'in:vit'),
-                            (lambda: build(stage1(student=vit(16, frozen=True))), 'frozen=True'), (lambda: losses(build(stage1()), images(1)), 'batch of 1')):
+    for build_it, match in (
+        (lambda: build(stage1(teacher=vit(32, patch_size=16))), '16 tokens.*of 4'),
+        (lambda: build(stage1(method=dict(METHOD, student_cls='patches'))), 'patches.*class token'),
+        (lambda: build(stage1(method=dict(METHOD, mask_ratio=1.5))), '1.5'),
+        (lambda: build(stage1(method=dict(METHOD, feat_weight=0, mask_weight=0, cls_weight=0))), 'all three'),
+        (lambda: build(stage1(method=dict(METHOD, student='patch'))), 'nearest'),
+        (lambda: build(stage1(method=dict(METHOD, embed='in:vit.patch_embed'))), 'in:vit'),
+        (lambda: build(stage1(student=vit(16, frozen=True))), 'frozen=True'),
+        (lambda: losses(build(stage1()), images(1)), 'batch of 1'),
+    ):
         with pytest.raises(UserError, match=match) as error:
             build_it()
         assert '\n' not in str(error.value)
@@ -415,13 +527,22 @@ def test_bad_input_of_the_method():
     assert unmasked.methods[0].mask_token.grad.abs().max() == 0  # zero, not missing: other processes wait for it
     model = build(stage1(teacher=vit(32), student=vit(16)))
     with pytest.raises(UserError, match='grid'):
-        model.methods[0](dict(patches=torch.zeros(2, 16, 16), cls=torch.zeros(2, 16)), dict(patches=torch.zeros(2, 9, 32), cls=torch.zeros(2, 32)), {}, None)
+        model.methods[0](
+            dict(patches=torch.zeros(2, 16, 16), cls=torch.zeros(2, 16)),
+            dict(patches=torch.zeros(2, 9, 32), cls=torch.zeros(2, 32)),
+            {},
+            None,
+        )
 
 
 # -- stage 2 ---------------------------------------------------------------------------------------------------------------
 def decoder(checkpoint=None, classes=19, **more):
     init = {} if checkpoint is None else dict(init_cfg=dict(type='Pretrained', checkpoint=str(checkpoint)))
-    return dict(segmentor(8, classes), backbone=vit(16, depth=4, out_indices=(0, 1, 2, 3), pyramid=True, **init, **more), decode_head=dict(segmentor(8, classes)['decode_head'], in_channels=[16] * 4))
+    return dict(
+        segmentor(8, classes),
+        backbone=vit(16, depth=4, out_indices=(0, 1, 2, 3), pyramid=True, **init, **more),
+        decode_head=dict(segmentor(8, classes)['decode_head'], in_channels=[16] * 4),
+    )
 
 
 def checksum(module):
@@ -433,8 +554,15 @@ def test_stage_2_trains_the_decoder_alone(tmp_path):
     torch.save(dict(state_dict=first.state_dict()), tmp_path / 'stage1.pth')
     model = build(dict(type='vkd.Distiller', student=decoder(tmp_path / 'stage1.pth', frozen=True), methods=[]))
     encoder = model.student.backbone
-    assert encoder.report['share'] == 1 and all(torch.equal(a, b) for a, b in zip(encoder.vit.state_dict().values(), first.student.vit.state_dict().values()))
-    wrapper = build_optim_wrapper(model, dict(constructor='vkd.TrainedOnly', optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.05), paramwise_cfg=dict(norm_decay_mult=0.)))
+    assert encoder.report['share'] == 1 and all(
+        torch.equal(a, b) for a, b in zip(encoder.vit.state_dict().values(), first.student.vit.state_dict().values())
+    )
+    wrapper = build_optim_wrapper(
+        model,
+        dict(
+            constructor='vkd.TrainedOnly', optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.05), paramwise_cfg=dict(norm_decay_mult=0.0)
+        ),
+    )
     held = {id(p) for group in wrapper.optimizer.param_groups for p in group['params']}
     assert held == {id(p) for p in model.student.decode_head.parameters()}
     before, head = checksum(encoder), checksum(model.student.decode_head)
@@ -442,10 +570,14 @@ def test_stage_2_trains_the_decoder_alone(tmp_path):
         model.train()
         model.train_step(batch(size=(32, 64), classes=19, seed=i), wrapper)
     assert checksum(encoder) == before and checksum(model.student.decode_head) != head
-    assert not any(m.training for m in encoder.modules()) and model.student.decode_head.training and not any(p.requires_grad for p in encoder.parameters())
+    assert (
+        not any(m.training for m in encoder.modules())
+        and model.student.decode_head.training
+        and not any(p.requires_grad for p in encoder.parameters())
+    )
     assert model.eval()(torch.randn(1, 3, 64, 64)).shape[1] == 19
     with pytest.raises(UserError, match='no parameter'):
-        build_optim_wrapper(encoder, dict(constructor='vkd.TrainedOnly', optimizer=dict(type='SGD', lr=1.)))
+        build_optim_wrapper(encoder, dict(constructor='vkd.TrainedOnly', optimizer=dict(type='SGD', lr=1.0)))
 
 
 def test_stage_2_refuses_what_is_no_encoder(tmp_path):
@@ -461,7 +593,14 @@ def test_stage_2_killed_and_resumed_ends_in_the_same_weights(tmp_path):
 
     def cfg(folder):
         model = dict(type='vkd.Distiller', student=decoder(tmp_path / 'stage1.pth', classes=9, frozen=True), methods=[])
-        return config(model, tmp_path / folder, iters=4, interval=2, optim_wrapper=dict(constructor='vkd.TrainedOnly', type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)))
+        return config(
+            model,
+            tmp_path / folder,
+            iters=4,
+            interval=2,
+            optim_wrapper=dict(constructor='vkd.TrainedOnly', type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)),
+        )
+
     _, again = killed_and_resumed(cfg, tmp_path, 3)
     pristine = cfg('cut')
     first = load_weights(str(tmp_path / 'stage1.pth'))
@@ -473,7 +612,8 @@ def test_stage_2_killed_and_resumed_ends_in_the_same_weights(tmp_path):
     alone, x = build(plain.model, seed=7), torch.randn(1, 3, 32, 64)
     alone.load_state_dict(load_weights(str(tmp_path / f'out/{found["name"]}.pth')), strict=True)
     with torch.no_grad():
-        torch.testing.assert_close(alone.eval()(x), again.model.student.eval()(x), rtol=1e-4, atol=1e-5)  # the run was laid out channels last
+        # the run was laid out channels last
+        torch.testing.assert_close(alone.eval()(x), again.model.student.eval()(x), rtol=1e-4, atol=1e-5)
 
 
 # -- the frozen encoder's features, kept -----------------------------------------------------------------------------------
@@ -482,7 +622,14 @@ def frozen(**more):
 
 
 def cached(folder, model=None, hooks=({},), **more):
-    cfg = config(model or frozen(), folder, iters=8, interval=4, optim_wrapper=dict(constructor='vkd.TrainedOnly', type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)), **more)
+    cfg = config(
+        model or frozen(),
+        folder,
+        iters=8,
+        interval=4,
+        optim_wrapper=dict(constructor='vkd.TrainedOnly', type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3)),
+        **more,
+    )
     cfg.custom_hooks = [*cfg.custom_hooks, *(dict(type='vkd.FeatureCache', **options) for options in hooks)]
     return cfg
 
@@ -491,7 +638,14 @@ def cached(folder, model=None, hooks=({},), **more):
 def encoded(monkeypatch):
     """How many images each pass through an encoder in training had."""
     seen, real = [], TimmViT._run
-    monkeypatch.setattr(TimmViT, '_run', lambda self, x, *a, **k: (seen.append(len(x)) if torch.is_grad_enabled() or self.cache and self.cache.keys else None, real(self, x, *a, **k))[1])
+    monkeypatch.setattr(
+        TimmViT,
+        '_run',
+        lambda self, x, *a, **k: (
+            seen.append(len(x)) if torch.is_grad_enabled() or self.cache and self.cache.keys else None,
+            real(self, x, *a, **k),
+        )[1],
+    )
     return seen
 
 
@@ -527,6 +681,7 @@ def test_views_are_told_apart():
         cache.after_train_iter(None, 0)
         assert all(torch.equal(a[:1], b) for a, b in zip(out, encoder(x[:1])))  # outside a step nothing is looked up
         return out
+
     first = maps(image, image.flip(-1))
     assert len(cache.kept) == 2 and cache.used == sum(y.nbytes for kept in cache.kept.values() for y in kept) == 2 * 4 * 16 * 4 * 6 * 4
     assert all(torch.equal(a, b) for a, b in zip(first, maps(image, image.flip(-1)))) and len(cache.kept) == 2
@@ -544,9 +699,16 @@ def test_what_cannot_be_kept(tmp_path):
         build_runner(cached(tmp_path / 'crops', train_dataloader=dict(dataset=dict(pipeline=crops)))).train()
     kl = dict(type='KL', student='decode_head.conv_seg', teacher='decode_head.conv_seg')
     mse = dict(type='FeatureKD', student='backbone[0]', teacher='backbone[0]')
-    for model, match in ((dict(frozen(), student=decoder(classes=9)), 'no frozen TimmViT'), (dict(type='vkd.Distiller', student=segmentor(8), methods=[]), 'no frozen TimmViT'), (frozen(tokens=True), "'cls' is read inside"),
-                         (dict(frozen(), teacher=decoder(classes=9), methods=[kl, dict(mse, student='backbone.vit.blocks.1')]), "'backbone.vit.blocks.1' is read inside"),
-                         (dict(frozen(), data_preprocessor=dict(PREPROCESSOR, batch_augments=[])), None)):
+    for model, match in (
+        (dict(frozen(), student=decoder(classes=9)), 'no frozen TimmViT'),
+        (dict(type='vkd.Distiller', student=segmentor(8), methods=[]), 'no frozen TimmViT'),
+        (frozen(tokens=True), "'cls' is read inside"),
+        (
+            dict(frozen(), teacher=decoder(classes=9), methods=[kl, dict(mse, student='backbone.vit.blocks.1')]),
+            "'backbone.vit.blocks.1' is read inside",
+        ),
+        (dict(frozen(), data_preprocessor=dict(PREPROCESSOR, batch_augments=[])), None),
+    ):
         model = build(model)
         if match is None:
             model.data_preprocessor.batch_augments, match = nn.Identity(), 'batch_augments'
@@ -560,18 +722,34 @@ def test_what_cannot_be_kept(tmp_path):
 def test_mask2former_without_its_packages_is_refused_before_any_stage(installed, told, chain, tmp_path, monkeypatch):
     """By the network, and by a suite before the stages that lead to it."""
     real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, 'find_spec', lambda name, *a: (object() if name in installed else None) if name.split('.')[0] == 'mmdet' or name == 'mmcv._ext' else real(name, *a))
+    monkeypatch.setattr(
+        importlib.util,
+        'find_spec',
+        lambda name, *a: (
+            (object() if name in installed else None) if name.split('.')[0] == 'mmdet' or name == 'mmcv._ext' else real(name, *a)
+        ),
+    )
     path = chain()
     last = tmp_path / 'alone_small-gkd_quick_scenes.py'
     last.write_text(last.read_text().replace('SegformerHead', 'Mask2FormerHead'))
-    for ask in (lambda: build(load_config(ROOT / 'configs/gkd/alone_deit-s-gkd-mask2former_stage2_gtav-dg-512x512.py').model), lambda: build(dict(type='mmdet.DETR')), lambda: read_suite(path, tmp_path / 'w')):
+    for ask in (
+        lambda: build(load_config(ROOT / 'configs/gkd/alone_deit-s-gkd-mask2former_stage2_gtav-dg-512x512.py').model),
+        lambda: build(dict(type='mmdet.DETR')),
+        lambda: read_suite(path, tmp_path / 'w'),
+    ):
         with pytest.raises(UserError, match=told) as error:
             ask()
         assert 'SegformerHead' in str(error.value) and '\n' not in str(error.value)
     check_packages(dict(type='EncoderDecoder', decode_head=[dict(type='SegformerHead')]))
 
 
-@pytest.mark.parametrize('protocol, steps, want', [('gkd_stage1b_paper', 300, {0: 1.25e-4, 150: 6.75e-5, 299: 1.0003e-5}), ('gkd_stage2_paper', 40000, {0: 1e-4, 10000: 7.7189e-5, 20000: 5.3589e-5, 39999: 7.2e-9})])
+@pytest.mark.parametrize(
+    'protocol, steps, want',
+    [
+        ('gkd_stage1b_paper', 300, {0: 1.25e-4, 150: 6.75e-5, 299: 1.0003e-5}),
+        ('gkd_stage2_paper', 40000, {0: 1e-4, 10000: 7.7189e-5, 20000: 5.3589e-5, 39999: 7.2e-9}),
+    ],
+)
 def test_learning_rates(protocol, steps, want):
     """Those of the specification; the cosine goes by iterations here, so its 300 epochs are asked for as 300 steps."""
     cfg = Config.fromfile(ROOT / f'configs/_base_/protocols/{protocol}.py')
@@ -596,9 +774,12 @@ def test_joint_variant():
     assert all(p.grad is not None for p in model.parameters())
     alone = build(dict(type='vkd.Distiller', student=decoder(classes=9), methods=[]))
     total(alone, batch()).backward()  # a norm that nothing reads is not trained
-    assert all(p.grad is not None for p in alone.parameters() if p.requires_grad) and not alone.student.backbone.vit.norm.weight.requires_grad
+    assert (
+        all(p.grad is not None for p in alone.parameters() if p.requires_grad) and not alone.student.backbone.vit.norm.weight.requires_grad
+    )
     shallow = build(vit(depth=4, out_indices=(0, 2)))
-    assert [all(p.requires_grad for p in block.parameters()) for block in shallow.vit.blocks] == [True, True, True, False]  # nor is a block that nothing reads
+    # nor is a block that nothing reads
+    assert [all(p.requires_grad for p in block.parameters()) for block in shallow.vit.blocks] == [True, True, True, False]
 
 
 def test_activation_checkpointing_gives_the_same_gradient():
@@ -632,7 +813,11 @@ def test_a_step_is_as_one_without_hooks():
     c_s, v_s = student(x)
     hidden = student.forward_tokens(x, random_patch_mask(4, 16), method.mask_token)[1]
     cls = method.qsd_cls(c_s[:, None], c_t[:, None])
-    loss = feature_loss(method.qsd_feat(v_s, v_t), v_t, cls, c_t[:, None]) + token_loss(method.qsd_mask(hidden, v_t), v_t) + token_loss(cls, c_t[:, None])
+    loss = (
+        feature_loss(method.qsd_feat(v_s, v_t), v_t, cls, c_t[:, None])
+        + token_loss(method.qsd_mask(hidden, v_t), v_t)
+        + token_loss(cls, c_t[:, None])
+    )
     optimizer = torch.optim.SGD([*student.parameters(), *method.parameters()], lr=0.1)
     loss.backward()
     optimizer.step()
@@ -654,15 +839,26 @@ runs = [dict(method='alone', student='small', config='{folder}/alone_small_quick
 def chain(tmp_path):
     free = dict(val_dataloader=None, val_evaluator=None, val_cfg=None, test_dataloader=None, test_evaluator=None, test_cfg=None)
     for name in ('1a', '1b'):
-        cfg = config(stage1(student=vit(16, depth=4, init_cfg=dict(type='Pretrained', checkpoint='of a stage') if name == '1b' else None)), tmp_path / f'gkd_small_big_{name}_images', iters=2, interval=1)
+        cfg = config(
+            stage1(student=vit(16, depth=4, init_cfg=dict(type='Pretrained', checkpoint='of a stage') if name == '1b' else None)),
+            tmp_path / f'gkd_small_big_{name}_images',
+            iters=2,
+            interval=1,
+        )
         Config({**cfg.to_dict(), **free}).dump(tmp_path / f'gkd_small_big_{name}_images.py')
     config(dict(type='vkd.Distiller', student=decoder(classes=9), methods=[]), tmp_path / 'alone_small_quick_scenes', iters=2, interval=1)
-    config(dict(type='vkd.Distiller', student=decoder('of a stage', classes=9, frozen=True), methods=[]), tmp_path / 'alone_small-gkd_quick_scenes', iters=2, interval=1)
+    config(
+        dict(type='vkd.Distiller', student=decoder('of a stage', classes=9, frozen=True), methods=[]),
+        tmp_path / 'alone_small-gkd_quick_scenes',
+        iters=2,
+        interval=1,
+    )
 
     def write(more='', name='chain'):
         path = tmp_path / f'{name}.py'
         path.write_text(CHAIN.format(folder=tmp_path, more=more))
         return path
+
     return write
 
 
@@ -688,10 +884,18 @@ def test_a_suite_runs_the_chain_once_and_goes_on_where_it_was_killed(chain, tmp_
     _, cells = read_suite(chain(), folder)
     names = [c.name for c in cells]
     stages = ['stage_1a_1a_images_seed0', 'stage_1b_1b_images_seed0', 'stage_1b_1b_images_seed1']
-    assert [n for n in names if n.startswith('stage')] == stages and len(names) == 7 and cells[names.index('gkd_small_quick_scenes_seed1')].after == ('stage_1b_1b_images_seed1',)
+    assert (
+        [n for n in names if n.startswith('stage')] == stages
+        and len(names) == 7
+        and cells[names.index('gkd_small_quick_scenes_seed1')].after == ('stage_1b_1b_images_seed1',)
+    )
     wanted = [c for c in cells if 'seed1' in c.name and 'alone' not in c.name or '1a' in c.name]
     engine = Here(folder)
-    assert run_cells(wanted, folder, engine, 0, lambda line: None) == [] and engine.started == ['stage_1a_1a_images_seed0', 'stage_1b_1b_images_seed1', 'gkd_small_quick_scenes_seed1']
+    assert run_cells(wanted, folder, engine, 0, lambda line: None) == [] and engine.started == [
+        'stage_1a_1a_images_seed0',
+        'stage_1b_1b_images_seed1',
+        'gkd_small_quick_scenes_seed1',
+    ]
     assert all(status(folder, c) == 'done' for c in wanted)
     last, first = (load_weights(str(folder / n / 'iter_2.pth')) for n in ('gkd_small_quick_scenes_seed1', 'stage_1b_1b_images_seed1'))
     assert all(torch.equal(v, last[k.replace('student.', 'student.backbone.', 1)]) for k, v in first.items() if k.startswith('student.'))
@@ -707,6 +911,7 @@ def test_a_suite_runs_the_chain_once_and_goes_on_where_it_was_killed(chain, tmp_
             died.append(work)
             runner.register_hook(Power(2))
         return runner
+
     monkeypatch.setattr(vkd.run, 'build_runner', once)
     wanted = [c for c in read_suite(chain(), cut)[1] if c.name in engine.started]
     for i in range(4):
@@ -722,6 +927,7 @@ def test_a_suite_runs_the_chain_once_and_goes_on_where_it_was_killed(chain, tmp_
 def test_what_a_changed_stage_makes_stale(chain, tmp_path):
     def prints(path, work):
         return {c.name: c.info['fingerprint'] for c in read_suite(path, work)[1]}
+
     a, b = prints(chain(), tmp_path / 'w'), prints(chain(), tmp_path / 'v')
     c = prints(chain(", options={'model.methods.0.mask_weight': 2.}", 'other'), tmp_path / 'w')
     assert a == b and {n for n in a if a[n] != c[n]} == {n for n in a if n.startswith(('stage', 'gkd'))}

@@ -1,4 +1,5 @@
 """GloReDi: networks, terms by hand, the bank, who learns from whom, and whole runs on phantoms."""
+
 import copy
 from functools import partial
 
@@ -22,22 +23,49 @@ from vkd.models.restorers.ffc import FFC, FFCBody, FourierUnit
 from vkd.models.restorers.gloredi import Decoder, Encoder
 from vkd.models.restorers.outlier_cap import OutlierCap
 
-SCANNER = dict(type='vkd.SparseViewCTPreprocessor', geometry=dict(size=32, views=48, bins=48, source=134.4, pixel_cm=1.28), views=8, teacher_views=16)
+SCANNER = dict(
+    type='vkd.SparseViewCTPreprocessor', geometry=dict(size=32, views=48, bins=48, source=134.4, pixel_cm=1.28), views=8, teacher_views=16
+)
 
 
 def restorer(width=4, blocks=(1, 1), cap=None, **more):
-    return dict(type='vkd.Restorer', backbone=dict(type='GloReNet', width=width, blocks=blocks, **more), pixel_loss='smooth_l1', truth_peak=1, loss_cap=cap)
+    return dict(
+        type='vkd.Restorer',
+        backbone=dict(type='GloReNet', width=width, blocks=blocks, **more),
+        pixel_loss='smooth_l1',
+        truth_peak=1,
+        loss_cap=cap,
+    )
 
 
 def distiller(*methods, momentum=0.0, **more):
-    teacher = dict(model=restorer(**more), trainable=True, ema={'backbone.decoder': 'backbone.decoder'}, ema_buffers=False, momentum=momentum, start='student', view='dense')
-    return dict(type='vkd.Distiller', student=restorer(**more), teacher=teacher, methods=list(methods) or [dict(type='GloReDi', memory_size=4)], probe_shape=(1, 32, 32), data_preprocessor=SCANNER)
+    teacher = dict(
+        model=restorer(**more),
+        trainable=True,
+        ema={'backbone.decoder': 'backbone.decoder'},
+        ema_buffers=False,
+        momentum=momentum,
+        start='student',
+        view='dense',
+    )
+    return dict(
+        type='vkd.Distiller',
+        student=restorer(**more),
+        teacher=teacher,
+        methods=list(methods) or [dict(type='GloReDi', memory_size=4)],
+        probe_shape=(1, 32, 32),
+        data_preprocessor=SCANNER,
+    )
 
 
 def slices(n=2, size=32, seed=0):
     from vkd.datasets.demo_phantoms import draw_phantom
     from vkd.physics.hounsfield import hu_to_mu
-    return dict(inputs=[torch.from_numpy(hu_to_mu(draw_phantom((seed, i), size)))[None] for i in range(n)], data_samples=[BaseDataElement(metainfo=dict(name=str(i), patient=f'p{i}', set='phantoms')) for i in range(n)])
+
+    return dict(
+        inputs=[torch.from_numpy(hu_to_mu(draw_phantom((seed, i), size)))[None] for i in range(n)],
+        data_samples=[BaseDataElement(metainfo=dict(name=str(i), patient=f'p{i}', set='phantoms')) for i in range(n)],
+    )
 
 
 def count(module):
@@ -114,7 +142,11 @@ def test_one_stream_may_be_absent():
 
 
 def test_bad_networks_and_images():
-    for call, text in ((lambda: GloReNet(4, (1, 1))(torch.zeros(1, 1, 30, 32)), 'an image of 30x32 .* multiples of 4'), (lambda: GloReNet(3), 'width is 3'), (lambda: FBPConvNet(2)(torch.zeros(1, 1, 40, 32)), 'multiples of 16')):
+    for call, text in (
+        (lambda: GloReNet(4, (1, 1))(torch.zeros(1, 1, 30, 32)), 'an image of 30x32 .* multiples of 4'),
+        (lambda: GloReNet(3), 'width is 3'),
+        (lambda: FBPConvNet(2)(torch.zeros(1, 1, 40, 32)), 'multiples of 16'),
+    ):
         with pytest.raises(UserError, match=text):
             call()
 
@@ -137,18 +169,31 @@ def test_dct_by_hand_and_by_scipy():
     torch.testing.assert_close(dct(x, 3, 4), dct(x)[..., :3, :4])
 
 
-@pytest.mark.parametrize('n, band, first, last, kept', [(64, (0.1, 0.6), 7, 38, 1472), (128, (0.1, 0.6), 13, 76, 5760), (10, (0.2, 0.5), 2, 4, 21)])
+@pytest.mark.parametrize(
+    'n, band, first, last, kept', [(64, (0.1, 0.6), 7, 38, 1472), (128, (0.1, 0.6), 13, 76, 5760), (10, (0.2, 0.5), 2, 4, 21)]
+)
 def test_band(n, band, first, last, kept):
     mask = band_mask((n, n), band)
-    assert mask.sum() == kept and mask.shape == (last + 1,) * 2 and not mask[:first, :first].any() and mask[first:].all() and mask[:, first:].all()
+    assert (
+        mask.sum() == kept
+        and mask.shape == (last + 1,) * 2
+        and not mask[:first, :first].any()
+        and mask[first:].all()
+        and mask[:, first:].all()
+    )
     x = torch.randn(2, 3, n, n)
     v = band_vectors(x, band)
     assert v.shape == (2, 3 * kept)
     whole = F.pad(mask, (0, n - last - 1, 0, n - last - 1))
-    torch.testing.assert_close(v, F.normalize(torch.from_numpy(dctn(x.numpy(), axes=(2, 3)))[..., whole].flatten(1), dim=1), atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(
+        v, F.normalize(torch.from_numpy(dctn(x.numpy(), axes=(2, 3)))[..., whole].flatten(1), dim=1), atol=1e-5, rtol=1e-3
+    )
 
 
-@pytest.mark.parametrize('rows, labels, tau, wanted', [('aabb', [1, 1, 0, 0], 0.5, 0.239558), ('ababba', [1, 2, 1, 2, 0, 0], 1.0, 1.465909), ('ababba', [1, 2, 1, 2, 0, 0], 0.07, 4.510604)])
+@pytest.mark.parametrize(
+    'rows, labels, tau, wanted',
+    [('aabb', [1, 1, 0, 0], 0.5, 0.239558), ('ababba', [1, 2, 1, 2, 0, 0], 1.0, 1.465909), ('ababba', [1, 2, 1, 2, 0, 0], 0.07, 4.510604)],
+)
 def test_supervised_contrast(rows, labels, tau, wanted):
     v = torch.stack([torch.eye(2)['ab'.index(c)] for c in rows])
     assert supervised_contrastive_loss(v, torch.tensor(labels), tau).item() == pytest.approx(wanted, abs=1e-5)
@@ -202,11 +247,12 @@ def test_the_bank_is_first_in_first_out():
     with pytest.raises(UserError, match='holds vectors of 1 numbers, but one of 2'):
         bank.push(torch.zeros(1, 2))
     with pytest.raises(UserError, match='takes .* GiB'):
-        MemoryBank(10 ** 9).push(torch.zeros(1, 10 ** 4))
+        MemoryBank(10**9).push(torch.zeros(1, 10**4))
 
 
 def filled():
     import torch.distributed as dist
+
     rank, bank, cap, out = dist.get_rank(), MemoryBank(8), OutlierCap(4, 2.0), []
     for step in range(2):
         bank.push(torch.tensor([[10.0 * step + 100 * rank], [10.0 * step + 100 * rank + 1]]))
@@ -222,7 +268,10 @@ def model():
 
 
 def grads(model):
-    return {name: any(p.grad is not None and p.grad.any() for p in model.get_submodule(name).parameters()) for name in ('student.backbone.encoder', 'student.backbone.decoder', 'teacher.backbone.encoder', 'teacher.backbone.decoder')}
+    return {
+        name: any(p.grad is not None and p.grad.any() for p in model.get_submodule(name).parameters())
+        for name in ('student.backbone.encoder', 'student.backbone.decoder', 'teacher.backbone.encoder', 'teacher.backbone.decoder')
+    }
 
 
 def test_routing_of_gradients(model):
@@ -230,7 +279,11 @@ def test_routing_of_gradients(model):
     for _ in range(2):
         losses = model(**data, mode='loss')
     assert list(losses) == ['loss_pixel', 'teacher.loss_pixel', 'loss_rdd', 'loss_bpcd'] and losses['loss_bpcd'] > 0
-    for keys, wanted in ((['teacher.loss_pixel'], [False, False, True, False]), (['loss_pixel'], [True, True, False, False]), (['loss_rdd', 'loss_bpcd'], [True, False, False, False])):
+    for keys, wanted in (
+        (['teacher.loss_pixel'], [False, False, True, False]),
+        (['loss_pixel'], [True, True, False, False]),
+        (['loss_rdd', 'loss_bpcd'], [True, False, False, False]),
+    ):
         model.zero_grad()
         sum(losses[k] for k in keys).backward(retain_graph=True)
         assert list(grads(model).values()) == wanted
@@ -249,7 +302,8 @@ def test_each_step_moves_its_own_network(model):
 def test_the_teachers_decoder_follows_the_students(momentum):
     model = build(distiller(momentum=momentum))
     ours, theirs = model.teacher.backbone.decoder, model.student.backbone.decoder
-    assert all(torch.equal(a, b) for a, b in zip(model.teacher.state_dict().values(), model.student.state_dict().values()))  # the encoder too starts alike
+    # the encoder too starts alike
+    assert all(torch.equal(a, b) for a, b in zip(model.teacher.state_dict().values(), model.student.state_dict().values()))
     assert model.teacher.backbone.encoder.stem[1].weight.data_ptr() != model.student.backbone.encoder.stem[1].weight.data_ptr()
     optim = PerRole(dict(student=dict(optimizer=dict(type='SGD', lr=0.5)), teacher=dict(optimizer=dict(type='SGD', lr=0.5))))(model)
     first = theirs.last[1].bias.item()
@@ -259,7 +313,11 @@ def test_the_teachers_decoder_follows_the_students(momentum):
     assert ours.last[1].bias.item() == pytest.approx(momentum * first + (1 - momentum) * theirs.last[1].bias.item(), rel=1e-6)
     if momentum == 0:
         assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), theirs.parameters()))
-    assert torch.equal(ours.up[1].running_mean, statistics) and not torch.equal(ours.up[1].running_mean, theirs.up[1].running_mean) and ours.training
+    assert (
+        torch.equal(ours.up[1].running_mean, statistics)
+        and not torch.equal(ours.up[1].running_mean, theirs.up[1].running_mean)
+        and ours.training
+    )
 
 
 def test_in_turns_the_student_meets_the_teacher_after_its_step():
@@ -281,10 +339,14 @@ def test_in_turns_the_student_meets_the_teacher_after_its_step():
             z_t = model.teacher.backbone.encoder(dense)
         z_s = model.student.backbone.encoder(few)
         pixel = model.student(few, data['data_samples'], mode='loss')['loss_pixel']
-        rdd = 0.1 * cosine_loss(z_s[:, :z_s.shape[1] // 2], z_t[:, :z_t.shape[1] // 2])
+        rdd = 0.1 * cosine_loss(z_s[:, : z_s.shape[1] // 2], z_t[:, : z_t.shape[1] // 2])
         (pixel + rdd).backward()
         learn(model.student)
-        assert logs['teacher.loss_pixel'].item() == pytest.approx(first.item(), rel=1e-5) and logs['loss_rdd'].item() == pytest.approx(rdd.item(), rel=1e-5) and logs['loss'].item() == pytest.approx((first + pixel + rdd).item(), rel=1e-5)
+        assert (
+            logs['teacher.loss_pixel'].item() == pytest.approx(first.item(), rel=1e-5)
+            and logs['loss_rdd'].item() == pytest.approx(rdd.item(), rel=1e-5)
+            and logs['loss'].item() == pytest.approx((first + pixel + rdd).item(), rel=1e-5)
+        )
     for (name, a), b in zip(ours.named_parameters(), model.parameters()):  # the teacher's decoder last followed before the second step
         assert torch.allclose(a, b, atol=1e-6), name
 
@@ -298,11 +360,18 @@ def learn(network, rate=0.1):
 
 def test_turns_need_two_that_learn_and_an_optimizer_each(tmp_path):
     from vkd.engine import build_runner
+
     turns = dict(train_cfg=dict(_delete_=True, type='vkd.AlternateTrainLoop', max_iters=2, val_interval=2))
-    alone = dict(type='vkd.Distiller', student=restorer(), methods=[], probe_shape=(1, 32, 32), data_preprocessor=dict(SCANNER, teacher_views=None))
+    alone = dict(
+        type='vkd.Distiller', student=restorer(), methods=[], probe_shape=(1, 32, 32), data_preprocessor=dict(SCANNER, teacher_views=None)
+    )
     one = dict(optim_wrapper=dict(_delete_=True, type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3)))
     other = distiller(dict(type='FeatureKD', student='backbone.encoder', teacher='backbone.encoder', of='student', learner='teacher'))
-    for model, more, text in ((alone, {}, 'no teacher learns'), (distiller(), one, 'the roles share one optimizer'), (other, {}, 'FeatureKD teaches teacher, but in turns the student alone is taught')):
+    for model, more, text in (
+        (alone, {}, 'no teacher learns'),
+        (distiller(), one, 'the roles share one optimizer'),
+        (other, {}, 'FeatureKD teaches teacher, but in turns the student alone is taught'),
+    ):
         cfg = config(tmp_path / 'x', model, 2)
         for part in (turns, more):
             cfg.merge_from_dict(part)
@@ -311,11 +380,24 @@ def test_turns_need_two_that_learn_and_an_optimizer_each(tmp_path):
 
 
 def test_options_that_make_no_sense():
-    for options, text in ((dict(variant='rd'), "variant 'rd' is unknown; nearest: 'rdd'"), (dict(band=(0.6, 0.1)), 'the band rises'), (dict(rdd_weight=0, bpcd_weight=0), 'both weights are 0'), (dict(pretrain=2), 'pretrain 2')):
+    for options, text in (
+        (dict(variant='rd'), "variant 'rd' is unknown; nearest: 'rdd'"),
+        (dict(band=(0.6, 0.1)), 'the band rises'),
+        (dict(rdd_weight=0, bpcd_weight=0), 'both weights are 0'),
+        (dict(pretrain=2), 'pretrain 2'),
+    ):
         with pytest.raises(UserError, match=text):
             GloReDi(**options)
     with pytest.raises(UserError, match="teacher: start='student' copies the student's weights, but their tensors differ"):
-        build(dict(type='vkd.Distiller', student=restorer(8), teacher=dict(model=restorer(), trainable=True, start='student'), methods=[], probe_shape=(1, 32, 32)))
+        build(
+            dict(
+                type='vkd.Distiller',
+                student=restorer(8),
+                teacher=dict(model=restorer(), trainable=True, start='student'),
+                methods=[],
+                probe_shape=(1, 32, 32),
+            )
+        )
     with pytest.raises(UserError, match='pair equal encoders'):
         build(distiller(dict(type='GloReDi', student='backbone.encoder', teacher='backbone.decoder')))
     with pytest.raises(UserError, match="view 'dense' is not among the inputs"):
@@ -328,14 +410,32 @@ def config(folder, model, iters=4, **more):
     pipeline = [dict(type='vkd.DrawPhantom'), dict(type='vkd.PackCTInputs')]
 
     def loader(split, length, **sampler):
-        return dict(batch_size=2, num_workers=0, sampler=sampler, dataset=dict(type='vkd.DemoPhantomDataset', split=split, length=length, size=32, pipeline=pipeline))
+        return dict(
+            batch_size=2,
+            num_workers=0,
+            sampler=sampler,
+            dataset=dict(type='vkd.DemoPhantomDataset', split=split, length=length, size=32, pipeline=pipeline),
+        )
+
     cfg = Config.fromfile(ROOT / 'configs/_base_/runtime.py')
     test = loader('test', 3, type='DefaultSampler', shuffle=False, round_up=False)
     adam = dict(optimizer=dict(type='Adam', lr=2e-3))
-    cfg.merge_from_dict(dict(
-        model=model, work_dir=str(folder), train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_interval=iters), train_dataloader=loader('train', 8, type='InfiniteSampler', shuffle=True), val_dataloader=test,
-        test_dataloader=test, val_evaluator=dict(type='vkd.CTMetric'), test_evaluator=dict(type='vkd.CTMetric'), param_scheduler=[dict(type='ConstantLR', factor=1.0, by_epoch=False, end=iters)],
-        optim_wrapper=dict(constructor='vkd.PerRole', student=adam, teacher=adam) if model.get('teacher') else dict(type='OptimWrapper', **adam)))
+    cfg.merge_from_dict(
+        dict(
+            model=model,
+            work_dir=str(folder),
+            train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_interval=iters),
+            train_dataloader=loader('train', 8, type='InfiniteSampler', shuffle=True),
+            val_dataloader=test,
+            test_dataloader=test,
+            val_evaluator=dict(type='vkd.CTMetric'),
+            test_evaluator=dict(type='vkd.CTMetric'),
+            param_scheduler=[dict(type='ConstantLR', factor=1.0, by_epoch=False, end=iters)],
+            optim_wrapper=dict(constructor='vkd.PerRole', student=adam, teacher=adam)
+            if model.get('teacher')
+            else dict(type='OptimWrapper', **adam),
+        )
+    )
     cfg.default_hooks.checkpoint.interval, cfg.log_level = 1, 'ERROR'
     cfg.merge_from_dict(more)
     return cfg
@@ -352,19 +452,30 @@ def test_killed_and_resumed_with_noise_it_ends_in_the_same_bank(tmp_path):
 
 def test_killed_and_resumed_in_turns_it_ends_alike(tmp_path):
     turns = dict(train_cfg=dict(type='vkd.AlternateTrainLoop', max_iters=4, val_interval=4))
-    killed_and_resumed(lambda name: config(tmp_path / name, distiller(dict(type='GloReDi', memory_size=2, bpcd_weight=1e-3)), **turns), tmp_path, 3)
+    killed_and_resumed(
+        lambda name: config(tmp_path / name, distiller(dict(type='GloReDi', memory_size=2, bpcd_weight=1e-3)), **turns), tmp_path, 3
+    )
 
 
 def test_all_stages_run(tmp_path, monkeypatch):
     from vkd.engine import build_runner
+
     seen, plain = [], gloredi.GloReDi.forward
     monkeypatch.setattr(gloredi.GloReDi, 'forward', lambda self, s, t, batch: seen.append(plain(self, s, t, batch)) or seen[-1])
-    runner = build_runner(config(tmp_path / 'run', distiller(dict(type='GloReDi', memory_size=2, pretrain=0.5), cap=dict(window=3, factor=1.01))))
+    runner = build_runner(
+        config(tmp_path / 'run', distiller(dict(type='GloReDi', memory_size=2, pretrain=0.5), cap=dict(window=3, factor=1.01)))
+    )
     runner.train()
     assert [own['loss_rdd'].item() > 0 for own in seen] == [False, False, True, True] and seen[0]['loss_bpcd'] == 0
     assert runner.model.methods[0].memory.count == 4 and runner.model.student.loss_cap.past.isfinite().all()
     tuned = restorer()
-    alone = dict(type='vkd.Distiller', student=dict(model=tuned, checkpoint=str(tmp_path / 'run/iter_4.pth'), prefix='student.'), methods=[], probe_shape=(1, 32, 32), data_preprocessor=dict(SCANNER, teacher_views=None))
+    alone = dict(
+        type='vkd.Distiller',
+        student=dict(model=tuned, checkpoint=str(tmp_path / 'run/iter_4.pth'), prefix='student.'),
+        methods=[],
+        probe_shape=(1, 32, 32),
+        data_preprocessor=dict(SCANNER, teacher_views=None),
+    )
     last = build_runner(config(tmp_path / 'tuned', alone, 2))
     last.train()
     assert last.iter == 2 and last.model.student.loss_cap is None
@@ -378,7 +489,7 @@ def test_the_last_stage_starts_at_epoch_140_of_150():
     epoch, end = 157, whole.train_cfg.max_iters
     assert (start, start + last.train_cfg.max_iters, end) == (140 * epoch, 150 * epoch, 150 * epoch)
     hook, (schedule,) = whole.default_hooks.checkpoint, whole.param_scheduler
-    assert start in [n for n in range(1, end + 1) if n % hook.interval == 0 or n == end][-hook.max_keep_ckpts:]
+    assert start in [n for n in range(1, end + 1) if n % hook.interval == 0 or n == end][-hook.max_keep_ckpts :]
     reached = whole.optim_wrapper.student.optimizer.lr * schedule.gamma ** sum(m <= start for m in schedule.milestones)
     assert last.optim_wrapper.optimizer.lr == reached
 
@@ -421,7 +532,9 @@ def test_two_processes_give_the_loss_of_one_and_hold_one_bank(tmp_path):
         assert [row[0] for row in bank] == [0, 1, 100, 101, 10, 11, 110, 111] and losses == [1.5, 4.0]
 
 
-@pytest.mark.parametrize('more', [dict(type='GloReDi', variant='rdd'), dict(type='GloReDi', memory_size=2, bpcd_weight=1.0)], ids=['rdd', 'full'])
+@pytest.mark.parametrize(
+    'more', [dict(type='GloReDi', variant='rdd'), dict(type='GloReDi', memory_size=2, bpcd_weight=1.0)], ids=['rdd', 'full']
+)
 def test_bf16_channels_last_and_recomputing(more):
     def run(model, context=torch.autocast('cpu', enabled=False)):
         with context:
@@ -429,6 +542,7 @@ def test_bf16_channels_last_and_recomputing(more):
                 loss = total(model, slices())
         loss.backward()
         return loss.item(), torch.cat([p.grad.flatten().float() for p in model.student.parameters()])
+
     loss, gradient = run(build(distiller(more)))
     other, grad = run(build(distiller(more)).to(memory_format=torch.channels_last))
     assert other == pytest.approx(loss, rel=1e-4) and F.cosine_similarity(grad, gradient, dim=0) > 0.999

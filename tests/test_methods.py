@@ -28,27 +28,29 @@ def maps(*shape, seed=0):
 
 
 def test_kl_by_hand_and_against_torch_distributions():
-    student, teacher = torch.zeros(1, 2, 1, 1), torch.tensor([math.log(3.), 0.]).view(1, 2, 1, 1)
+    student, teacher = torch.zeros(1, 2, 1, 1), torch.tensor([math.log(3.0), 0.0]).view(1, 2, 1, 1)
     assert kl_loss(student, teacher).item() == pytest.approx(HALF) == pytest.approx(0.130812, abs=1e-6)
-    assert kl_loss(student, 2 * teacher, tau=2.).item() == pytest.approx(4 * HALF)
+    assert kl_loss(student, 2 * teacher, tau=2.0).item() == pytest.approx(4 * HALF)
     s, t = maps(2, 5, 3, 4)
     from torch.distributions import Categorical, kl_divergence
+
     wanted = kl_divergence(Categorical(logits=t.permute(0, 2, 3, 1) / 3), Categorical(logits=s.permute(0, 2, 3, 1) / 3)).mean() * 9
-    torch.testing.assert_close(kl_loss(s, t, 3.), wanted)
+    torch.testing.assert_close(kl_loss(s, t, 3.0), wanted)
 
 
 def test_cwd_by_hand_and_against_torch_distributions():
-    student, teacher = torch.zeros(1, 1, 1, 2), torch.tensor([4 * math.log(3.), 0.]).view(1, 1, 1, 2)
-    assert cwd_loss(student, teacher, tau=4.).item() == pytest.approx(16 * HALF)
+    student, teacher = torch.zeros(1, 1, 1, 2), torch.tensor([4 * math.log(3.0), 0.0]).view(1, 1, 1, 2)
+    assert cwd_loss(student, teacher, tau=4.0).item() == pytest.approx(16 * HALF)
     s, t = maps(2, 5, 3, 4)
     from torch.distributions import Categorical, kl_divergence
+
     per_channel = kl_divergence(Categorical(logits=t.flatten(2) / 2), Categorical(logits=s.flatten(2) / 2))  # [B, C]
-    torch.testing.assert_close(cwd_loss(s, t, 2.), 4 * per_channel.sum(1).mean() / 5)
+    torch.testing.assert_close(cwd_loss(s, t, 2.0), 4 * per_channel.sum(1).mean() / 5)
 
 
 def test_at_by_hand():
-    student, teacher = torch.tensor([3., 4.]).view(1, 1, 1, 2), torch.ones(1, 3, 1, 2)
-    torch.testing.assert_close(attention_map(student), torch.tensor([[9., 16.]]) / math.sqrt(337))
+    student, teacher = torch.tensor([3.0, 4.0]).view(1, 1, 1, 2), torch.ones(1, 3, 1, 2)
+    torch.testing.assert_close(attention_map(student), torch.tensor([[9.0, 16.0]]) / math.sqrt(337))
     wanted = (9 / math.sqrt(337) - math.sqrt(0.5)) ** 2 + (16 / math.sqrt(337) - math.sqrt(0.5)) ** 2
     assert at_loss(student, teacher).item() == pytest.approx(wanted) == pytest.approx(0.07407, abs=1e-4)
     assert at_loss(5 * student, student).item() == pytest.approx(0, abs=1e-12)
@@ -59,13 +61,17 @@ def test_dist_against_numpy():
     a, b = (x.detach().softmax(1).permute(0, 2, 3, 1).reshape(-1, 4).double().numpy() for x in (s, t))
     inter = np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(a, b)])
     intra = np.mean([np.corrcoef(a[:, k], b[:, k])[0, 1] for k in range(4)])
-    assert dist_loss(s, t, beta=2., gamma=3.).item() == pytest.approx(2 * (1 - inter) + 3 * (1 - intra), abs=1e-5)
+    assert dist_loss(s, t, beta=2.0, gamma=3.0).item() == pytest.approx(2 * (1 - inter) + 3 * (1 - intra), abs=1e-5)
     assert dist_loss(t, t).item() == pytest.approx(0, abs=1e-5)
 
 
 def test_feature_losses_by_hand():
-    a, b = torch.tensor([1., 0.]).view(1, 2, 1, 1), torch.tensor([0., 2.]).view(1, 2, 1, 1)
-    assert mse_loss(a, b).item() == pytest.approx(2.5) and cosine_loss(a, b).item() == pytest.approx(1) and cosine_loss(a, 3 * a).item() == pytest.approx(0)
+    a, b = torch.tensor([1.0, 0.0]).view(1, 2, 1, 1), torch.tensor([0.0, 2.0]).view(1, 2, 1, 1)
+    assert (
+        mse_loss(a, b).item() == pytest.approx(2.5)
+        and cosine_loss(a, b).item() == pytest.approx(1)
+        and cosine_loss(a, 3 * a).item() == pytest.approx(0)
+    )
     assert mgd_loss(torch.ones(2, 3, 2, 2), torch.zeros(2, 3, 2, 2)).item() == 12  # 24 squares over a batch of 2
     x = standardize(7 + 3 * torch.randn(4, 2, 8, 8))
     torch.testing.assert_close(x.mean((0, 2, 3)), torch.zeros(2), atol=1e-5, rtol=0)
@@ -73,7 +79,7 @@ def test_feature_losses_by_hand():
 
 
 def test_mgd_masks_places_of_all_channels():
-    one = MGD('a', 'b', mask_ratio=0.75, loss_weight=1.)
+    one = MGD('a', 'b', mask_ratio=0.75, loss_weight=1.0)
     one.setup({'a': (2, 3, 8, 8)}, {'b': (2, 3, 8, 8)})
     seen = []
     one.generator.register_forward_pre_hook(lambda m, x: seen.append(x[0]))
@@ -89,7 +95,13 @@ def test_gradients_reach_the_student_only_and_bf16_is_taken(loss):
     assert t.grad is None and s.grad.abs().sum() > 0
     assert loss(s.detach().bfloat16(), t.detach().bfloat16()).item() == pytest.approx(loss(s, t).item(), rel=0.05)
     if loss is not mgd_loss:
-        torch.autograd.gradcheck(lambda x: loss(x, t.detach()[:1, :, :2, :2]).double(), s.detach()[:1, :, :2, :2].requires_grad_(), eps=1e-2, atol=2e-2, rtol=5e-2)
+        torch.autograd.gradcheck(
+            lambda x: loss(x, t.detach()[:1, :, :2, :2]).double(),
+            s.detach()[:1, :, :2, :2].requires_grad_(),
+            eps=1e-2,
+            atol=2e-2,
+            rtol=5e-2,
+        )
 
 
 @pytest.mark.parametrize('name', [n for n in sorted(METHODS.module_dict) if 'align' in inspect.signature(METHODS.get(n)).parameters])
@@ -110,12 +122,14 @@ def test_tokens_of_an_image_that_is_no_square():
 
 
 def test_align():
-    tokens = torch.arange(12.).view(1, 6, 2)
+    tokens = torch.arange(12.0).view(1, 6, 2)
     grid = tokens_to_map(tokens, (2, 3))
     assert grid.shape == (1, 2, 2, 3) and grid[0, 1].tolist() == [[1, 3, 5], [7, 9, 11]] and torch.equal(map_to_tokens(grid), tokens)
     with pytest.raises(ValueError, match='6 tokens'):
         tokens_to_map(tokens)
-    s, t = align_size(torch.zeros(1, 2, 2, 2), torch.tensor([[0., 1.], [2., 3.]]).view(1, 1, 2, 2).repeat_interleave(2, 2).repeat_interleave(2, 3))
+    s, t = align_size(
+        torch.zeros(1, 2, 2, 2), torch.tensor([[0.0, 1.0], [2.0, 3.0]]).view(1, 1, 2, 2).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    )
     assert s.shape[-2:] == (2, 2) and t.flatten().tolist() == [0, 1, 2, 3]
     assert align_size(torch.zeros(1, 2, 2, 2), torch.zeros(1, 1, 4, 4), 'teacher')[0].shape == (1, 2, 4, 4)
     assert isinstance(channel_adapter(3, 3), torch.nn.Identity) and channel_adapter(3, 3, always=True).weight.shape == (3, 3, 1, 1)
@@ -123,9 +137,8 @@ def test_align():
 
 def test_tokens_of_a_square_view_beside_an_image_that_is_no_square():
     """A ViT that sees a square has a square grid, whatever the shape of the student's crop."""
-    vit = dict(type='vkd.TimmViT', arch='vit_tiny_patch16_224', img_size=32, patch_size=8,
-               options=dict(embed_dim=16, depth=1, num_heads=2))
-    teacher = dict(model=vit, view=dict(mean=[100.] * 3, std=[50.] * 3, size=(32, 32)))
+    vit = dict(type='vkd.TimmViT', arch='vit_tiny_patch16_224', img_size=32, patch_size=8, options=dict(embed_dim=16, depth=1, num_heads=2))
+    teacher = dict(model=vit, view=dict(mean=[100.0] * 3, std=[50.0] * 3, size=(32, 32)))
     cfg = dict(type='FeatureKD', student='backbone[0]', teacher='patches')
     model = build(distiller(cfg, teacher=teacher, probe_shape=(3, 32, 32)))
     data = model.data_preprocessor(batch(size=(64, 96)), True)
@@ -141,8 +154,14 @@ def test_tokens_of_a_square_view_beside_an_image_that_is_no_square():
 def test_tokens_of_a_method_between_peers_have_the_grids_of_their_own_roles():
     wide = dict(model=segmentor(16), trainable=True, view=dict(size=(64, 64)))
     tokens = dict(type='FeatureKD', student='backbone.layers.0.0[0]', teacher='backbone.layers.0.0[0]')
-    model = build(dict(type='vkd.Distiller', student=segmentor(8), teachers=dict(big=segmentor(16), wide=wide),
-                       methods=[dict(tokens, of='student', learner='wide'), dict(tokens, of='wide'), tokens]))
+    model = build(
+        dict(
+            type='vkd.Distiller',
+            student=segmentor(8),
+            teachers=dict(big=segmentor(16), wide=wide),
+            methods=[dict(tokens, of='student', learner='wide'), dict(tokens, of='wide'), tokens],
+        )
+    )
     seen = []
     for each in model.methods:
         each.register_forward_pre_hook(lambda m, args: seen.append([tuple(size) for size in args[2]['sizes']]))
@@ -153,24 +172,47 @@ def test_tokens_of_a_method_between_peers_have_the_grids_of_their_own_roles():
 ENDS = dict(student='backbone[3]', teacher='backbone[3]')
 
 
-@pytest.mark.parametrize('cfg, told', [
-    (dict(type='FeatureKD', **ENDS, loss='mze'), "'mse'"),
-    (dict(type='FeatureKD', **ENDS, adapter='allways'), "adapter 'allways' is unknown; nearest: 'always'"),
-    (dict(type='AT', student=['backbone[1]'], teacher=['backbone[1]', 'backbone[2]']), 'give pairs'),
-    *((dict(type='FeatureKD', **ENDS, loss=loss, tau=2.), f"tau is 2.0; give none with loss='{loss}'")
-      for loss in ('mse', 'cos', 'at')),
-    *((dict(type=kind, **more, align='studnet'), f"{kind}: align 'studnet' is unknown; nearest: 'student'")
-      for kind, more in (('KL', {}), ('CWD', {}), ('DIST', {}), ('AT', {}), ('FAKD', ENDS), ('MGD', ENDS),
-                         ('FeatureKD', ENDS), ('FitNet', ENDS))),
-    *((dict(type=kind, resolution='lable'), f"{kind}: resolution 'lable' is unknown; nearest: 'label'")
-      for kind in ('DML', 'KDCL', 'CTCL')),
-    *((dict(type=kind, tau=0), f'{kind}: tau is 0; give a number above 0')
-      for kind in ('KL', 'CWD', 'DIST', 'DML', 'KDCL', 'CTCL', 'TransKD')),
-    (dict(type='FeatureKD', **ENDS, loss='kl', tau=-1), 'tau is -1'),
-    (dict(type='MGD', **ENDS, mask_ratio=75), 'mask_ratio is 75'),
-    (dict(type='WaveletKD', levels=0), 'levels is 0'), (dict(type='FAKD', student=[], teacher=[]), 'FAKD: student is'),
-    (dict(type='AT', p=0), 'p is 0'), (dict(type='ChimeraSeg', first=2), 'first is 2'),
-    (dict(type='ChimeraSeg', last=-0.1), 'last is -0.1'), (dict(type='ChimeraSeg', tau=0), 'ChimeraSeg: tau is 0')])
+@pytest.mark.parametrize(
+    'cfg, told',
+    [
+        (dict(type='FeatureKD', **ENDS, loss='mze'), "'mse'"),
+        (dict(type='FeatureKD', **ENDS, adapter='allways'), "adapter 'allways' is unknown; nearest: 'always'"),
+        (dict(type='AT', student=['backbone[1]'], teacher=['backbone[1]', 'backbone[2]']), 'give pairs'),
+        *(
+            (dict(type='FeatureKD', **ENDS, loss=loss, tau=2.0), f"tau is 2.0; give none with loss='{loss}'")
+            for loss in ('mse', 'cos', 'at')
+        ),
+        *(
+            (dict(type=kind, **more, align='studnet'), f"{kind}: align 'studnet' is unknown; nearest: 'student'")
+            for kind, more in (
+                ('KL', {}),
+                ('CWD', {}),
+                ('DIST', {}),
+                ('AT', {}),
+                ('FAKD', ENDS),
+                ('MGD', ENDS),
+                ('FeatureKD', ENDS),
+                ('FitNet', ENDS),
+            )
+        ),
+        *(
+            (dict(type=kind, resolution='lable'), f"{kind}: resolution 'lable' is unknown; nearest: 'label'")
+            for kind in ('DML', 'KDCL', 'CTCL')
+        ),
+        *(
+            (dict(type=kind, tau=0), f'{kind}: tau is 0; give a number above 0')
+            for kind in ('KL', 'CWD', 'DIST', 'DML', 'KDCL', 'CTCL', 'TransKD')
+        ),
+        (dict(type='FeatureKD', **ENDS, loss='kl', tau=-1), 'tau is -1'),
+        (dict(type='MGD', **ENDS, mask_ratio=75), 'mask_ratio is 75'),
+        (dict(type='WaveletKD', levels=0), 'levels is 0'),
+        (dict(type='FAKD', student=[], teacher=[]), 'FAKD: student is'),
+        (dict(type='AT', p=0), 'p is 0'),
+        (dict(type='ChimeraSeg', first=2), 'first is 2'),
+        (dict(type='ChimeraSeg', last=-0.1), 'last is -0.1'),
+        (dict(type='ChimeraSeg', tau=0), 'ChimeraSeg: tau is 0'),
+    ],
+)
 def test_wrong_options(cfg, told):
     """Refused at construction, before any network runs."""
     kind = cfg.pop('type')
@@ -181,7 +223,7 @@ def test_wrong_options(cfg, told):
 # -- among peers -----------------------------------------------------------------------------------------------------------
 def two_pixels():
     """Two peers, three classes, two pixels of classes 0 and 1: ``z [2, 1, 3, 1, 2]``."""
-    a, b = [[2., 0, 1], [0., 1, 0]], [[1., 0, 0], [1., 3, 2]]
+    a, b = [[2.0, 0, 1], [0.0, 1, 0]], [[1.0, 0, 0], [1.0, 3, 2]]
     return torch.tensor([a, b]).transpose(1, 2)[:, None, :, None], torch.tensor([[[0, 1]]])
 
 
@@ -209,25 +251,32 @@ def test_the_best_combination_is_found(m):
     random = torch.Generator().manual_seed(m)
     z, label = 2 * torch.randn(m, 1, 4, 3, 5, generator=random), torch.randint(4, (1, 3, 5), generator=random)
     own = torch.nn.functional.cross_entropy(linear(z, label, steps=40), label, reduction='none')
-    shares = [(i / 50, j / 50, 1 - (i + j) / 50) if m == 3 else (i / 50, 1 - i / 50) for i in range(51) for j in range(51 - i if m == 3 else 1)]
-    every = torch.stack([torch.nn.functional.cross_entropy(sum(s * x for s, x in zip(share, z)), label, reduction='none') for share in shares])
+    shares = [
+        (i / 50, j / 50, 1 - (i + j) / 50) if m == 3 else (i / 50, 1 - i / 50) for i in range(51) for j in range(51 - i if m == 3 else 1)
+    ]
+    every = torch.stack(
+        [torch.nn.functional.cross_entropy(sum(s * x for s, x in zip(share, z)), label, reduction='none') for share in shares]
+    )
     assert (own <= every.amin(0) + (1e-4 if m == 2 else 1e-2)).all() and (own >= every.amin(0) - 0.05).all()
     for function in (naive, linear):  # never worse than any peer
-        assert (torch.nn.functional.cross_entropy(function(z, label), label, reduction='none') <= torch.stack([torch.nn.functional.cross_entropy(x, label, reduction='none') for x in z]).amin(0) + 1e-5).all()
+        assert (
+            torch.nn.functional.cross_entropy(function(z, label), label, reduction='none')
+            <= torch.stack([torch.nn.functional.cross_entropy(x, label, reduction='none') for x in z]).amin(0) + 1e-5
+        ).all()
 
 
 def test_general_weights_by_hand():
-    assert general_weights(torch.tensor([[1., 0], [0, 3]])).tolist() == pytest.approx([0.75, 0.25], abs=1e-3)  # inverse variances
+    assert general_weights(torch.tensor([[1.0, 0], [0, 3]])).tolist() == pytest.approx([0.75, 0.25], abs=1e-3)  # inverse variances
     z, label = two_pixels()
     products = error_products(z, label, torch.tensor([[[True, False]]]))
-    error = z[:, 0, :, 0, 0].softmax(1) - torch.tensor([1., 0, 0])
+    error = z[:, 0, :, 0, 0].softmax(1) - torch.tensor([1.0, 0, 0])
     torch.testing.assert_close(products, error @ error.t())
 
 
 @pytest.mark.parametrize('mode', MODES)
 def test_every_peer_learns_from_the_ensemble(mode):
     z, label = two_pixels()
-    kdcl = KDCL(mode=mode, tau=2.)
+    kdcl = KDCL(mode=mode, tau=2.0)
     kdcl.ignore_index = 255
     kdcl.setup({r: {'decode_head.conv_seg': (1, 3, 1, 2)} for r in 'ab'}, ['a', 'b'])
     sample = SegDataSample(gt_sem_seg=PixelData(data=torch.tensor([[[0, 255]]])))
@@ -240,10 +289,14 @@ def test_every_peer_learns_from_the_ensemble(mode):
 
 def test_similarity_to_the_centre_of_the_class_by_hand():
     """Two places of class 0, (1, 0) and (0, 1): centre (1/2, 1/2), cosine 1/sqrt 2; one of class 1 is its own centre; one ignored."""
-    features = torch.tensor([[1., 0, 3, 5], [0, 1, 4, 5]]).view(1, 2, 1, 4)
+    features = torch.tensor([[1.0, 0, 3, 5], [0, 1, 4, 5]]).view(1, 2, 1, 4)
     label = torch.tensor([[[0, 0, 1, 255]]])
-    torch.testing.assert_close(class_similarity(features, label, 3)[0, 0], torch.tensor([0.5 ** 0.5, 0.5 ** 0.5, 1, 0]))
-    same = torch.tensor([[1., 1, 1, 1]]).view(1, 1, 1, 4)  # each place is the centre: similarity 1
-    assert ifvd_loss(features, same, label, 3).item() == pytest.approx(2 * (1 - 0.5 ** 0.5) ** 2 / 3, abs=1e-6)
-    assert ifvd_loss(features, 7 * features, label, 3).item() == pytest.approx(0, abs=1e-12) and ifvd_loss(features, same, torch.full_like(label, 255), 3).item() == 0
-    assert ifvd_loss(features, same.repeat(1, 1, 2, 2), label, 3).item() == pytest.approx(2 * (1 - 0.5 ** 0.5) ** 2 / 3, abs=1e-6)  # another grid
+    torch.testing.assert_close(class_similarity(features, label, 3)[0, 0], torch.tensor([0.5**0.5, 0.5**0.5, 1, 0]))
+    same = torch.tensor([[1.0, 1, 1, 1]]).view(1, 1, 1, 4)  # each place is the centre: similarity 1
+    assert ifvd_loss(features, same, label, 3).item() == pytest.approx(2 * (1 - 0.5**0.5) ** 2 / 3, abs=1e-6)
+    assert (
+        ifvd_loss(features, 7 * features, label, 3).item() == pytest.approx(0, abs=1e-12)
+        and ifvd_loss(features, same, torch.full_like(label, 255), 3).item() == 0
+    )
+    # another grid
+    assert ifvd_loss(features, same.repeat(1, 1, 2, 2), label, 3).item() == pytest.approx(2 * (1 - 0.5**0.5) ** 2 / 3, abs=1e-6)

@@ -30,12 +30,12 @@ def test_convolutional_self_attention_by_loops(size):
     padded = F.pad(x[0].permute(2, 0, 1), (1, 1, 1, 1))
     for i in range(0, h, 2):
         for j in range(0, w, 2):
-            mean = x[0, i:i + 2, j:j + 2].reshape(-1, c).mean(0)
+            mean = x[0, i : i + 2, j : j + 2].reshape(-1, c).mean(0)
             share = (csa.weights(mean).view(heads, 9, 9) / 2).softmax(-1)  # sqrt of 4 channels a head
-            near = padded[:, i:i + 3, j:j + 3].reshape(c, 9).t()
+            near = padded[:, i : i + 3, j : j + 3].reshape(c, 9).t()
             values = torch.stack([csa.values[k] @ near[k] for k in range(9)])
-            mixed = torch.cat([share[m] @ values[:, 4 * m:4 * m + 4] for m in range(heads)], dim=1)
-            out[i:i + 3, j:j + 3] += mixed.view(3, 3, c)
+            mixed = torch.cat([share[m] @ values[:, 4 * m : 4 * m + 4] for m in range(heads)], dim=1)
+            out[i : i + 3, j : j + 3] += mixed.view(3, 3, c)
     torch.testing.assert_close(csa(x)[0], csa.out(out[1:-1, 1:-1]), rtol=1e-4, atol=1e-5)
 
 
@@ -59,12 +59,15 @@ def test_recursive_atrous_self_attention_is_two_attentions_of_one_kind(reduction
             scores = total.flatten(2).transpose(1, 2)[..., part] @ key[..., part].transpose(1, 2) / math.sqrt(4)
             heads.append(scores.softmax(-1) @ value[..., part])
         return rasa.out(torch.cat(heads, -1)).view_as(y)
+
     once = F.silu(attend(x))
     torch.testing.assert_close(rasa(x), F.silu(attend(once + x)), rtol=1e-4, atol=1e-5)
 
 
 def lvt(width=8):
-    return dict(segmentor(8), backbone=dict(type='vkd.LiteVisionTransformer', embed_dims=[width] * 4, num_layers=[1] * 4, num_heads=[1] * 4))
+    return dict(
+        segmentor(8), backbone=dict(type='vkd.LiteVisionTransformer', embed_dims=[width] * 4, num_layers=[1] * 4, num_heads=[1] * 4)
+    )
 
 
 @pytest.mark.parametrize('variant', TransKD.variants)
@@ -75,7 +78,17 @@ def test_lvt_learns_from_a_segformer(variant):
     assert all(p.grad is not None for p in model.parameters())
     assert find_taps(model.student)[1] == [f'backbone.stages.{i}.0' for i in range(4)]
     # the authors tap it before the norm (T15): a tap of the norm's input
-    raw = build(distiller(dict(type='TransKD', variant=variant, student_stages=[f'backbone[{i}]' for i in range(4)], student_embeddings=[f'in:backbone.stages.{i}.0.norm' for i in range(4)]), student=lvt()))
+    raw = build(
+        distiller(
+            dict(
+                type='TransKD',
+                variant=variant,
+                student_stages=[f'backbone[{i}]' for i in range(4)],
+                student_embeddings=[f'in:backbone.stages.{i}.0.norm' for i in range(4)],
+            ),
+            student=lvt(),
+        )
+    )
     assert losses(raw, batch(size=(64, 64)))['loss_pea'] != own['loss_pea']
 
 

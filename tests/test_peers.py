@@ -1,4 +1,7 @@
-"""Networks that learn beside each other: contracts over every method among peers, optimizers by role, one evaluation of all, export of each."""
+"""Networks that learn beside each other: contracts over every method among peers, optimizers by role, one evaluation of all, export of
+each.
+"""
+
 import pytest
 import torch
 from mmengine.config import Config
@@ -6,8 +9,21 @@ from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS as MMSEG
-from tiny import (batch, build, check_steps, config, distiller, distributed, in_two_processes, killed_and_resumed,
-                  losses, peers, segmentor, step_of, total)
+from tiny import (
+    batch,
+    build,
+    check_steps,
+    config,
+    distiller,
+    distributed,
+    in_two_processes,
+    killed_and_resumed,
+    losses,
+    peers,
+    segmentor,
+    step_of,
+    total,
+)
 
 from vkd import METHODS, Distiller, UserError
 from vkd.engine import PeerOptimWrapper, build_runner, use_amp
@@ -19,13 +35,23 @@ from vkd.evaluate import evaluate
 from vkd.run import run
 
 each_mutual = pytest.mark.parametrize('name', sorted(n for n, m in METHODS.module_dict.items() if getattr(m, 'mutual', False)))
-PER_ROLE = dict(constructor='vkd.PerRole', student=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9), clip_grad=dict(max_norm=1.)),
-                vit=dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01), paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.)), norm_decay_mult=0.)))
-SCHEDULES = dict(student=[dict(type='PolyLR', power=0.9, eta_min=1e-4, end=6, by_epoch=False)], vit=[dict(type='LinearLR', start_factor=0.1, end=3, by_epoch=False)])
+PER_ROLE = dict(
+    constructor='vkd.PerRole',
+    student=dict(optimizer=dict(type='SGD', lr=0.05, momentum=0.9), clip_grad=dict(max_norm=1.0)),
+    vit=dict(
+        optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01),
+        paramwise_cfg=dict(custom_keys=dict(head=dict(lr_mult=10.0)), norm_decay_mult=0.0),
+    ),
+)
+SCHEDULES = dict(
+    student=[dict(type='PolyLR', power=0.9, eta_min=1e-4, end=6, by_epoch=False)],
+    vit=[dict(type='LinearLR', start_factor=0.1, end=3, by_epoch=False)],
+)
 
 
 def optimizers(model, cfg=PER_ROLE):
     import vkd.engine  # noqa: F401  (registers)
+
     return build_optim_wrapper(model, Config(dict(o=cfg)).o)
 
 
@@ -59,9 +85,12 @@ def test_bf16_channels_last_and_activation_checkpointing(name):
             value = total(model, batch())
         value.backward()
         return value.item(), torch.cat([p.grad.flatten().float() for p in model.parameters()])
+
     loss, gradient = loss_and_gradient(build(peers(dict(type=name))))
-    for other in (build(peers(dict(type=name))).to(memory_format=torch.channels_last),
-                  build(peers(dict(type=name), first=segmentor(8, checkpointing=True)))):
+    for other in (
+        build(peers(dict(type=name))).to(memory_format=torch.channels_last),
+        build(peers(dict(type=name), first=segmentor(8, checkpointing=True))),
+    ):
         own, grad = loss_and_gradient(other)
         assert own == pytest.approx(loss, rel=1e-4)
         torch.testing.assert_close(grad, gradient, rtol=1e-2, atol=1e-3 * gradient.abs().max().item())
@@ -93,9 +122,14 @@ def test_killed_and_resumed_with_two_optimizers_it_ends_in_the_same_weights(name
     kind, _, mode = name.partition(' ')
 
     def cfg(folder):
-        out = config(peers(dict(type=kind, **(dict(mode=mode) if mode else {})), first=segmentor(8, dropout=0.2)), tmp_path / folder, val_evaluator=dict(peers=dict(cnn='student', vit='vit')))
+        out = config(
+            peers(dict(type=kind, **(dict(mode=mode) if mode else {})), first=segmentor(8, dropout=0.2)),
+            tmp_path / folder,
+            val_evaluator=dict(peers=dict(cnn='student', vit='vit')),
+        )
         out.optim_wrapper, out.param_scheduler = Config(dict(o=PER_ROLE)).o, Config(dict(s=SCHEDULES)).s
         return out
+
     whole, again = killed_and_resumed(cfg, tmp_path, 5)
     assert isinstance(again.optim_wrapper, PeerOptimWrapper) and whole.optim_wrapper.get_lr() == again.optim_wrapper.get_lr()
     assert whole.val_loop.evaluator.metrics[0].report == again.val_loop.evaluator.metrics[0].report
@@ -108,17 +142,26 @@ def test_each_parameter_is_in_the_optimizer_of_its_owner():
     names = {id(p): n for n, p in model.named_parameters()}
     own = {role: {names[id(p)] for g in w.optimizer.param_groups for p in g['params']} for role, w in wrapper.items()}
     assert not own['student'] & own['vit'] and own['student'] | own['vit'] == set(names.values())
-    assert {n for n in own['student'] if n.startswith('methods')} == {n for n in names.values() if '.adapt_' in n and '.student.' in n.replace('.vit.', '.x.', 1) and n.split('.')[3] == 'student'}
+    assert {n for n in own['student'] if n.startswith('methods')} == {
+        n for n in names.values() if '.adapt_' in n and '.student.' in n.replace('.vit.', '.x.', 1) and n.split('.')[3] == 'student'
+    }
     groups = {names[id(p)]: g for g in wrapper['vit'].optimizer.param_groups for p in g['params']}
-    assert groups['vit.decode_head.conv_seg.weight']['lr'] == pytest.approx(1e-2) and groups['vit.backbone.layers.0.0.projection.weight']['lr'] == 1e-3
-    assert groups['vit.backbone.layers.0.2.weight']['weight_decay'] == 0 and type(wrapper['student'].optimizer).__name__ == 'SGD' and wrapper['student'].clip_grad_kwargs
+    assert (
+        groups['vit.decode_head.conv_seg.weight']['lr'] == pytest.approx(1e-2)
+        and groups['vit.backbone.layers.0.0.projection.weight']['lr'] == 1e-3
+    )
+    assert (
+        groups['vit.backbone.layers.0.2.weight']['weight_decay'] == 0
+        and type(wrapper['student'].optimizer).__name__ == 'SGD'
+        and wrapper['student'].clip_grad_kwargs
+    )
 
 
 def test_a_step_is_that_of_two_separate_ones():
     both, apart = (build(peers(dict(type='CTCL'))) for _ in range(2))
     both.train_step(batch(), optimizers(both))
     total(apart, batch()).backward()
-    torch.nn.utils.clip_grad_norm_([p for n, p in apart.named_parameters() if apart.owner(n) == 'student'], 1.)
+    torch.nn.utils.clip_grad_norm_([p for n, p in apart.named_parameters() if apart.owner(n) == 'student'], 1.0)
     for wrapper in optimizers(apart).values():
         wrapper.optimizer.step()
     for (n, a), b in zip(both.named_parameters(), apart.parameters()):
@@ -127,8 +170,10 @@ def test_a_step_is_that_of_two_separate_ones():
 
 def test_gradients_accumulate():
     """Two small batches and one update are one large batch, without statistics over the batch."""
+
     def fresh():
         return build(peers(dict(type='DML'), first=segmentor(8, norm='GN'), second=segmentor(16, norm='GN')))
+
     data = batch(4)
     small, large = fresh(), fresh()
     wrapper = optimizers(small, dict(PER_ROLE, accumulative_counts=2))
@@ -137,7 +182,7 @@ def test_gradients_accumulate():
     for k in range(2):
         if k:
             assert all(torch.equal(p, start[n]) for n, p in small.named_parameters())
-        small.train_step({key: value[2 * k:2 * k + 2] for key, value in data.items()}, wrapper)
+        small.train_step({key: value[2 * k : 2 * k + 2] for key, value in data.items()}, wrapper)
     large.train_step(data, optimizers(large))
     for (n, a), b in zip(small.named_parameters(), large.parameters()):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5, msg=n)
@@ -153,16 +198,33 @@ def test_mixed_precision_and_one_optimizer(tmp_path):
     runner.train()
     assert (True, torch.bfloat16) in seen
     single = build(peers(dict(type='CTCL')))
-    groups = build_optim_wrapper(single, Config(dict(o=dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-3), paramwise_cfg=dict(custom_keys={'student': dict(lr_mult=5.)})))).o)
+    groups = build_optim_wrapper(
+        single,
+        Config(
+            dict(
+                o=dict(
+                    type='OptimWrapper',
+                    optimizer=dict(type='AdamW', lr=1e-3),
+                    paramwise_cfg=dict(custom_keys={'student': dict(lr_mult=5.0)}),
+                )
+            )
+        ).o,
+    )
     assert isinstance(groups, OptimWrapper) and not isinstance(groups, PeerOptimWrapper)
     lrs = {g['lr'] for g in groups.optimizer.param_groups}
     single.train_step(batch(), groups)
     assert lrs == {1e-3, 5e-3}
 
 
-@pytest.mark.parametrize('cfg, told', [
-    (dict(PER_ROLE, cnn=PER_ROLE['student']), "'cnn' is no role that learns"), ({k: v for k, v in PER_ROLE.items() if k != 'vit'}, "'vit' learns but has no optimizer"),
-    (dict(PER_ROLE, paramwise_cfg=dict(norm_decay_mult=0.)), 'belongs to a role'), (dict(PER_ROLE, vit=dict(PER_ROLE['vit'], type='AmpOptimWrapper')), 'plain OptimWrapper')])
+@pytest.mark.parametrize(
+    'cfg, told',
+    [
+        (dict(PER_ROLE, cnn=PER_ROLE['student']), "'cnn' is no role that learns"),
+        ({k: v for k, v in PER_ROLE.items() if k != 'vit'}, "'vit' learns but has no optimizer"),
+        (dict(PER_ROLE, paramwise_cfg=dict(norm_decay_mult=0.0)), 'belongs to a role'),
+        (dict(PER_ROLE, vit=dict(PER_ROLE['vit'], type='AmpOptimWrapper')), 'plain OptimWrapper'),
+    ],
+)
 def test_wrong_optimizers(cfg, told):
     with pytest.raises(UserError) as error:
         optimizers(build(peers(dict(type='DML'))), cfg)
@@ -171,11 +233,27 @@ def test_wrong_optimizers(cfg, told):
         optimizers(build(segmentor(8)), PER_ROLE)
 
 
-@pytest.mark.parametrize('optim, schedule, told', [
-    (dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1), paramwise_cfg=dict(custom_keys=dict(cnn=dict(lr_mult=2.), student=dict(lr_mult=2.)))), [], "'cnn' matches no parameter.*student, vit"),
-    (dict(cnn=dict(optimizer=dict(type='SGD', lr=0.1)), transformer=dict(optimizer=dict(type='SGD', lr=0.1))), [], 'cnn, transformer.*student, vit'),
-    (PER_ROLE, dict(student=SCHEDULES['student'], cnn=SCHEDULES['vit']), 'names student, cnn; the roles that learn are student, vit'),
-    (dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)), SCHEDULES, 'give a list')])
+@pytest.mark.parametrize(
+    'optim, schedule, told',
+    [
+        (
+            dict(
+                type='OptimWrapper',
+                optimizer=dict(type='SGD', lr=0.1),
+                paramwise_cfg=dict(custom_keys=dict(cnn=dict(lr_mult=2.0), student=dict(lr_mult=2.0))),
+            ),
+            [],
+            "'cnn' matches no parameter.*student, vit",
+        ),
+        (
+            dict(cnn=dict(optimizer=dict(type='SGD', lr=0.1)), transformer=dict(optimizer=dict(type='SGD', lr=0.1))),
+            [],
+            'cnn, transformer.*student, vit',
+        ),
+        (PER_ROLE, dict(student=SCHEDULES['student'], cnn=SCHEDULES['vit']), 'names student, cnn; the roles that learn are student, vit'),
+        (dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)), SCHEDULES, 'give a list'),
+    ],
+)
 def test_names_that_match_no_role_are_told_before_training(optim, schedule, told, tmp_path):
     cfg = config(peers(dict(type='DML')), tmp_path / 'r')
     cfg.optim_wrapper, cfg.param_scheduler = Config(dict(o=optim)).o, Config(dict(s=schedule)).s
@@ -195,9 +273,17 @@ def test_kl_both_ways():
     assert own['loss_kl'] != own['loss_kl_1'] and [w.roles for w in model.wires] == [['student', 'vit'], ['vit', 'student']]
 
 
-@pytest.mark.parametrize('cfg, told', [
-    (peers(dict(type='KL', learner='cnn')), "'student'"), (distiller(dict(type='KL', learner='teacher', of='student')), 'frozen'), (peers(dict(type='KL', of='student')), 'two different'),
-    (dict(peers(dict(type='DML')), teachers=dict(ensemble=dict(model=segmentor(8), trainable=True))), 'cannot be used'), (dict(peers(dict(type='DML')), teachers=dict(methods=dict(model=segmentor(8), trainable=True))), 'cannot be used'), (dict(distiller(dict(type='DML')), teacher=None), 'two different')])
+@pytest.mark.parametrize(
+    'cfg, told',
+    [
+        (peers(dict(type='KL', learner='cnn')), "'student'"),
+        (distiller(dict(type='KL', learner='teacher', of='student')), 'frozen'),
+        (peers(dict(type='KL', of='student')), 'two different'),
+        (dict(peers(dict(type='DML')), teachers=dict(ensemble=dict(model=segmentor(8), trainable=True))), 'cannot be used'),
+        (dict(peers(dict(type='DML')), teachers=dict(methods=dict(model=segmentor(8), trainable=True))), 'cannot be used'),
+        (dict(distiller(dict(type='DML')), teacher=None), 'two different'),
+    ],
+)
 def test_wrong_roles(cfg, told):
     with pytest.raises(UserError) as error:
         build(cfg)
@@ -228,7 +314,12 @@ def test_one_pass_evaluates_all(tmp_path):
         own = alone[role].evaluate(6)
         assert all(scores[f'{label}/{k}'] == v or v != v for k, v in own.items())
         assert both.report['peers'][label]['mIoU'] == alone[role].report['mIoU']
-    assert all(hits) and both.report['mIoU'] == alone['student'].report['mIoU'] and 'ensemble/mIoU' in scores and scores['cnn/mIoU'] != scores['vit/mIoU']
+    assert (
+        all(hits)
+        and both.report['mIoU'] == alone['student'].report['mIoU']
+        and 'ensemble/mIoU' in scores
+        and scores['cnn/mIoU'] != scores['vit/mIoU']
+    )
     wrong = SegMetric(peers=dict(cnn='student', vit='vitt'))
     wrong.dataset_meta = both.dataset_meta
     with pytest.raises(UserError, match="'vitt', but the model predicts as"):
@@ -239,8 +330,15 @@ def test_a_peer_that_started_from_absent_weights_is_evaluated_all_the_same(tmp_p
     second = segmentor(16)
     second = dict(second, backbone=dict(second['backbone'], init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'gone.pth'))))
     torch.save(dict(state_dict=build(segmentor(16)).state_dict()), tmp_path / 'start.pth')
-    model = dict(type='vkd.Distiller', student=segmentor(8), teachers=dict(vit=dict(model=second, trainable=True, checkpoint=str(tmp_path / 'start.pth'))), methods=[dict(type='DML')])
-    cfg = config(model, tmp_path / 'dml_small_big_quick_scenes', iters=2, interval=2, test_evaluator=dict(peers=dict(cnn='student', vit='vit')))
+    model = dict(
+        type='vkd.Distiller',
+        student=segmentor(8),
+        teachers=dict(vit=dict(model=second, trainable=True, checkpoint=str(tmp_path / 'start.pth'))),
+        methods=[dict(type='DML')],
+    )
+    cfg = config(
+        model, tmp_path / 'dml_small_big_quick_scenes', iters=2, interval=2, test_evaluator=dict(peers=dict(cnn='student', vit='vit'))
+    )
     metrics = run(cfg.copy(), tmp_path / 'r')
     (tmp_path / 'start.pth').unlink()
     assert evaluate(Config.fromfile(cfg.filename), tmp_path / 'r/iter_2.pth', tmp_path / 't')['peers'] == metrics['test']['peers']
@@ -254,20 +352,23 @@ def test_peers_that_are_no_segmentors_are_left_to_the_student():
 
         def forward(self, inputs, data_samples=None, mode='tensor'):
             return [self.layer(inputs)] if mode == 'predict' else self.layer(inputs)
+
     model, image = Distiller(Net(), teacher=dict(model=Net(), trainable=True)), torch.randn(1, 3, 4, 4)
     assert torch.equal(model(image, mode='predict')[0], model.student(image))
 
 
 def test_a_run_of_peers_is_tested_exported_and_shown(tmp_path):
     """Another normalisation for the second: its export has that one, and predicts in plain mmseg what it predicted here."""
-    second = dict(model=segmentor(16), trainable=True, view=dict(mean=[100., 110., 120.], std=[50., 60., 70.]))
+    second = dict(model=segmentor(16), trainable=True, view=dict(mean=[100.0, 110.0, 120.0], std=[50.0, 60.0, 70.0]))
     model = dict(type='vkd.Distiller', student=segmentor(8), teachers=dict(vit=second), methods=[dict(type='CTCL')])
     cfg = config(model, tmp_path / 'ctcl_small_big_quick_scenes')
     cfg.val_evaluator.peers = cfg.test_evaluator.peers = dict(cnn='student', vit='vit')
     cfg.dump(tmp_path / 'ctcl_small_big_quick_scenes.py')
     cfg = Config.fromfile(tmp_path / 'ctcl_small_big_quick_scenes.py')
     metrics = run(cfg.copy(), tmp_path / 'runs/r0')
-    assert list(metrics['test']['peers']) == ['cnn', 'vit', 'ensemble'] and metrics['test']['mIoU'] == metrics['test']['peers']['cnn']['mIoU']
+    assert (
+        list(metrics['test']['peers']) == ['cnn', 'vit', 'ensemble'] and metrics['test']['mIoU'] == metrics['test']['peers']['cnn']['mIoU']
+    )
     assert evaluate(Config.fromfile(cfg.filename), tmp_path / 'runs/r0/iter_6.pth', tmp_path / 't') == metrics['test']
     trained = build(cfg.model)
     trained.load_state_dict(torch.load(tmp_path / 'runs/r0/iter_6.pth', weights_only=False)['state_dict'])
@@ -289,5 +390,13 @@ def test_a_run_of_peers_is_tested_exported_and_shown(tmp_path):
         with pytest.raises(UserError, match=f"no role '{wrong}' that learns.*'vit'"):
             export(cfg, tmp_path / 'runs/r0/iter_6.pth', tmp_path / 'out', role=wrong)
     rows = {(r['student'], r['method']): r for r in read_json(leaderboard(tmp_path / 'runs')['json'])['rows']}
-    assert rows['small', 'CTCL']['teacher'] == 'big' and rows['big', 'CTCL']['teacher'] == 'small' and rows['big', 'CTCL']['withheld'] == 'student alone was not run here'
-    assert rows['small + big', 'CTCL']['role'] == 'ensemble' and rows['big', 'CTCL']['values'] == [metrics['test']['peers']['vit']['mIoU']] and rows['small + big', 'CTCL']['gain'] is None
+    assert (
+        rows['small', 'CTCL']['teacher'] == 'big'
+        and rows['big', 'CTCL']['teacher'] == 'small'
+        and rows['big', 'CTCL']['withheld'] == 'student alone was not run here'
+    )
+    assert (
+        rows['small + big', 'CTCL']['role'] == 'ensemble'
+        and rows['big', 'CTCL']['values'] == [metrics['test']['peers']['vit']['mIoU']]
+        and rows['small + big', 'CTCL']['gain'] is None
+    )

@@ -25,7 +25,8 @@ def written(image, *bands):
 def test_readers_find_what_was_written(channels, dtype, tmp_path):
     image = picture(53, 37, channels, dtype)
     (tmp_path / 'a.png').write_bytes(written(image, 1, 20, 40))
-    expected = image[..., [0, 0, 0, 1]] if channels == 2 and dtype == np.uint16 else image  # OpenCV reads grey with alpha of 16 bits as RGBA
+    # OpenCV reads grey with alpha of 16 bits as RGBA
+    expected = image[..., [0, 0, 0, 1]] if channels == 2 and dtype == np.uint16 else image
     assert np.array_equal(read_image(tmp_path / 'a.png'), expected) and read_image(tmp_path / 'a.png').dtype == dtype
     if channels != 2:
         order = [2, 1, 0, 3][:channels] if channels > 1 else [0]

@@ -13,18 +13,43 @@ from vkd.provenance import git_state, hardware, versions
 
 
 def segmentor(width, classes=5):
-    return dict(type='mmseg.EncoderDecoder', data_preprocessor=dict(type='mmseg.SegDataPreProcessor', mean=[127.5] * 3, std=[127.5] * 3, size=(32, 32)),
-                backbone=dict(type='mmseg.MixVisionTransformer', embed_dims=width, num_layers=[1] * 4, num_heads=[1] * 4, drop_path_rate=0.),
-                decode_head=dict(type='mmseg.SegformerHead', in_channels=[width] * 4, in_index=[0, 1, 2, 3], channels=8, num_classes=classes,
-                                 dropout_ratio=0., norm_cfg=dict(type='BN'), align_corners=False), test_cfg=dict(mode='whole'))
+    return dict(
+        type='mmseg.EncoderDecoder',
+        data_preprocessor=dict(type='mmseg.SegDataPreProcessor', mean=[127.5] * 3, std=[127.5] * 3, size=(32, 32)),
+        backbone=dict(type='mmseg.MixVisionTransformer', embed_dims=width, num_layers=[1] * 4, num_heads=[1] * 4, drop_path_rate=0.0),
+        decode_head=dict(
+            type='mmseg.SegformerHead',
+            in_channels=[width] * 4,
+            in_index=[0, 1, 2, 3],
+            channels=8,
+            num_classes=classes,
+            dropout_ratio=0.0,
+            norm_cfg=dict(type='BN'),
+            align_corners=False,
+        ),
+        test_cfg=dict(mode='whole'),
+    )
 
 
 def config(*methods, teacher=True, size=(32, 32)):
     model = dict(type='vkd.Distiller', student=segmentor(8), methods=list(methods), **(dict(teacher=segmentor(16)) if teacher else {}))
-    return Config(dict(model=model, optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)), default_scope='mmseg',
-                       train_dataloader=dict(batch_size=2, sampler=dict(type='DefaultSampler'), dataset=dict(
-                           type='BaseSegDataset', data_root='nowhere', data_prefix=dict(img_path='i', seg_map_path='l'),
-                           pipeline=[dict(type='RandomCrop', crop_size=size)]))))
+    return Config(
+        dict(
+            model=model,
+            optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1)),
+            default_scope='mmseg',
+            train_dataloader=dict(
+                batch_size=2,
+                sampler=dict(type='DefaultSampler'),
+                dataset=dict(
+                    type='BaseSegDataset',
+                    data_root='nowhere',
+                    data_prefix=dict(img_path='i', seg_map_path='l'),
+                    pipeline=[dict(type='RandomCrop', crop_size=size)],
+                ),
+            ),
+        )
+    )
 
 
 def test_params_and_flops_by_hand():
@@ -38,6 +63,7 @@ def test_params_and_flops_by_hand():
 
         def forward(self, x):
             return self.layer(x.flatten(2).transpose(1, 2))
+
     n, d, f = 4, 8, 16
     assert profile.params_flops(Tokens(), (8, 2, 2))[1] == 2 * (n * d * 3 * d + 2 * n * n * d + n * d * d + 2 * n * d * f)
 
@@ -52,7 +78,7 @@ def test_a_profiled_model_keeps_its_mode():
 
 
 def test_interleaved_order_and_ratios(monkeypatch):
-    order, now = [], [0.]
+    order, now = [], [0.0]
     monkeypatch.setattr(profile, 'clock', lambda device=None: now[0])
 
     def case(name, *seconds):
@@ -62,18 +88,24 @@ def test_interleaved_order_and_ratios(monkeypatch):
             order.append(name)
             now[0] += left.pop(0)
             return dict(half=0.5)
+
         return call
-    out = profile.interleaved(dict(a=case('a', 9., 1., 2., 4.), b=case('b', 9., 3., 4., 4.)), rounds=3)
+
+    out = profile.interleaved(dict(a=case('a', 9.0, 1.0, 2.0, 4.0), b=case('b', 9.0, 3.0, 4.0, 4.0)), rounds=3)
     assert ''.join(order) == 'abababab'
-    assert out['a']['ratio'] == 1 and out['a']['seconds'] == 2 and out['a']['times'] == [1., 2., 4.]
+    assert out['a']['ratio'] == 1 and out['a']['seconds'] == 2 and out['a']['times'] == [1.0, 2.0, 4.0]
     # paired in each round: 3, 2, 1; the ratio of the medians would hide the pairing only by chance
     assert out['b']['ratio'] == 2 and (out['b']['low'], out['b']['high']) == (1.5, 2.5) and out['b']['parts'] == dict(half=0.5)
 
 
 @pytest.mark.parametrize('task_weight', [1.0, 0.5, 0.0])
 def test_a_step_taken_apart_is_the_step(task_weight):
-    cfg = config(dict(type='KL'), dict(type='AT'), dict(type='FitNet', student='backbone[3]', teacher='backbone[3]'),
-                 dict(type='MGD', student='decode_head.conv_seg', teacher='backbone[0]', loss_weight=1e-2))
+    cfg = config(
+        dict(type='KL'),
+        dict(type='AT'),
+        dict(type='FitNet', student='backbone[3]', teacher='backbone[3]'),
+        dict(type='MGD', student='decode_head.conv_seg', teacher='backbone[0]', loss_weight=1e-2),
+    )
     cfg.model.task_weight = task_weight
     one = building.build(cfg)
     two = building.build(cfg)
@@ -103,8 +135,15 @@ def test_memory_grows_with_the_batch():
 
 
 def test_suite_profile_without_data():
-    content = profile.suite_profile({'s|t|KL': config(dict(type='KL')), 's|t|AT': config(dict(type='AT')),
-                                     's|-|alone': config(teacher=False), 't|-|teacher': config(teacher=False)}, rounds=1)
+    content = profile.suite_profile(
+        {
+            's|t|KL': config(dict(type='KL')),
+            's|t|AT': config(dict(type='AT')),
+            's|-|alone': config(teacher=False),
+            't|-|teacher': config(teacher=False),
+        },
+        rounds=1,
+    )
     assert list(content['steps']) == ['s|-|alone', 's|t|KL', 's|t|AT'] and content['steps']['s|-|alone']['ratio'] == 1
     assert content['steps']['s|t|KL']['data'] == 'synthetic' and content['steps']['s|t|KL']['shape'] == [2, 3, 32, 32]
     student = Distiller(segmentor(8)).student
@@ -121,16 +160,25 @@ def test_provenance():
 
 def test_benchmark_covers_every_method_and_counts_alike():
     cfg = steps.default_config()
-    cfg.model.methods = [dict(type='vkd.KL', tau=3.)]
+    cfg.model.methods = [dict(type='vkd.KL', tau=3.0)]
     cases = steps.cases(cfg)
-    assert set(cases) == {'alone', *METHODS.module_dict} and cases['KL'].model.methods == [dict(type='vkd.KL', tau=3.)]
+    assert set(cases) == {'alone', *METHODS.module_dict} and cases['KL'].model.methods == [dict(type='vkd.KL', tau=3.0)]
     assert 'teacher' not in cases['alone'].model and cases['FitNet'].model.methods[0].student == 'backbone[3]'
     assert counting.measure(1, 'cpu', (64, 128))['ratio'] > 0  # raises where the counts differ from mmseg's
     assert {p.stem for p in Path(steps.__file__).parent.glob('*.py')} == {'__init__', *QUESTIONS}
 
 
-@pytest.mark.parametrize('backbone, expected', [(dict(type='IMDN', scale=2), 158.77), (dict(type='IMDN', scale=3), 71.34), (dict(type='IMDN', scale=4), 40.89), (dict(type='RFDN', scale=4), 23.76)])
+@pytest.mark.parametrize(
+    'backbone, expected',
+    [
+        (dict(type='IMDN', scale=2), 158.77),
+        (dict(type='IMDN', scale=3), 71.34),
+        (dict(type='IMDN', scale=4), 40.89),
+        (dict(type='RFDN', scale=4), 23.76),
+    ],
+)
 def test_multiply_adds_of_super_resolution(backbone, expected):
     """An output of 1280x720; at x3 from an image of 426x240, since 1280 is no multiple of 3."""
     from vkd.registry import MODELS
+
     assert round(profile.multiply_adds_720p(MODELS.build(dict(type='vkd.Restorer', backbone=backbone))) / 1e9, 2) == expected

@@ -41,7 +41,7 @@ def test_a_ramp_by_hand():
     """x2 down: weights at distances 0.25, 0.75, 1.25, 1.75 (halved): 111, 29, -9 and -3 of 256 on either side; the border is mirrored."""
     half = np.array([111, 29, -9, -3]) / 256
     np.testing.assert_allclose(contributions(64, 32, 0.5)[0][10], [*half[::-1], *half], atol=1e-15)
-    ramp = np.array([0., 64, 128, 192])  # the first place: (111 (0 + 64) + 29 (128 + 0) - 9 (192 + 64) - 3 (192 + 128)) / 256
+    ramp = np.array([0.0, 64, 128, 192])  # the first place: (111 (0 + 64) + 29 (128 + 0) - 9 (192 + 64) - 3 (192 + 128)) / 256
     np.testing.assert_allclose(by_definition(ramp, 0.5), [29.5, 162.5], atol=1e-12)
     assert imresize(np.tile(ramp.astype(np.uint8), (4, 1)), 0.5).tolist() == [[30, 163]] * 2  # half up
 
@@ -65,7 +65,9 @@ def test_integers_are_rounded_between_the_axes():
 
 def test_types_sizes_and_views():
     assert imresize(image(25, 31), 1 / 4).shape == (7, 8, 3) and imresize(image(25, 31)[..., 0], 2).shape == (50, 62)
-    assert imresize(image(24, 36, dtype=np.uint16), 0.5).dtype == np.uint16 and imresize(image().astype(np.float32), 0.5).dtype == np.float32
+    assert (
+        imresize(image(24, 36, dtype=np.uint16), 0.5).dtype == np.uint16 and imresize(image().astype(np.float32), 0.5).dtype == np.float32
+    )
     assert np.array_equal(imresize(image(), size=(12, 18)), imresize(image(), 0.5))
     assert imresize(image(), size=(12, 72)).shape == (12, 72, 3)
     assert imresize(image(30, 30), 1 / 3).shape == (10, 10, 3) and imresize(image(300, 300), 0.07).shape == (21, 21, 3)
@@ -73,7 +75,15 @@ def test_types_sizes_and_views():
     assert np.array_equal(imresize(image()[:, ::-1], 0.5), imresize(image(), 0.5)[:, ::-1])
 
 
-@pytest.mark.parametrize('options, text', [(dict(), 'one of the two'), (dict(scale=2, size=(2, 2)), 'one of the two'), (dict(scale=0), 'above zero'), (dict(size=(0, 4)), 'above zero')])
+@pytest.mark.parametrize(
+    'options, text',
+    [
+        (dict(), 'one of the two'),
+        (dict(scale=2, size=(2, 2)), 'one of the two'),
+        (dict(scale=0), 'above zero'),
+        (dict(size=(0, 4)), 'above zero'),
+    ],
+)
 def test_bad_options(options, text):
     with pytest.raises(UserError, match=text):
         imresize(image(), **options)

@@ -1,4 +1,5 @@
 """PSNR and SSIM."""
+
 import json
 
 import numpy as np
@@ -45,7 +46,16 @@ def test_rounding_is_half_to_even():
 def test_ssim_agrees_with_scikit_image():
     skimage = pytest.importorskip('skimage.metrics')
     a, b = picture().double(), quantize(near(picture()))
-    full = skimage.structural_similarity(a.permute(1, 2, 0).numpy(), b.permute(1, 2, 0).double().numpy(), gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255, channel_axis=-1, full=True)[1]
+    full = skimage.structural_similarity(
+        a.permute(1, 2, 0).numpy(),
+        b.permute(1, 2, 0).double().numpy(),
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=255,
+        channel_axis=-1,
+        full=True,
+    )[1]
     assert ssim(a, b).item() == pytest.approx(full[5:-5, 5:-5].mean(), abs=1e-9)
     assert psnr(a, b).item() == pytest.approx(skimage.peak_signal_noise_ratio(a.numpy(), b.double().numpy(), data_range=255), abs=1e-9)
     assert ssim(a, a).item() == pytest.approx(1, abs=1e-12)
@@ -54,13 +64,15 @@ def test_ssim_agrees_with_scikit_image():
 
 def test_ssim_looks_at_whole_windows_only():
     a = picture(h=11, w=11).double()
-    weights = np.exp(-(np.arange(11) - 5) ** 2 / 4.5)
+    weights = np.exp(-((np.arange(11) - 5) ** 2) / 4.5)
     weights = torch.from_numpy(np.outer(weights, weights) / weights.sum() ** 2)
     b = a.flip(2)
     ma, mb = ((weights * x).sum((1, 2)) for x in (a, b))
     va, vb, cov = ((weights * x * y).sum((1, 2)) - m * n for x, y, m, n in ((a, a, ma, ma), (b, b, mb, mb), (a, b, ma, mb)))
-    c1, c2 = 2.55 ** 2, 7.65 ** 2
-    assert ssim(a, b).item() == pytest.approx(((2 * ma * mb + c1) * (2 * cov + c2) / ((ma ** 2 + mb ** 2 + c1) * (va + vb + c2))).mean().item(), abs=1e-12)
+    c1, c2 = 2.55**2, 7.65**2
+    assert ssim(a, b).item() == pytest.approx(
+        ((2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))).mean().item(), abs=1e-12
+    )
 
 
 def test_what_the_options_do():
@@ -79,12 +91,15 @@ def test_rounding_y_costs_what_it_should():
     truth = picture(h=200, w=200)
     output = near(truth, strength=1.5)
     plain, rounded = (RestorationMetric(y_mode=mode, round_output=False).scores(output, truth)[0].item() for mode in ('float', 'uint8'))
-    error = 255 ** 2 / 10 ** (plain / 10)
-    assert 255 ** 2 / 10 ** (rounded / 10) - error == pytest.approx(2 / 12, rel=0.05)
+    error = 255**2 / 10 ** (plain / 10)
+    assert 255**2 / 10 ** (rounded / 10) - error == pytest.approx(2 / 12, rel=0.05)
 
 
 def samples(names, first=0):
-    return [dict(name=name, set=key, pred_img=near(picture(first + i), first + i), gt_img=picture(first + i)) for i, (key, name) in enumerate(names)]
+    return [
+        dict(name=name, set=key, pred_img=near(picture(first + i), first + i), gt_img=picture(first + i))
+        for i, (key, name) in enumerate(names)
+    ]
 
 
 NAMES = [('Set5', 'a'), ('Set5', 'b'), ('Set14', 'a'), ('Set14', 'b'), ('Set14', 'c')]
@@ -97,16 +112,21 @@ def test_several_sets():
     scores = metric.evaluate(5)
     each = [metric.scores(s['pred_img'], s['gt_img']).tolist() for s in given]
     assert list(metric.report['sets']) == ['Set5', 'Set14'] and metric.report['sets']['Set14']['per_image'] == dict(zip('abc', each[2:]))
-    assert scores['Set5/PSNR'] == scores['PSNR'] == round((each[0][0] + each[1][0]) / 2, 4) and scores['Set14/SSIM'] == round(sum(e[1] for e in each[2:]) / 3, 4)
+    assert scores['Set5/PSNR'] == scores['PSNR'] == round((each[0][0] + each[1][0]) / 2, 4) and scores['Set14/SSIM'] == round(
+        sum(e[1] for e in each[2:]) / 3, 4
+    )
     assert metric.report['images'] == 5 and metric.report['sets']['Set14']['images'] == 3
     other = RestorationMetric(crop_border=2, main='Set14', prefix='x2')
     for s in given:
-        other.process(None, [BaseDataElement(metainfo=dict(name=s['name'], set=s['set']), pred_img=s['pred_img'], gt_img=s['gt_img']).to_dict()])
+        other.process(
+            None, [BaseDataElement(metainfo=dict(name=s['name'], set=s['set']), pred_img=s['pred_img'], gt_img=s['gt_img']).to_dict()]
+        )
     assert other.evaluate(5)['x2/PSNR'] == scores['Set14/PSNR']
 
 
 def evaluated(world, size=5):
     import torch.distributed as dist
+
     metric, rank = RestorationMetric(crop_border=2), dist.get_rank() if world > 1 else 0
     for s in samples(NAMES)[rank::world]:
         metric.process(None, [s])
@@ -121,10 +141,19 @@ def test_one_process_counts():
     assert evaluated(1)[1]['images'] == 5 and 'saw 5 images of a set of 6' in evaluated(1, 6)[0]
 
 
-@pytest.mark.parametrize('options, output, truth, text', [
-    (dict(), torch.rand(1, 40, 40), picture(h=40, w=40)[:1], r'a.png: Y is worked out from RGB, but the image has 1 channel; set convert_to=None'),
-    (dict(), torch.rand(3, 40, 44), picture(h=40, w=40), 'a.png: prediction 3x40x44 and truth 3x40x40'),
-    (dict(crop_border=15), torch.rand(3, 40, 44), picture(h=40, w=44), 'a.png: 40x44 pixels less a border of 15')])
+@pytest.mark.parametrize(
+    'options, output, truth, text',
+    [
+        (
+            dict(),
+            torch.rand(1, 40, 40),
+            picture(h=40, w=40)[:1],
+            r'a.png: Y is worked out from RGB, but the image has 1 channel; set convert_to=None',
+        ),
+        (dict(), torch.rand(3, 40, 44), picture(h=40, w=40), 'a.png: prediction 3x40x44 and truth 3x40x40'),
+        (dict(crop_border=15), torch.rand(3, 40, 44), picture(h=40, w=44), 'a.png: 40x44 pixels less a border of 15'),
+    ],
+)
 def test_bad_images(options, output, truth, text):
     with pytest.raises(UserError, match=text):
         RestorationMetric(**options).process(None, [dict(name='a.png', pred_img=output, gt_img=truth)])
@@ -169,7 +198,7 @@ def test_bicubic_interpolation_on_set5(sr_data, scale, wanted):
     assert metric.evaluate(5)['Set5/PSNR'] == pytest.approx(wanted, abs=0.01)  # how it was upsampled there is not said
 
 
-@pytest.mark.parametrize('scale, wanted', [(2, [37.996, .9605]), (3, [34.360, .9270]), (4, [32.210, .8948])])
+@pytest.mark.parametrize('scale, wanted', [(2, [37.996, 0.9605]), (3, [34.360, 0.9270]), (4, [32.210, 0.8948])])
 def test_official_weights_give_the_published_scores_on_set5(sr_data, scale, wanted):
     """Where VKD_DATA_ROOT has sr/weights/IMDN_x{2,3,4}.pth, the files of IMDN's authors."""
     file = sr_data / f'weights/IMDN_x{scale}.pth'

@@ -1,11 +1,11 @@
 """Restorers under the Distiller: the losses between images, and the contracts of tests/test_contracts.py for networks that restore."""
+
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from test_restoration import evaluated
-from tiny import (ROOT, build, check_steps, distributed, image_batch, in_two_processes, killed_and_resumed, losses,
-                  restorer, step_of, total)
+from tiny import ROOT, build, check_steps, distributed, image_batch, in_two_processes, killed_and_resumed, losses, restorer, step_of, total
 
 from vkd import UserError
 from vkd.methods.fakd import affinity, spatial_affinity_loss
@@ -15,9 +15,18 @@ from vkd.methods.wavelet import haar, wavelet_loss
 
 LAST = dict(student='backbone.body.1', teacher='backbone.body.1')
 METHODS = {
-    'OutputKD': dict(type='OutputKD'), 'OutputKD mse': dict(type='OutputKD', loss='mse'), 'FAKD': dict(type='FAKD', student=['backbone.body.0', 'backbone.body.1'], teacher=['backbone.body.0', 'backbone.body.1']),
-    'FAKD pooled': dict(type='FAKD', pool=2, **LAST), 'WaveletKD': dict(type='WaveletKD'), 'FeatureKD mse': dict(type='FeatureKD', **LAST), 'FeatureKD cos': dict(type='FeatureKD', loss='cos', **LAST),
-    'FitNet': dict(type='FitNet', **LAST), 'AT': dict(type='AT', **LAST), 'MGD': dict(type='MGD', **LAST), 'CWD': dict(type='CWD', student='backbone.body.1', teacher='backbone.fuse')}
+    'OutputKD': dict(type='OutputKD'),
+    'OutputKD mse': dict(type='OutputKD', loss='mse'),
+    'FAKD': dict(type='FAKD', student=['backbone.body.0', 'backbone.body.1'], teacher=['backbone.body.0', 'backbone.body.1']),
+    'FAKD pooled': dict(type='FAKD', pool=2, **LAST),
+    'WaveletKD': dict(type='WaveletKD'),
+    'FeatureKD mse': dict(type='FeatureKD', **LAST),
+    'FeatureKD cos': dict(type='FeatureKD', loss='cos', **LAST),
+    'FitNet': dict(type='FitNet', **LAST),
+    'AT': dict(type='AT', **LAST),
+    'MGD': dict(type='MGD', **LAST),
+    'CWD': dict(type='CWD', student='backbone.body.1', teacher='backbone.fuse'),
+}
 each_method = pytest.mark.parametrize('name', METHODS)
 #: CWD compares channels of equal number, here of networks of equal width
 TEACHERS = {'CWD': restorer('IMDN', blocks=3)}
@@ -35,22 +44,36 @@ def test_output_losses_by_hand():
 
 
 def test_affinity_by_hand():
-    x = torch.tensor([[[3., 0]], [[4, 2]]])  # vectors (3, 4) and (0, 2)
+    x = torch.tensor([[[3.0, 0]], [[4, 2]]])  # vectors (3, 4) and (0, 2)
     torch.testing.assert_close(affinity(x), torch.tensor([[1, 0.8], [0.8, 1]]), atol=1e-6, rtol=0)
     torch.manual_seed(0)
     s, t = torch.randn(2, 5, 3, 4, requires_grad=True), torch.randn(2, 7, 3, 4)
-    wanted = sum((torch.nn.functional.cosine_similarity(a.flatten(1).T[:, None], a.flatten(1).T[None], dim=2) - torch.nn.functional.cosine_similarity(b.flatten(1).T[:, None], b.flatten(1).T[None], dim=2)).abs().mean()
-                 for a, b in zip(s, t)) / 2
+    wanted = (
+        sum(
+            (
+                torch.nn.functional.cosine_similarity(a.flatten(1).T[:, None], a.flatten(1).T[None], dim=2)
+                - torch.nn.functional.cosine_similarity(b.flatten(1).T[:, None], b.flatten(1).T[None], dim=2)
+            )
+            .abs()
+            .mean()
+            for a, b in zip(s, t)
+        )
+        / 2
+    )
     found = spatial_affinity_loss(s, t)
     assert found.item() == pytest.approx(wanted.item(), rel=1e-5)
     own, theirs = torch.autograd.grad(found, s)[0], torch.autograd.grad(wanted, s)[0]
     torch.testing.assert_close(own, theirs, atol=1e-6, rtol=1e-4)
     assert spatial_affinity_loss(s, 3 * s).item() < 1e-6
-    assert torch.autograd.grad(spatial_affinity_loss(z := torch.zeros(1, 2, 2, 2, requires_grad=True), t[:1, :, :2, :2]), z)[0].isfinite().all()
+    assert (
+        torch.autograd.grad(spatial_affinity_loss(z := torch.zeros(1, 2, 2, 2, requires_grad=True), t[:1, :, :2, :2]), z)[0]
+        .isfinite()
+        .all()
+    )
 
 
 def test_haar_by_hand():
-    low, high = haar(torch.tensor([[1., 2], [3, 5]]).view(1, 1, 2, 2))
+    low, high = haar(torch.tensor([[1.0, 2], [3, 5]]).view(1, 1, 2, 2))
     assert low.item() == 5.5 and high.flatten().tolist() == [-1.5, -2.5, 0.5]
     x = torch.randn(2, 3, 8, 6)
     low, high = haar(x)
@@ -62,16 +85,30 @@ def test_haar_by_hand():
 def test_wavelet_loss_sees_detail_only():
     x = torch.rand(1, 3, 16, 16)
     assert wavelet_loss(x, x + 0.25).item() < 1e-6 and wavelet_loss(x, x.flip(3)).item() > 0.1
-    board = torch.tensor([[1., -1], [-1, 1]]).repeat(8, 8).view(1, 1, 16, 16)
+    board = torch.tensor([[1.0, -1], [-1, 1]]).repeat(8, 8).view(1, 1, 16, 16)
     assert wavelet_loss(board, 0 * board).item() == pytest.approx(2 / 3)  # one of three bands of the first level
     assert wavelet_loss(board, 0 * board, levels=1).item() == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize('method, teacher, text', [
-    (dict(type='OutputKD'), restorer('EDSR', scale=4), r"student tap 'backbone' gives 3x128x128 and teacher tap 'backbone' 3x256x256 for one input; give networks of the same scale"),
-    (dict(type='WaveletKD'), restorer('EDSR', scale=3), 'give networks of the same scale'), (dict(type='OutputKD', loss='l3'), restorer('EDSR'), "loss 'l3' is unknown"),
-    (dict(type='FAKD', student=['backbone.body.0'], teacher=['backbone.body.0', 'backbone.body.1']), restorer('EDSR'), '1 student taps face 2'),
-    (dict(type='FeatureKD', student='backbone.body.7', teacher='backbone.body.0'), restorer('EDSR'), 'nearest'), (dict(type='FeatureKD', student='backbone.body', teacher='backbone.body.0'), restorer('EDSR'), 'container that never runs')])
+@pytest.mark.parametrize(
+    'method, teacher, text',
+    [
+        (
+            dict(type='OutputKD'),
+            restorer('EDSR', scale=4),
+            r"student tap 'backbone' gives 3x128x128 and teacher tap 'backbone' 3x256x256 for one input; give networks of the same scale",
+        ),
+        (dict(type='WaveletKD'), restorer('EDSR', scale=3), 'give networks of the same scale'),
+        (dict(type='OutputKD', loss='l3'), restorer('EDSR'), "loss 'l3' is unknown"),
+        (
+            dict(type='FAKD', student=['backbone.body.0'], teacher=['backbone.body.0', 'backbone.body.1']),
+            restorer('EDSR'),
+            '1 student taps face 2',
+        ),
+        (dict(type='FeatureKD', student='backbone.body.7', teacher='backbone.body.0'), restorer('EDSR'), 'nearest'),
+        (dict(type='FeatureKD', student='backbone.body', teacher='backbone.body.0'), restorer('EDSR'), 'container that never runs'),
+    ],
+)
 def test_bad_wiring(method, teacher, text):
     with pytest.raises(UserError, match=text):
         build(dict(type='vkd.Distiller', student=restorer(), teacher=teacher, methods=[method]))
@@ -94,9 +131,17 @@ def test_1_state_holds_the_student_and_no_frozen_teacher(name):
 @each_method
 def test_2_a_method_leaves_the_student_and_its_own_loss_alone(name):
     plain, bare, wrapped = build(restorer()), build(distiller()), build(distiller(name))
-    assert all(torch.equal(a, b) and torch.equal(a, c) for a, b, c in zip(plain.state_dict().values(), bare.student.state_dict().values(), wrapped.student.state_dict().values()))
+    assert all(
+        torch.equal(a, b) and torch.equal(a, c)
+        for a, b, c in zip(plain.state_dict().values(), bare.student.state_dict().values(), wrapped.student.state_dict().values())
+    )
     a, b, c = (losses(m, image_batch()) for m in (plain, bare, wrapped))
-    assert a.keys() == b.keys() and torch.equal(a['loss_pixel'], b['loss_pixel']) and torch.equal(a['loss_pixel'], c['loss_pixel']) and len(c) == 2
+    assert (
+        a.keys() == b.keys()
+        and torch.equal(a['loss_pixel'], b['loss_pixel'])
+        and torch.equal(a['loss_pixel'], c['loss_pixel'])
+        and len(c) == 2
+    )
     for m, own in ((plain, a), (bare, b)):
         m.parse_losses(own)[0].backward()
     assert all(torch.equal(p.grad, q.grad) for p, q in zip(plain.parameters(), bare.student.parameters()))
@@ -126,8 +171,12 @@ def test_6_bf16_channels_last_and_activation_checkpointing(name):
             loss = total(model, image_batch())
         loss.backward()
         return loss.item(), torch.cat([p.grad.flatten().float() for p in model.student.parameters()])
+
     loss, gradient = loss_and_gradient(build(distiller(name)))
-    for other in (build(distiller(name)).to(memory_format=torch.channels_last), build(distiller(name, student=restorer(checkpointing=True)))):
+    for other in (
+        build(distiller(name)).to(memory_format=torch.channels_last),
+        build(distiller(name, student=restorer(checkpointing=True))),
+    ):
         own, grad = loss_and_gradient(other)
         assert own == pytest.approx(loss, rel=1e-4)
         torch.testing.assert_close(grad, gradient, rtol=1e-2, atol=1e-3 * gradient.abs().max().item())
@@ -160,15 +209,36 @@ def test_6_two_processes_give_the_loss_and_the_scores_of_one(tmp_path):
 
 def config(model, folder, iters=4):
     def loader(split, length, size, **sampler):
-        steps = ['DrawPicture', 'MATLABLikeResize', *([dict(type='PairedRandomCrop', gt_patch_size=32), 'Flip', 'RandomTransposeHW'] if split == 'train' else []), 'PackInputs']
+        steps = [
+            'DrawPicture',
+            'MATLABLikeResize',
+            *([dict(type='PairedRandomCrop', gt_patch_size=32), 'Flip', 'RandomTransposeHW'] if split == 'train' else []),
+            'PackInputs',
+        ]
         steps = [dict(s, type=f'vkd.{s["type"]}') if isinstance(s, dict) else dict(type=f'vkd.{s}') for s in steps]
-        return dict(batch_size=size, num_workers=0, sampler=sampler, dataset=dict(type='vkd.DemoPictureDataset', split=split, length=length, size=(40, 48), scale=2, pipeline=steps))
+        return dict(
+            batch_size=size,
+            num_workers=0,
+            sampler=sampler,
+            dataset=dict(type='vkd.DemoPictureDataset', split=split, length=length, size=(40, 48), scale=2, pipeline=steps),
+        )
+
     cfg = Config.fromfile(ROOT / 'configs/_base_/runtime.py')
     test = dict(type='DefaultSampler', shuffle=False, round_up=False)
-    cfg.merge_from_dict(dict(
-        model=model, work_dir=str(folder), train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_interval=iters // 2), optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3)),
-        param_scheduler=[dict(type='MultiStepLR', milestones=[3], gamma=0.5, by_epoch=False)], train_dataloader=loader('train', 8, 2, type='InfiniteSampler', shuffle=True), val_dataloader=loader('val', 3, 1, **test),
-        test_dataloader=loader('test', 3, 1, **test), val_evaluator=dict(type='vkd.RestorationMetric', crop_border=2), test_evaluator=dict(type='vkd.RestorationMetric', crop_border=2)))
+    cfg.merge_from_dict(
+        dict(
+            model=model,
+            work_dir=str(folder),
+            train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_interval=iters // 2),
+            optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3)),
+            param_scheduler=[dict(type='MultiStepLR', milestones=[3], gamma=0.5, by_epoch=False)],
+            train_dataloader=loader('train', 8, 2, type='InfiniteSampler', shuffle=True),
+            val_dataloader=loader('val', 3, 1, **test),
+            test_dataloader=loader('test', 3, 1, **test),
+            val_evaluator=dict(type='vkd.RestorationMetric', crop_border=2),
+            test_evaluator=dict(type='vkd.RestorationMetric', crop_border=2),
+        )
+    )
     cfg.default_hooks.checkpoint.interval, cfg.default_hooks.logger.interval, cfg.log_level = iters // 2, 1, 'ERROR'
     folder.parent.mkdir(parents=True, exist_ok=True)
     cfg.dump(path := folder.parent / f'{folder.name}.py')
@@ -180,6 +250,7 @@ def test_7_killed_and_resumed_it_ends_in_the_same_weights(ema, tmp_path):
     def cfg(folder):
         teacher = dict(model=restorer(), ema=True, momentum=0.9) if ema else None
         return config(dict(distiller('OutputKD', teacher=teacher), methods=[METHODS['OutputKD'], METHODS['FitNet']]), tmp_path / folder)
+
     whole, again = killed_and_resumed(cfg, tmp_path, 3)
     assert again.iter == 4
     report = whole.val_loop.evaluator.metrics[0].report
@@ -187,9 +258,20 @@ def test_7_killed_and_resumed_it_ends_in_the_same_weights(ema, tmp_path):
 
 
 def test_an_ema_teacher_of_oneself():
-    model = build(dict(type='vkd.Distiller', student=restorer(), teacher=dict(model=restorer(), ema=True, momentum=0.9), methods=[dict(type='OutputKD')]))
+    model = build(
+        dict(
+            type='vkd.Distiller',
+            student=restorer(),
+            teacher=dict(model=restorer(), ema=True, momentum=0.9),
+            methods=[dict(type='OutputKD')],
+        )
+    )
     teacher, first = model.teachers['teacher'].backbone.conv_first.weight, model.student.backbone.conv_first.weight.detach().clone()
-    assert torch.equal(teacher, first) and losses(model, image_batch())['loss_output'] == 0 and any(k.startswith('teacher.') for k in model.state_dict())
+    assert (
+        torch.equal(teacher, first)
+        and losses(model, image_batch())['loss_output'] == 0
+        and any(k.startswith('teacher.') for k in model.state_dict())
+    )
     wrapper = OptimWrapper(torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1))
     model.train_step(image_batch(), wrapper)
     now = model.student.backbone.conv_first.weight.detach().clone()
@@ -201,9 +283,17 @@ def test_an_ema_teacher_of_oneself():
 @pytest.mark.parametrize('teacher', ['EDSR', 'RCAN'])
 def test_pairs_of_networks(student, teacher):
     """Networks that work on different ranges inside are compared on one."""
-    methods = [dict(type='OutputKD'), dict(type='FeatureKD', student='backbone.conv_after_body', teacher='backbone.conv_after_body', normalize=True), dict(type='FAKD', **LAST)]
+    methods = [
+        dict(type='OutputKD'),
+        dict(type='FeatureKD', student='backbone.conv_after_body', teacher='backbone.conv_after_body', normalize=True),
+        dict(type='FAKD', **LAST),
+    ]
     model = build(dict(type='vkd.Distiller', student=restorer(student), teacher=restorer(teacher), methods=methods))
     own = losses(model, image_batch())
-    assert set(own) == {'loss_pixel', 'loss_output', 'loss_mse', 'loss_affinity'} and all(v.isfinite() for v in own.values()) and own['loss_output'] < 3
+    assert (
+        set(own) == {'loss_pixel', 'loss_output', 'loss_mse', 'loss_affinity'}
+        and all(v.isfinite() for v in own.values())
+        and own['loss_output'] < 3
+    )
     model.parse_losses(own)[0].backward()
     assert all(p.grad is not None for p in model.student.parameters())

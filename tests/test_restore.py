@@ -1,4 +1,5 @@
 """Image files through a network."""
+
 import importlib.util
 
 import numpy as np
@@ -52,7 +53,9 @@ def test_alpha_is_resized_as_a_whole(channels):
     image = picture(53, 37, channels)
     for tile in (0, 16):
         out = restore_image(Restorer(Repeat()), image, tile, 0)
-        assert np.array_equal(out[..., -1], imresize(image[..., -1], 2)) and np.array_equal(out[..., :-1], image[..., :-1].repeat(2, 0).repeat(2, 1))
+        assert np.array_equal(out[..., -1], imresize(image[..., -1], 2)) and np.array_equal(
+            out[..., :-1], image[..., :-1].repeat(2, 0).repeat(2, 1)
+        )
     assert np.array_equal(restore_image(Restorer(Repeat(1)), image, 16, 0), image)
 
 
@@ -80,6 +83,7 @@ def test_a_png_is_written_as_it_comes(channels, dtype, tmp_path):
 
 def test_the_restored_image_is_never_held_as_a_whole(tmp_path):
     import tracemalloc
+
     image, model = np.full((800, 100, 3), 90, np.uint8), Restorer(Repeat(8))
     write_restored(tmp_path / 'warm.png', model, image[:32], 32, 4)
     tracemalloc.start()
@@ -99,9 +103,15 @@ def test_a_network_that_fails_half_way_leaves_no_file(tmp_path):
 
 def test_small_images_and_odd_sizes():
     model = Restorer(Repeat(2, min_size=15))
-    assert np.array_equal(restore_image(model, picture(5, 40)), picture(5, 40).repeat(2, 0).repeat(2, 1)) and model.backbone.seen == [(1, 3, 15, 40)]
+    assert np.array_equal(restore_image(model, picture(5, 40)), picture(5, 40).repeat(2, 0).repeat(2, 1)) and model.backbone.seen == [
+        (1, 3, 15, 40)
+    ]
     assert restore_image(build(restorer('RFDN')).eval(), picture(3, 2)).shape == (6, 4, 3)
-    assert restore_image(Restorer(IMDN_AS(8, 2)), picture(65, 79)).shape == (65, 79, 3) == restore_image(Restorer(IMDN_AS(8, 2)), picture(65, 79), 40, 8).shape
+    assert (
+        restore_image(Restorer(IMDN_AS(8, 2)), picture(65, 79)).shape
+        == (65, 79, 3)
+        == restore_image(Restorer(IMDN_AS(8, 2)), picture(65, 79), 40, 8).shape
+    )
 
 
 def test_values_that_are_not_finite():
@@ -118,7 +128,14 @@ def made(tmp_path):
     model = dict(type='vkd.Distiller', student=restorer(), methods=[])
     (tmp_path / 'cfg.py').write_text(f"default_scope = 'mmseg'\nmodel = {model!r}\n")
     torch.save(dict(state_dict=build(model).state_dict()), tmp_path / 'iter_1.pth')
-    for name, channels, dtype in (('rgb.png', 3, np.uint8), ('grey.png', 1, np.uint8), ('alpha.png', 4, np.uint8), ('deep.png', 3, np.uint16), ('deep-grey.tif', 1, np.uint16), ('photo.jpg', 3, np.uint8)):
+    for name, channels, dtype in (
+        ('rgb.png', 3, np.uint8),
+        ('grey.png', 1, np.uint8),
+        ('alpha.png', 4, np.uint8),
+        ('deep.png', 3, np.uint16),
+        ('deep-grey.tif', 1, np.uint16),
+        ('photo.jpg', 3, np.uint8),
+    ):
         write_image(tmp_path / 'in' / name, picture(20, 17, channels, dtype))
     return tmp_path / 'cfg.py', tmp_path / 'iter_1.pth'
 
@@ -132,12 +149,32 @@ def tool():
 
 def test_the_tool(tmp_path, capsys):
     cfg, checkpoint = made(tmp_path)
-    words = [str(cfg), str(checkpoint), str(tmp_path / 'in'), '--out', str(tmp_path / 'out'), '--tile', '16', '--no-progress', '--device', 'cpu']
+    words = [
+        str(cfg),
+        str(checkpoint),
+        str(tmp_path / 'in'),
+        '--out',
+        str(tmp_path / 'out'),
+        '--tile',
+        '16',
+        '--no-progress',
+        '--device',
+        'cpu',
+    ]
     capsys.readouterr()
     tool().main(tool().arguments().parse_args(words))
-    assert sorted(p.name for p in (tmp_path / 'out').iterdir()) == ['alpha.png', 'deep-grey.tif', 'deep.png', 'grey.png', 'photo.png', 'rgb.png'] and capsys.readouterr().out.count('\n') == 6
+    assert (
+        sorted(p.name for p in (tmp_path / 'out').iterdir())
+        == ['alpha.png', 'deep-grey.tif', 'deep.png', 'grey.png', 'photo.png', 'rgb.png']
+        and capsys.readouterr().out.count('\n') == 6
+    )
     shapes = {p.stem: (read_image(p).shape, read_image(p).dtype) for p in (tmp_path / 'out').iterdir()}
-    assert shapes['alpha'] == ((40, 34, 4), np.uint8) and shapes['deep-grey'] == ((40, 34, 1), np.uint16) and shapes['deep'] == ((40, 34, 3), np.uint16) and shapes['grey'] == ((40, 34, 1), np.uint8)
+    assert (
+        shapes['alpha'] == ((40, 34, 4), np.uint8)
+        and shapes['deep-grey'] == ((40, 34, 1), np.uint16)
+        and shapes['deep'] == ((40, 34, 3), np.uint16)
+        and shapes['grey'] == ((40, 34, 1), np.uint8)
+    )
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / 'out').iterdir()}
     with pytest.raises(UserError, match="alpha.png' exists already, and 5 more; choose another folder, or say --overwrite"):
         tool().main(tool().arguments().parse_args(words))
@@ -149,7 +186,7 @@ def test_the_tool(tmp_path, capsys):
 def test_one_bad_file_does_not_stop_the_others(tmp_path):
     cfg, checkpoint = made(tmp_path)
     data = (tmp_path / 'in/alpha.png').read_bytes()
-    (tmp_path / 'in/alpha.png').write_bytes(data[:len(data) // 2])
+    (tmp_path / 'in/alpha.png').write_bytes(data[: len(data) // 2])
     model = load_restorer(load_config(cfg), checkpoint)
     with pytest.raises(UserError, match="1 of 6 images could not be restored; Image .*alpha.png' cannot.*cut off"):
         restore_files(model, [tmp_path / 'in'], tmp_path / 'out', progress=False)
@@ -159,8 +196,13 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path):
 def test_plans_that_are_refused(tmp_path):
     cfg, checkpoint = made(tmp_path)
     folder = tmp_path / 'in'
-    for sources, out, text in (([folder], folder, 'is the folder of the input'), ([folder / 'rgb.png'], tmp_path / 'out/../in', 'is the folder of the input'), ([tmp_path / 'no'], tmp_path / 'out', 'does not exist'),
-                               ([tmp_path / 'no/a.png'], tmp_path / 'out', 'does not exist'), ([folder], cfg, "cfg.py' is a file; give a folder")):
+    for sources, out, text in (
+        ([folder], folder, 'is the folder of the input'),
+        ([folder / 'rgb.png'], tmp_path / 'out/../in', 'is the folder of the input'),
+        ([tmp_path / 'no'], tmp_path / 'out', 'does not exist'),
+        ([tmp_path / 'no/a.png'], tmp_path / 'out', 'does not exist'),
+        ([folder], cfg, "cfg.py' is a file; give a folder"),
+    ):
         with pytest.raises(UserError, match=text):
             plan(sources, out)
     write_image(tmp_path / 'other/rgb.bmp', picture())
@@ -173,10 +215,13 @@ def test_plans_that_are_refused(tmp_path):
 
 def test_models_that_do_not_fit(tmp_path):
     cfg, checkpoint = made(tmp_path)
-    (tmp_path / 'x4.py').write_text(f"default_scope = 'mmseg'\nmodel = {dict(type='vkd.Distiller', student=restorer(scale=4), methods=[])!r}\n")
+    (tmp_path / 'x4.py').write_text(
+        f"default_scope = 'mmseg'\nmodel = {dict(type='vkd.Distiller', student=restorer(scale=4), methods=[])!r}\n"
+    )
     with pytest.raises(UserError, match=r'backbone.upsample.conv.bias.*shape \(12,\) for \(48,\)'):
         load_restorer(load_config(tmp_path / 'x4.py'), checkpoint)
     from tiny import segmentor
+
     (tmp_path / 'seg.py').write_text(f"default_scope = 'mmseg'\nmodel = {segmentor()!r}\n")
     with pytest.raises(UserError, match='is of EncoderDecoder, which gives no images'):
         load_restorer(load_config(tmp_path / 'seg.py'), checkpoint)
@@ -186,12 +231,21 @@ def test_export_with_a_graph_of_any_size(tmp_path):
     from test_restoration_kd import config, distiller
 
     from vkd.export import export
+
     cfg = config(distiller('OutputKD'), tmp_path / 'run')
     torch.save(dict(state_dict=build(distiller('OutputKD'), seed=3).state_dict()), tmp_path / 'iter_4.pth')
     content = export(cfg, tmp_path / 'iter_4.pth', tmp_path / 'out', onnx=True)
-    assert content['onnx']['size'] == content['onnx']['batch'] == 'any' and content['onnx']['output'] == 'restored' and content['onnx']['difference'] < 1e-5
-    assert content['input'] == dict(task_name='sisr', scale=2, value_range=(0, 1), inner_range=(0, 1), channel_order='rgb') and content['parameters'] < 6000
+    assert (
+        content['onnx']['size'] == content['onnx']['batch'] == 'any'
+        and content['onnx']['output'] == 'restored'
+        and content['onnx']['difference'] < 1e-5
+    )
+    assert (
+        content['input'] == dict(task_name='sisr', scale=2, value_range=(0, 1), inner_range=(0, 1), channel_order='rgb')
+        and content['parameters'] < 6000
+    )
     import onnxruntime
+
     session = onnxruntime.InferenceSession(tmp_path / 'out/run_student.onnx', providers=['CPUExecutionProvider'])
     model = load_restorer(load_config(tmp_path / 'out/run_student.py'), tmp_path / 'out/run_student.pth')
     plain = load_restorer(cfg, tmp_path / 'iter_4.pth')

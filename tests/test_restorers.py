@@ -13,22 +13,53 @@ from vkd.models.restorers.layers import PixelShuffleUpsample, run
 from vkd.models.restorers.restorer import charbonnier_loss
 from vkd.models.restorers.rfdn import ESA
 
-SMALL = dict(IMDN=lambda s: IMDN(s, 8, 2), RFDN=lambda s: RFDN(s, 8, 2), IMDN_RTC=lambda s: IMDN_RTC(s, 8, 2), EDSR=lambda s: EDSR(s, 8, 2), RCAN=lambda s: RCAN(s, 8, 2, 2, 4))
+SMALL = dict(
+    IMDN=lambda s: IMDN(s, 8, 2),
+    RFDN=lambda s: RFDN(s, 8, 2),
+    IMDN_RTC=lambda s: IMDN_RTC(s, 8, 2),
+    EDSR=lambda s: EDSR(s, 8, 2),
+    RCAN=lambda s: RCAN(s, 8, 2, 2, 4),
+)
 
 
 def count(module):
     return sum(p.numel() for p in module.parameters())
 
 
-@pytest.mark.parametrize('make, parameters', [
-    (lambda: IMDN(2), 694404), (lambda: IMDN(3), 703059), (lambda: IMDN(4), 715176), (lambda: IMDN(8), 798264), (IMDN_AS, 752104), (IMDN_RTC, 20190), (RFDN, 433448), (lambda: EDSR(2), 1369859),
-    (lambda: EDSR(3), 1554499), (lambda: EDSR(4), 1517571), (lambda: EDSR(4, 256, 32, 0.1), 43089923), (RCAN, 15592355), (lambda: IMDB(64, ContrastGate(64)), 104020), (lambda: ContrastGate(64), 580)])
+@pytest.mark.parametrize(
+    'make, parameters',
+    [
+        (lambda: IMDN(2), 694404),
+        (lambda: IMDN(3), 703059),
+        (lambda: IMDN(4), 715176),
+        (lambda: IMDN(8), 798264),
+        (IMDN_AS, 752104),
+        (IMDN_RTC, 20190),
+        (RFDN, 433448),
+        (lambda: EDSR(2), 1369859),
+        (lambda: EDSR(3), 1554499),
+        (lambda: EDSR(4), 1517571),
+        (lambda: EDSR(4, 256, 32, 0.1), 43089923),
+        (RCAN, 15592355),
+        (lambda: IMDB(64, ContrastGate(64)), 104020),
+        (lambda: ContrastGate(64), 580),
+    ],
+)
 def test_parameters(make, parameters):
     with torch.device('meta'):
         assert count(make()) == parameters
 
 
-@pytest.mark.parametrize('make, size, wanted', [(lambda: IMDN(2), (360, 640), 158.77), (lambda: IMDN(3), (240, 426), 71.34), (lambda: IMDN(4), (180, 320), 40.89), (RFDN, (180, 320), 23.76), (IMDN_AS, (720, 1280), 43.3)])
+@pytest.mark.parametrize(
+    'make, size, wanted',
+    [
+        (lambda: IMDN(2), (360, 640), 158.77),
+        (lambda: IMDN(3), (240, 426), 71.34),
+        (lambda: IMDN(4), (180, 320), 40.89),
+        (RFDN, (180, 320), 23.76),
+        (IMDN_AS, (720, 1280), 43.3),
+    ],
+)
 def test_multiply_adds_at_1280x720(make, size, wanted):
     with torch.device('meta'), FlopCounterMode(display=False) as counter:
         make()(torch.zeros(1, 3, *size))
@@ -82,8 +113,8 @@ def test_checkpointing_recomputes_the_first_block_too():
 
 
 def test_contrast_by_hand():
-    x = torch.tensor([[1., 2], [3, 4]]).view(1, 1, 2, 2)
-    assert contrast(x).item() == pytest.approx(2.5 + 1.25 ** 0.5, abs=1e-6) == pytest.approx(3.618034, abs=1e-6)
+    x = torch.tensor([[1.0, 2], [3, 4]]).view(1, 1, 2, 2)
+    assert contrast(x).item() == pytest.approx(2.5 + 1.25**0.5, abs=1e-6) == pytest.approx(3.618034, abs=1e-6)
     flat = torch.ones(1, 2, 3, 3, requires_grad=True)
     contrast(flat).sum().backward()
     assert torch.allclose(flat.grad, torch.full_like(flat, 1 / 9))
@@ -101,7 +132,9 @@ def test_imdb():
     b = F.leaky_relu(block.conv2(a[:, 4:]), 0.05)
     c = F.leaky_relu(block.conv3(b[:, 4:]), 0.05)
     joined = torch.cat([a[:, :4], b[:, :4], c[:, :4], block.conv4(c[:, 4:])], 1)
-    weight = torch.sigmoid(block.cca.conv2(F.relu(block.cca.conv1(joined.mean((2, 3), keepdim=True) + joined.std((2, 3), correction=0, keepdim=True)))))
+    weight = torch.sigmoid(
+        block.cca.conv2(F.relu(block.cca.conv1(joined.mean((2, 3), keepdim=True) + joined.std((2, 3), correction=0, keepdim=True))))
+    )
     torch.testing.assert_close(block(x), block.conv5(joined * weight) + x)
     nn.init.zeros_(block.conv5.weight), nn.init.zeros_(block.conv5.bias)
     assert torch.equal(block(x), x)
@@ -110,7 +143,7 @@ def test_imdb():
 def test_order_of_shuffled_pixels():
     up = PixelShuffleUpsample(12, 3, 2)
     with torch.no_grad():
-        up.conv.weight.zero_(), up.conv.bias.copy_(torch.arange(12.))
+        up.conv.weight.zero_(), up.conv.bias.copy_(torch.arange(12.0))
     out = up(torch.zeros(1, 12, 4, 5))
     assert out.shape == (1, 3, 8, 10)
     for c in range(3):
@@ -135,6 +168,7 @@ def test_adaptive_crop_of_an_identity_is_the_image(size):
     def network(x):
         seen.append(x.shape)
         return x
+
     x = torch.rand(2, 3, *size)
     assert torch.equal(adaptive_crop(network, x), x)
     assert len(seen) == 1 and seen[0][-1] % 4 == seen[0][-2] % 4 == 0
@@ -161,7 +195,9 @@ def test_inner_range(name):
     mean = torch.zeros(1, 3, 1, 1) if name == 'RFDN' else torch.tensor([0.4488, 0.4371, 0.4040]).view(1, 3, 1, 1)
     torch.testing.assert_close(seen[0], 255 * (x - mean))
     torch.testing.assert_close(out, seen[1] / 255 + mean)
-    assert Restorer(network).metainfo['inner_range'] == (0, 255) and Restorer(SMALL['IMDN'](2)).metainfo == dict(task_name='sisr', scale=2, value_range=(0, 1), inner_range=(0, 1), channel_order='rgb')
+    assert Restorer(network).metainfo['inner_range'] == (0, 255) and Restorer(SMALL['IMDN'](2)).metainfo == dict(
+        task_name='sisr', scale=2, value_range=(0, 1), inner_range=(0, 1), channel_order='rgb'
+    )
     assert 'mean' not in network.state_dict()
 
 
@@ -195,15 +231,37 @@ def test_pixel_losses():
         model = Restorer(SMALL['IMDN'](2), pixel_loss=kind, loss_weight=2.0)
         found[kind] = model(**data, mode='loss')['loss_pixel'].item()
     difference = model.backbone(data['inputs']) - data['data_samples'][0].gt_img / 255
-    assert found == pytest.approx(dict(l1=2 * difference.abs().mean().item(), mse=2 * difference.square().mean().item(), charbonnier=2 * charbonnier_loss(difference, 0 * difference).item()))
+    assert found == pytest.approx(
+        dict(
+            l1=2 * difference.abs().mean().item(),
+            mse=2 * difference.square().mean().item(),
+            charbonnier=2 * charbonnier_loss(difference, 0 * difference).item(),
+        )
+    )
 
 
-@pytest.mark.parametrize('call, text', [
-    (lambda: IMDN(5), 'scale 5 is not offered; choose one of 2, 3, 4, 8'), (lambda: IMDN(2, 10), 'multiple of 4'), (lambda: RFDN(2, 9), 'even number'), (lambda: EDSR(6), 'scale 6'),
-    (lambda: Restorer(dict(type='IMDN'), pixel_loss='l3'), "'l3' is unknown; nearest: 'l1'"),
-    (lambda: Restorer(SMALL['IMDN'](2))(torch.rand(1, 3, 8, 8), [sample()], mode='loss'), r'output of 3x16x16 faces a gt_img of 3x32x32 for an input of 3x8x8.*scale 2'),
-    (lambda: Restorer(SMALL['IMDN'](2))(torch.rand(1, 3, 8, 8), [BaseDataElement(metainfo=dict(name='a.png'))], mode='loss'), "needs gt_img, but a.png has none"),
-    (lambda: Restorer(SMALL['IMDN'](2)).data_preprocessor(dict(inputs=[torch.zeros(3, 8, 8), torch.zeros(3, 8, 9)])), 'images of 3x8x8 and 3x8x9.*batch_size=1')])
+@pytest.mark.parametrize(
+    'call, text',
+    [
+        (lambda: IMDN(5), 'scale 5 is not offered; choose one of 2, 3, 4, 8'),
+        (lambda: IMDN(2, 10), 'multiple of 4'),
+        (lambda: RFDN(2, 9), 'even number'),
+        (lambda: EDSR(6), 'scale 6'),
+        (lambda: Restorer(dict(type='IMDN'), pixel_loss='l3'), "'l3' is unknown; nearest: 'l1'"),
+        (
+            lambda: Restorer(SMALL['IMDN'](2))(torch.rand(1, 3, 8, 8), [sample()], mode='loss'),
+            r'output of 3x16x16 faces a gt_img of 3x32x32 for an input of 3x8x8.*scale 2',
+        ),
+        (
+            lambda: Restorer(SMALL['IMDN'](2))(torch.rand(1, 3, 8, 8), [BaseDataElement(metainfo=dict(name='a.png'))], mode='loss'),
+            "needs gt_img, but a.png has none",
+        ),
+        (
+            lambda: Restorer(SMALL['IMDN'](2)).data_preprocessor(dict(inputs=[torch.zeros(3, 8, 8), torch.zeros(3, 8, 9)])),
+            'images of 3x8x8 and 3x8x9.*batch_size=1',
+        ),
+    ],
+)
 def test_bad_input(call, text):
     with pytest.raises(UserError, match=text) as error:
         call()
@@ -211,16 +269,21 @@ def test_bad_input(call, text):
 
 
 def test_schedule_of_the_source():
-    """The config's learning rates after 200,000, 400,000, 600,000 and 800,000 iterations; its numbers over 100,000, so that it takes no time."""
+    """The config's learning rates after 200,000, 400,000, 600,000 and 800,000 iterations; its numbers over 100,000, so that it takes no
+    time.
+    """
     from mmengine.registry import PARAM_SCHEDULERS
     from tiny import ROOT
 
     from vkd.config import load_config
+
     cfg = load_config(ROOT / 'configs/alone/alone_imdn_1000k_div2k-x2.py')
     assert cfg.train_cfg.max_iters == 1000000 and len(cfg.param_scheduler) == 1 and cfg.train_dataloader.batch_size == 16
     optimizer = torch.optim.Adam([nn.Parameter(torch.zeros(1))], **{k: v for k, v in cfg.optim_wrapper.optimizer.items() if k != 'type'})
     own = dict(cfg.param_scheduler[0])
-    schedule = PARAM_SCHEDULERS.build(dict(own, milestones=[m // 100000 for m in own['milestones']], end=own['end'] // 100000, optimizer=optimizer))
+    schedule = PARAM_SCHEDULERS.build(
+        dict(own, milestones=[m // 100000 for m in own['milestones']], end=own['end'] // 100000, optimizer=optimizer)
+    )
     found = [optimizer.param_groups[0]['lr']]
     for _ in range(9):
         optimizer.step(), schedule.step()

@@ -1,4 +1,5 @@
 """Many short cells, their workers killed at random: nothing is lost, and no score is another's."""
+
 import functools
 
 from rich.console import Console

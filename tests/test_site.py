@@ -1,4 +1,5 @@
 """The documentation site is built without a warning, and takes its tables and API reference from the repository as it is."""
+
 import importlib.util
 import json
 import logging
@@ -23,6 +24,7 @@ def test_it_is_built_with_warnings_as_errors(tmp_path, monkeypatch):
     """Strict: a link inside the site, its anchor, a link into the repository, a page in no menu, a docstring that cannot be read."""
     from mkdocs.commands.build import build
     from mkdocs.config import load_config
+
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv('NO_MKDOCS_2_WARNING', 'true')
     config = load_config(str(ROOT / 'mkdocs.yml'), site_dir=str(tmp_path))
@@ -32,16 +34,22 @@ def test_it_is_built_with_warnings_as_errors(tmp_path, monkeypatch):
     assert 'fonts.googleapis' not in ''.join(pages.values())  # nothing is fetched when it is read
     assert '−1.31\u00a0±' in pages['logits/index.html'] and 'vkd.methods.cwd.cwd_loss' in pages['api/methods/index.html']
     assert 'href="kl.py/"' in pages['source/vkd/methods/index.html'] and 'source/vkd/methods/kl.py/index.html' in pages
-    assert 'href="../numbers/index.html#' in (tmp_path / 'leaderboard/board.html').read_text() and 'id="intervals-and-verdicts"' in pages['numbers/index.html']
+    assert (
+        'href="../numbers/index.html#' in (tmp_path / 'leaderboard/board.html').read_text()
+        and 'id="intervals-and-verdicts"' in pages['numbers/index.html']
+    )
     assert (tmp_path / 'leaderboard/demo/leaderboard.html').is_file()
 
 
 def test_a_link_to_nowhere_in_the_repository_is_a_warning(site, caplog):
     from mkdocs.config import load_config
     from mkdocs.structure.files import File, Files
+
     config = load_config(str(ROOT / 'mkdocs.yml'))
     config.plugins._current_plugin = 'site.py'  # as while a hook runs
-    files = Files([File.generated(config, 'guide/a.md', content='[a](../../vkd/nothing.py) [b](../../vkd/taps.py)\n```\n[c](../../none.py)\n```\n')])
+    files = Files(
+        [File.generated(config, 'guide/a.md', content='[a](../../vkd/nothing.py) [b](../../vkd/taps.py)\n```\n[c](../../none.py)\n```\n')]
+    )
     with caplog.at_level(logging.WARNING, 'mkdocs'):
         site.on_files(files, config)
     assert [r.getMessage() for r in caplog.records] == ["Page 'guide/a.md' links to 'vkd/nothing.py', which the repository does not hold."]
@@ -49,27 +57,67 @@ def test_a_link_to_nowhere_in_the_repository_is_a_warning(site, caplog):
 
 
 def test_links_out_of_docs_lead_to_pages_that_show_the_file(site):
-    assert site.linked('[x](../vkd/taps.py#L3) [y](data.md) [z](https://a.b/c) `k`', 'methods.md', str.upper) == '[x](VKD/TAPS.PY) [y](data.md) [z](https://a.b/c) `k`'
+    assert (
+        site.linked('[x](../vkd/taps.py#L3) [y](data.md) [z](https://a.b/c) `k`', 'methods.md', str.upper)
+        == '[x](VKD/TAPS.PY) [y](data.md) [z](https://a.b/c) `k`'
+    )
     assert '````python\n' in site.source_page('vkd/taps.py') and '- [`kl.py`](methods/kl.py.md)' in site.source_page('vkd/methods')
 
 
 def test_every_module_is_in_the_api_reference_once(site):
     found = [line.removeprefix('::: ') for page in site.api_pages().values() for line in page.splitlines() if line.startswith('::: ')]
-    assert len(found) == len(set(found)) and {'vkd.distiller', 'vkd.methods.kl', 'vkd.models.heads.clip_semantic', 'vkd.leaderboard', 'vkd.check'} <= set(found)
+    assert len(found) == len(set(found)) and {
+        'vkd.distiller',
+        'vkd.methods.kl',
+        'vkd.models.heads.clip_semantic',
+        'vkd.leaderboard',
+        'vkd.check',
+    } <= set(found)
 
 
-ROW = dict(data='d', protocol='p', role='student', teacher=None, variant=None, synthetic_text=False, seeds=[0, 1], mean=50., interval=1., gain=None, gain_interval=None, withheld=None, extra={}, step=None, runs=[])
+ROW = dict(
+    data='d',
+    protocol='p',
+    role='student',
+    teacher=None,
+    variant=None,
+    synthetic_text=False,
+    seeds=[0, 1],
+    mean=50.0,
+    interval=1.0,
+    gain=None,
+    gain_interval=None,
+    withheld=None,
+    extra={},
+    step=None,
+    runs=[],
+)
 
 
 def test_results_of_a_page(site, tmp_path):
-    rows = [dict(ROW, student='big', method='teacher', role='teacher'), dict(ROW, student='s', method='alone'), dict(ROW, student='other', method='alone'),
-            dict(ROW, student='s', teacher='big', method='KL', gain=2., gain_interval=1., mean=52.), dict(ROW, student='s', teacher='big', method='CWD<script>', gain=-1., gain_interval=3.),
-            dict(ROW, student='s', teacher='big', method='KL', protocol='q', withheld='needs a second seed')]
+    rows = [
+        dict(ROW, student='big', method='teacher', role='teacher'),
+        dict(ROW, student='s', method='alone'),
+        dict(ROW, student='other', method='alone'),
+        dict(ROW, student='s', teacher='big', method='KL', gain=2.0, gain_interval=1.0, mean=52.0),
+        dict(ROW, student='s', teacher='big', method='CWD<script>', gain=-1.0, gain_interval=3.0),
+        dict(ROW, student='s', teacher='big', method='KL', protocol='q', withheld='needs a second seed'),
+    ]
     (tmp_path / 'mine').mkdir()
     (tmp_path / 'mine/leaderboard.json').write_text(json.dumps(dict(title='T', metric='mIoU', rows=rows)))
     found = site.results(['*/KL'], 'tutorials/a.md', tmp_path)
-    assert found.count('| s | big | KL |') == 2 and '| 52.00 ± 1.00 | +2.00 ± 1.00 | better than alone |' in found.replace('\u00a0', ' ') and 'withheld: needs a second seed' in found
-    assert '| big | – | teacher |' in found and '| s | – | alone |' in found and 'other' not in found and 'CWD' not in found and '(../leaderboard/mine/leaderboard.md)' in found
+    assert (
+        found.count('| s | big | KL |') == 2
+        and '| 52.00 ± 1.00 | +2.00 ± 1.00 | better than alone |' in found.replace('\u00a0', ' ')
+        and 'withheld: needs a second seed' in found
+    )
+    assert (
+        '| big | – | teacher |' in found
+        and '| s | – | alone |' in found
+        and 'other' not in found
+        and 'CWD' not in found
+        and '(../leaderboard/mine/leaderboard.md)' in found
+    )
     everything = site.results(['mine/*'], 'a.md', tmp_path)
     assert '| other | – | alone |' in everything and 'CWD&lt;script&gt;' in everything and '(leaderboard/mine/leaderboard.md)' in everything
     assert 'No run of `Nobody` is among the [results](leaderboard/README.md) yet.' in site.results(['*/Nobody', '*/KL'], 'a.md', tmp_path)

@@ -40,8 +40,15 @@ def suite(tmp_path_factory):
 
 
 def start(path, work_dir):
-    return subprocess.Popen([sys.executable, str(ROOT / 'tools/suite.py'), str(path), '--work-dir', str(work_dir), '--jobs', '2'], cwd=ROOT, text=True, start_new_session=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=dict(os.environ, PYTHONPATH=str(ROOT)))
+    return subprocess.Popen(
+        [sys.executable, str(ROOT / 'tools/suite.py'), str(path), '--work-dir', str(work_dir), '--jobs', '2'],
+        cwd=ROOT,
+        text=True,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=dict(os.environ, PYTHONPATH=str(ROOT)),
+    )
 
 
 def result(work_dir):
@@ -52,7 +59,9 @@ def result(work_dir):
 
 
 def test_killed_three_times_it_ends_in_the_table_of_an_undisturbed_one(suite, tmp_path):
-    """kill -9 of the whole group, and once of the scheduler alone, in the teacher, in a distilled run, and late; beside it, two processes on one suite."""
+    """kill -9 of the whole group, and once of the scheduler alone, in the teacher, in a distilled run, and late; beside it, two processes
+    on one suite.
+    """
     work = tmp_path / 'killed'
     whole = [start(suite, tmp_path / 'whole') for _ in range(2)]  # two processes share the undisturbed suite
 
@@ -64,6 +73,7 @@ def test_killed_three_times_it_ends_in_the_table_of_an_undisturbed_one(suite, tm
 
     def late():
         return sum('"done"' in p.read_text() for p in work.glob('*/state.json')) >= 4
+
     for moment, group in ((teacher_has_begun, True), (a_distilled_run_has_begun, False), (late, True)):
         process = start(suite, work)
         limit = time.monotonic() + 120
@@ -80,17 +90,28 @@ def test_killed_three_times_it_ends_in_the_table_of_an_undisturbed_one(suite, tm
         assert process.returncode == 1 and text.rstrip().splitlines()[-1] == str(tmp_path / 'whole/leaderboard.html'), text
     assert result(work) == result(tmp_path / 'whole')
     rows = {(r['method'], r['student']): r for r in read_json(work / 'leaderboard.json')['rows']}
-    assert len(rows['KL', 'small']['values']) == 2 and rows['KL', 'small']['gain'] is not None and rows['KL', 'small']['step'] > 0 and rows['alone', 'small']['params'] > 0
+    assert (
+        len(rows['KL', 'small']['values']) == 2
+        and rows['KL', 'small']['gain'] is not None
+        and rows['KL', 'small']['step'] > 0
+        and rows['alone', 'small']['params'] > 0
+    )
     # a failed cell does not stop the others and is shown as failed
     broken = rows['CWD', 'small']
-    assert broken['failed'] and 'is nan at iteration' in broken['runs'][0]['lines'][0] and 'failed' in (work / 'leaderboard.html').read_text()
+    assert (
+        broken['failed'] and 'is nan at iteration' in broken['runs'][0]['lines'][0] and 'failed' in (work / 'leaderboard.html').read_text()
+    )
     # two processes: each finished cell was trained once
     for state in (tmp_path / 'whole').glob('*/state.json'):
         if read_json(state)['state'] == 'done':
             assert len([p for p in state.parent.iterdir() if p.is_dir() and p.name[:2] == '20']) == 1, state.parent
     # each run says how to make it again, and is an ordinary run folder
     run = read_json(next((tmp_path / 'whole').glob('kl_*seed1/run.json')))
-    assert run['seed'] == 1 and f'model.teacher.checkpoint={tmp_path}/whole/teacher_big_quick_scenes_seed0/iter_24.pth' in run['command'] and run['teacher'] == 'big'
+    assert (
+        run['seed'] == 1
+        and f'model.teacher.checkpoint={tmp_path}/whole/teacher_big_quick_scenes_seed0/iter_24.pth' in run['command']
+        and run['teacher'] == 'big'
+    )
     assert iterations(next((tmp_path / 'whole').glob('kl_*seed1'))) == 24
 
 
@@ -103,9 +124,17 @@ def test_the_command_of_a_run_makes_it_again(suite, tmp_path):
     assert run_cells(cells, tmp_path / 'w', engine, 0.2, said.append) == [] and status(tmp_path / 'w', cells[0]) == 'done', said
     command = read_json(tmp_path / 'w' / cells[0].name / 'run.json')['command'].split()
     command[command.index('--work-dir') + 1] = str(tmp_path / 'again')
-    subprocess.run([sys.executable, *command[1:]], cwd=ROOT, check=True, capture_output=True, env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'))
+    subprocess.run(
+        [sys.executable, *command[1:]],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        env=dict(os.environ, PYTHONPATH=str(ROOT), OMP_NUM_THREADS='1'),
+    )
     first, second = (read_json(folder / 'metrics.json') for folder in (tmp_path / 'w' / cells[0].name, tmp_path / 'again'))
-    assert first.pop('digest') != second.pop('digest') and first == second, 'scores and data are the same; folder and command, of which the digest is too, are not'
+    assert first.pop('digest') != second.pop('digest') and first == second, (
+        'scores and data are the same; folder and command, of which the digest is too, are not'
+    )
 
 
 SBATCH = '''#!/bin/sh
@@ -130,21 +159,42 @@ def test_on_slurm_what_is_ready_at_once_is_one_array(suite, tmp_path, monkeypatc
     assert all(engine.finished(job) is None for job in jobs)
 
 
-@pytest.mark.parametrize('more, told', [
-    ("dict(method='KLL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[0])", "'KL'"),
-    ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[4, 4])", 'twice'),
-    ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[0])", 'comes twice'),
-    ("dict(method='CWD', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", "not method 'CWD'"),
-    ("dict(method='KL', student='small', teacher='big', config='{folder}/{{method/x.py', seeds=[5])", 'cannot be filled in'),
-    ("dict(method='KL', student='small', teacher='big', config='{folder}/{{method.x}}.py', seeds=[5])", 'cannot be filled in'),
-    ("dict(method='KL', student='small', teacher='bigg', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", "'big'"),
-    ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scene.py', seeds=[5])", 'kl_small_big_quick_scenes.py'),
-    ("dict(method='KL', student='small', teacher='big', config='{folder}/{{methods}}.py', seeds=[5])", 'methods'),
-    ("dict(method='alone', student='small', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", "not method 'alone'"),
-    ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=3)", 'list of whole numbers'),
-    ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[])", 'list of whole numbers'),
-    ("dict(method='KL', student='small', teacher='big', peer='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", 'keep one'), ("'KL'", 'a list of'),
-    ("dict(method='KL', student='small', teacher='big', seed=[5])", "'seeds'"), ("dict(method='KL', student='small', seeds=[5])", "'config'")])
+@pytest.mark.parametrize(
+    'more, told',
+    [
+        ("dict(method='KLL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[0])", "'KL'"),
+        ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[4, 4])", 'twice'),
+        ("dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[0])", 'comes twice'),
+        (
+            "dict(method='CWD', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])",
+            "not method 'CWD'",
+        ),
+        ("dict(method='KL', student='small', teacher='big', config='{folder}/{{method/x.py', seeds=[5])", 'cannot be filled in'),
+        ("dict(method='KL', student='small', teacher='big', config='{folder}/{{method.x}}.py', seeds=[5])", 'cannot be filled in'),
+        ("dict(method='KL', student='small', teacher='bigg', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", "'big'"),
+        (
+            "dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scene.py', seeds=[5])",
+            'kl_small_big_quick_scenes.py',
+        ),
+        ("dict(method='KL', student='small', teacher='big', config='{folder}/{{methods}}.py', seeds=[5])", 'methods'),
+        ("dict(method='alone', student='small', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])", "not method 'alone'"),
+        (
+            "dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=3)",
+            'list of whole numbers',
+        ),
+        (
+            "dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[])",
+            'list of whole numbers',
+        ),
+        (
+            "dict(method='KL', student='small', teacher='big', peer='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])",
+            'keep one',
+        ),
+        ("'KL'", 'a list of'),
+        ("dict(method='KL', student='small', teacher='big', seed=[5])", "'seeds'"),
+        ("dict(method='KL', student='small', seeds=[5])", "'config'"),
+    ],
+)
 def test_a_wrong_suite_is_one_sentence_before_anything_runs(suite, tmp_path, more, told):
     path = tmp_path / 'wrong.py'
     path.write_text(SUITE.format(folder=suite.parent, more=more.format(folder=suite.parent)))
@@ -153,7 +203,15 @@ def test_a_wrong_suite_is_one_sentence_before_anything_runs(suite, tmp_path, mor
     assert told in str(error.value) and 'wrong.py' in str(error.value) and '\n' not in str(error.value) and not (tmp_path / 'w').exists()
 
 
-@pytest.mark.parametrize('text, told', [("teachers = dict(big='x.py')", "dict(config=path"), ("teachers = dict(big=dict(seed=1))", 'dict(config=path'), ("teachers = dict(big=dict(config='x.py', sed=3))", 'dict(config=path'), ("runs = dict(method='KL')", 'a list of')])
+@pytest.mark.parametrize(
+    'text, told',
+    [
+        ("teachers = dict(big='x.py')", "dict(config=path"),
+        ("teachers = dict(big=dict(seed=1))", 'dict(config=path'),
+        ("teachers = dict(big=dict(config='x.py', sed=3))", 'dict(config=path'),
+        ("runs = dict(method='KL')", 'a list of'),
+    ],
+)
 def test_wrong_teachers_and_runs(suite, tmp_path, text, told):
     (tmp_path / 'wrong.py').write_text("runs = [dict(method='alone', student='small', config='x', seeds=[0])]\n" + text)
     with pytest.raises(UserError, match='wrong.py') as error:
@@ -164,8 +222,11 @@ def test_wrong_teachers_and_runs(suite, tmp_path, text, told):
 def test_another_teacher_makes_other_students_and_another_place_does_not(suite, tmp_path):
     def prints(path, work):
         return {c.name: c.info['fingerprint'] for c in read_suite(path, work)[1]}
+
     other = suite.parent / 'other_teacher.py'
-    other.write_text(suite.read_text().replace("alone_big_quick_scenes.py')", "alone_big_quick_scenes.py', options={'optim_wrapper.optimizer.lr': 0.5})"))
+    other.write_text(
+        suite.read_text().replace("alone_big_quick_scenes.py')", "alone_big_quick_scenes.py', options={'optim_wrapper.optimizer.lr': 0.5})")
+    )
     a, b, c = prints(suite, tmp_path / 'w'), prints(suite, tmp_path / 'v'), prints(other, tmp_path / 'w')
     assert a == b and {n for n in a if a[n] != c[n]} == {n for n in a if 'big' in n}
 
@@ -189,5 +250,9 @@ def test_a_cell_of_another_config_is_refused(suite, tmp_path):
 def test_the_suites_that_vkd_ships(path, monkeypatch):
     monkeypatch.chdir(ROOT)
     suite, cells = read_suite(path.relative_to(ROOT))
-    assert suite['title'] and len({c.name for c in cells}) == len(cells) >= 8 and {c.info['max_iters'] for c in cells if c.info['role'] == 'student'} in ({900}, {200}, {300}, {600}, {40000}, {80000})
+    assert (
+        suite['title']
+        and len({c.name for c in cells}) == len(cells) >= 8
+        and {c.info['max_iters'] for c in cells if c.info['role'] == 'student'} in ({900}, {200}, {300}, {600}, {40000}, {80000})
+    )
     assert all(set(c.before) <= {d.name for d in cells} for c in cells)

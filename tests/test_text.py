@@ -1,4 +1,5 @@
 """Text embeddings and CLIP weights, with CLIPs of two layers; the real architecture is built once."""
+
 import importlib.util
 import json
 import warnings
@@ -16,9 +17,25 @@ from vkd import UserError
 from vkd.cli import command
 from vkd.datasets.zero_shot import class_names
 from vkd.models.clip import convert_archive, is_torchscript, load_clip, openai_mark
-from vkd.text import (CAMVID_ROWS, TEMPLATES, TextEmbeddings, _digest, clip_embeddings, encode_classes, from_zegclip, load_text_embeddings, prompts, save_text_embeddings, synthetic_embeddings)
+from vkd.text import (
+    CAMVID_ROWS,
+    TEMPLATES,
+    TextEmbeddings,
+    _digest,
+    clip_embeddings,
+    encode_classes,
+    from_zegclip,
+    load_text_embeddings,
+    prompts,
+    save_text_embeddings,
+    synthetic_embeddings,
+)
 
-TINY = dict(embed_dim=16, vision_cfg=dict(image_size=32, layers=2, width=64, patch_size=16), text_cfg=dict(context_length=77, vocab_size=49408, width=64, heads=1, layers=2))
+TINY = dict(
+    embed_dim=16,
+    vision_cfg=dict(image_size=32, layers=2, width=64, patch_size=16),
+    text_cfg=dict(context_length=77, vocab_size=49408, width=64, heads=1, layers=2),
+)
 ANIMALS = ('cat', 'dog', 'giraffe')
 COCO, VOC = COCOStuffDataset.METAINFO['classes'], PascalVOCDataset.METAINFO['classes'][1:]
 
@@ -65,16 +82,25 @@ def archive(tmp_path_factory, weights):
 
 def emb(classes=ANIMALS, width=8, **more):
     rows = normalize(torch.randn(len(classes), width, generator=torch.Generator().manual_seed(1)), dim=1)
-    return TextEmbeddings(rows, **{**dict(classes=classes, templates='single', clip='tiny-quickgelu', checkpoint_sha256='ab', source='a test'), **more})
+    return TextEmbeddings(
+        rows, **{**dict(classes=classes, templates='single', clip='tiny-quickgelu', checkpoint_sha256='ab', source='a test'), **more}
+    )
 
 
 # -- prompts and encoding --------------------------------------------------------------------------------------------------
 def test_template_sets():
     assert prompts('cat') == ['a photo of a cat']
     many = prompts('cat', 'multi15')
-    assert len(set(many)) == 15 and many[:2] == ['a photo of a cat.', 'a photo of a small cat.'] and many[4] == 'This is a photo of a cat.' and many[14] == 'This is one cat in the scene.'
+    assert (
+        len(set(many)) == 15
+        and many[:2] == ['a photo of a cat.', 'a photo of a small cat.']
+        and many[4] == 'This is a photo of a cat.'
+        and many[14] == 'This is one cat in the scene.'
+    )
     assert sum(s.endswith('in the scene.') for s in many) == 7 and all(s.endswith('.') for s in many)
-    assert {k: len(v) for k, v in TEMPLATES.items()} == dict(single=1, multi15=15, vild=14, imagenet=80) and set(TEMPLATES['vild']) != set(TEMPLATES['multi15'])
+    assert {k: len(v) for k, v in TEMPLATES.items()} == dict(single=1, multi15=15, vild=14, imagenet=80) and set(TEMPLATES['vild']) != set(
+        TEMPLATES['multi15']
+    )
     assert prompts('a {} b', ['x {}']) == ['x a {} b']
     for wrong, told in (('multi', 'unknown'), (['no place'], 'no place for the class'), ([], 'empty')):
         with pytest.raises(UserError, match=told):
@@ -94,7 +120,9 @@ def test_each_template_is_normalised_before_the_mean(weights):
         for row, name in zip(got, ('cat', 'hot dog', 'giraffe')):
             each = model.encode_text(open_clip.tokenize(prompts(name, 'multi15')))
             mean = sum(e / e.norm() for e in each) / 15
-            assert torch.allclose(row, mean / mean.norm(), atol=1e-6) and not torch.allclose(row, each.mean(0) / each.mean(0).norm(), atol=1e-7)
+            assert torch.allclose(row, mean / mean.norm(), atol=1e-6) and not torch.allclose(
+                row, each.mean(0) / each.mean(0).norm(), atol=1e-7
+            )
     assert got.dtype == torch.float32 and got.shape == (3, 16) and torch.allclose(got.norm(dim=1), torch.ones(3)) and not got.requires_grad
     with pytest.raises(UserError, match="'dogs' is none of the 3 classes; nearest: 'dog'"):
         encode_classes(model, ANIMALS, names=dict(dogs='x'))
@@ -130,6 +158,7 @@ def edited(path, **change):
         torch.save({**torch.load(path, weights_only=True), **change}, path)
     else:
         from safetensors import safe_open
+
         with safe_open(path, 'pt') as file:
             facts = file.metadata()
         rows = change.pop('embeddings', load_file(path)['embeddings'])
@@ -137,7 +166,18 @@ def edited(path, **change):
 
 
 @pytest.mark.parametrize('name', ['t.safetensors', 't.pt'])
-@pytest.mark.parametrize('change', [dict(embeddings=-emb().embeddings), dict(clip='ViT-B-16'), dict(synthetic=True), dict(classes=['cat', 'giraffe', 'dog']), dict(templates='vild'), dict(source='x')], ids=lambda c: next(iter(c)))
+@pytest.mark.parametrize(
+    'change',
+    [
+        dict(embeddings=-emb().embeddings),
+        dict(clip='ViT-B-16'),
+        dict(synthetic=True),
+        dict(classes=['cat', 'giraffe', 'dog']),
+        dict(templates='vild'),
+        dict(source='x'),
+    ],
+    ids=lambda c: next(iter(c)),
+)
 def test_a_tampered_cache_is_found(tmp_path, name, change):
     save_text_embeddings(tmp_path / name, emb())
     edited(tmp_path / name, **change)
@@ -146,12 +186,17 @@ def test_a_tampered_cache_is_found(tmp_path, name, change):
     assert name in str(error.value) and '\n' not in str(error.value)
 
 
-@pytest.mark.parametrize('asked, told', [
-    (dict(classes=('cat', 'dog')), "of 3 other classes than the 2 of the data ('giraffe' is none of them)"),
-    (dict(classes=('cat', 'dog', 'zebra')), "'zebra' has no row"),
-    (dict(classes=('cat', 'giraffe', 'dog')), "another order (row 1 is 'dog', class 1 of the data is 'giraffe')"),
-    (dict(clip='ViT-B-16'), "of CLIP 'tiny-quickgelu', but the model uses 'ViT-B-16'"),
-    (dict(width=512), "8 wide, but the model's are 512 wide")], ids=['fewer', 'others', 'order', 'clip', 'width'])
+@pytest.mark.parametrize(
+    'asked, told',
+    [
+        (dict(classes=('cat', 'dog')), "of 3 other classes than the 2 of the data ('giraffe' is none of them)"),
+        (dict(classes=('cat', 'dog', 'zebra')), "'zebra' has no row"),
+        (dict(classes=('cat', 'giraffe', 'dog')), "another order (row 1 is 'dog', class 1 of the data is 'giraffe')"),
+        (dict(clip='ViT-B-16'), "of CLIP 'tiny-quickgelu', but the model uses 'ViT-B-16'"),
+        (dict(width=512), "8 wide, but the model's are 512 wide"),
+    ],
+    ids=['fewer', 'others', 'order', 'clip', 'width'],
+)
 def test_a_cache_of_something_else_is_refused(tmp_path, asked, told):
     save_text_embeddings(tmp_path / 't.safetensors', emb())
     with pytest.raises(UserError) as error:
@@ -161,8 +206,14 @@ def test_a_cache_of_something_else_is_refused(tmp_path, asked, told):
 
 def test_rows_that_are_no_embeddings():
     rows = emb().embeddings
-    for given, told in ((dict(embeddings=rows * 1.01), "'cat' has length 1.01"), (dict(embeddings=rows * torch.nan), 'length nan'), (dict(embeddings=rows.half()), 'float16 of shape (3, 8)'),
-                        (dict(embeddings=rows[:2]), '2 rows for 3 classes'), (dict(classes=('a', 'b', 'a')), "'a' twice"), (dict(embeddings=[1]), 'list')):
+    for given, told in (
+        (dict(embeddings=rows * 1.01), "'cat' has length 1.01"),
+        (dict(embeddings=rows * torch.nan), 'length nan'),
+        (dict(embeddings=rows.half()), 'float16 of shape (3, 8)'),
+        (dict(embeddings=rows[:2]), '2 rows for 3 classes'),
+        (dict(classes=('a', 'b', 'a')), "'a' twice"),
+        (dict(embeddings=[1]), 'list'),
+    ):
         with pytest.raises(UserError) as error:
             TextEmbeddings(**{**vars(emb()), **given})
         assert told in str(error.value)
@@ -186,8 +237,16 @@ def test_files_that_are_no_cache(tmp_path, monkeypatch):
     torch.save(dict(format='vkd.text_embeddings.1', embeddings=emb().embeddings), tmp_path / 'c.pt')
     torch.save(dict(format='vkd.text_embeddings.1', embeddings=Command()), tmp_path / 'd.pt')
     (tmp_path / 'e.npy').write_bytes(b'')
-    for name, told in (('a.safetensors', 'cannot be read'), ('a.pt', 'cannot be read'), ('b.safetensors', 'holds no text embeddings'), ('b.pt', 'holds no text embeddings'), ('c.pt', "incomplete ('classes')"),
-                       ('d.pt', 'cannot be read'), ('e.npy', 'neither .safetensors nor .pt'), ('nowhere.pt', 'do not exist')):
+    for name, told in (
+        ('a.safetensors', 'cannot be read'),
+        ('a.pt', 'cannot be read'),
+        ('b.safetensors', 'holds no text embeddings'),
+        ('b.pt', 'holds no text embeddings'),
+        ('c.pt', "incomplete ('classes')"),
+        ('d.pt', 'cannot be read'),
+        ('e.npy', 'neither .safetensors nor .pt'),
+        ('nowhere.pt', 'do not exist'),
+    ):
         with pytest.raises(UserError) as error:
             load_text_embeddings(tmp_path / name)
         assert told in str(error.value) and name in str(error.value) and '\n' not in str(error.value)
@@ -216,13 +275,24 @@ def array(tmp_path, rows=20, name='voc12_single.npy', width=16):
 def test_rows_of_a_published_array(tmp_path):
     path, values = array(tmp_path)
     got = from_zegclip(path, VOC)
-    assert got.classes == VOC and got.templates == 'single' and got.clip == 'ViT-B-16-quickgelu' and torch.allclose(got.embeddings, values, atol=1e-3)
+    assert (
+        got.classes == VOC
+        and got.templates == 'single'
+        and got.clip == 'ViT-B-16-quickgelu'
+        and torch.allclose(got.embeddings, values, atol=1e-3)
+    )
     some = from_zegclip(path, {'Car': 'car', 'person': 'person', 'Rider': ('person', 'bicycle')})
     mean = got.embeddings[VOC.index('person')] + got.embeddings[VOC.index('bicycle')]
-    assert torch.equal(some.embeddings[0], got.embeddings[VOC.index('car')]) and torch.allclose(some.embeddings[2], mean / mean.norm(), atol=1e-6)
+    assert torch.equal(some.embeddings[0], got.embeddings[VOC.index('car')]) and torch.allclose(
+        some.embeddings[2], mean / mean.norm(), atol=1e-6
+    )
     assert 'Car=car' in some.source and 'Rider=mean of person and bicycle' in some.source and 'person=' not in some.source
     coco = from_zegclip(array(tmp_path, 171, 'coco_multi.npy')[0], CAMVID_ROWS)
-    assert coco.templates == 'multi15' and coco.classes == tuple(CAMVID_ROWS) and from_zegclip(array(tmp_path, 3, 'x.npy')[0], ['b'], classes_of='abc').classes == ('b',)
+    assert (
+        coco.templates == 'multi15'
+        and coco.classes == tuple(CAMVID_ROWS)
+        and from_zegclip(array(tmp_path, 3, 'x.npy')[0], ['b'], classes_of='abc').classes == ('b',)
+    )
 
 
 def test_arrays_that_are_no_embeddings(tmp_path, monkeypatch):
@@ -233,7 +303,13 @@ def test_arrays_that_are_no_embeddings(tmp_path, monkeypatch):
     np.save(tmp_path / 'objects.npy', np.array([Command()], object), allow_pickle=True)
     np.savez(tmp_path / 'many.npy', a=values.numpy())
     (tmp_path / 'many.npy.npz').rename(tmp_path / 'many.npy')
-    for name, told in (('ints.npy', 'int64 of shape (20, 4)'), ('long.npy', ') has length 1.1'), ('objects.npy', 'cannot be read'), ('many.npy', 'an archive'), ('nowhere.npy', 'does not exist')):
+    for name, told in (
+        ('ints.npy', 'int64 of shape (20, 4)'),
+        ('long.npy', ') has length 1.1'),
+        ('objects.npy', 'cannot be read'),
+        ('many.npy', 'an archive'),
+        ('nowhere.npy', 'does not exist'),
+    ):
         with pytest.raises(UserError) as error:
             from_zegclip(tmp_path / name, VOC)
         assert told in str(error.value) and name in str(error.value)
@@ -268,9 +344,15 @@ def test_a_clip_without_its_weights_is_an_error(weights, tmp_path):
     state = model.state_dict()
     torch.save({k: v for k, v in state.items() if k != 'visual.proj'}, tmp_path / 'less.pt')
     torch.save({**state, 'visual.proj': torch.ones(64, 8)}, tmp_path / 'other.pt')
-    for call, told in ((dict(name='tiny-quickgelu'), 'has no checkpoint'), (dict(name='tiny-quickgelu', checkpoint=path, random=True), 'one of the two'), (dict(name='ViT-B-61', checkpoint=path), 'unknown to open_clip'),
-                       (dict(name='tiny', checkpoint=tmp_path / 'no.pt'), 'does not exist'), (dict(name='tiny', checkpoint=tmp_path / 'less.pt'), "not 'visual.proj': no such key"),
-                       (dict(name='tiny', checkpoint=tmp_path / 'other.pt'), 'shape (64, 8) for (64, 16)'), (dict(name='xlm-roberta-base-ViT-B-32', checkpoint=path), 'hub')):
+    for call, told in (
+        (dict(name='tiny-quickgelu'), 'has no checkpoint'),
+        (dict(name='tiny-quickgelu', checkpoint=path, random=True), 'one of the two'),
+        (dict(name='ViT-B-61', checkpoint=path), 'unknown to open_clip'),
+        (dict(name='tiny', checkpoint=tmp_path / 'no.pt'), 'does not exist'),
+        (dict(name='tiny', checkpoint=tmp_path / 'less.pt'), "not 'visual.proj': no such key"),
+        (dict(name='tiny', checkpoint=tmp_path / 'other.pt'), 'shape (64, 8) for (64, 16)'),
+        (dict(name='xlm-roberta-base-ViT-B-32', checkpoint=path), 'hub'),
+    ):
         with pytest.raises(UserError) as error:
             load_clip(**call)
         assert told in str(error.value) and '\n' not in str(error.value)
@@ -279,8 +361,13 @@ def test_a_clip_without_its_weights_is_an_error(weights, tmp_path):
 def test_marks_of_openai(weights, tmp_path):
     state = weights[0].state_dict()
     assert openai_mark(state, None, 'clip.pt') is None
-    assert 'input_resolution' in openai_mark({**state, **{k: torch.tensor(1) for k in ('input_resolution', 'context_length', 'vocab_size')}})
-    assert 'precisions' in openai_mark({k: v.half() if k.endswith('attn.in_proj_weight') else v for k, v in state.items()}) and openai_mark({k: v.half() for k, v in state.items()}) is None
+    assert 'input_resolution' in openai_mark(
+        {**state, **{k: torch.tensor(1) for k in ('input_resolution', 'context_length', 'vocab_size')}}
+    )
+    assert (
+        'precisions' in openai_mark({k: v.half() if k.endswith('attn.in_proj_weight') else v for k, v in state.items()})
+        and openai_mark({k: v.half() for k, v in state.items()}) is None
+    )
     torch.save(state, tmp_path / 'vit_openai.bin')
     with pytest.raises(UserError, match="exact GELU.*its name holds 'openai'.*QuickGELU.*use tiny-quickgelu"):
         load_clip('tiny', tmp_path / 'vit_openai.bin')
@@ -307,7 +394,9 @@ def test_an_official_archive_is_converted_once(archive, weights, tmp_path):
     command(tool.main, tool.arguments(), [str(archive), str(target), '--run-archive-code'])
     model = load_clip('tiny-quickgelu', target)
     stored = load_file(target)
-    assert {str(v.dtype) for v in stored.values()} == {'torch.float16', 'torch.float32'} and all(p.dtype == torch.float32 for p in model.parameters())
+    assert {str(v.dtype) for v in stored.values()} == {'torch.float16', 'torch.float32'} and all(
+        p.dtype == torch.float32 for p in model.parameters()
+    )
     assert all(torch.equal(v, weights[0].state_dict()[k].to(stored[k].dtype).float()) for k, v in model.state_dict().items())
     with pytest.raises(UserError, match='the converter marked it so'):
         load_clip('tiny', target)
@@ -327,7 +416,12 @@ def test_the_real_architecture():
     model = load_clip('ViT-B-16-quickgelu', random=True)
     tower, image = model.visual, torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     blocks, count = tower.transformer.resblocks, lambda m: sum(p.numel() for p in m.parameters())
-    assert (count(blocks[-1]), count(tower.ln_post), tower.proj.numel(), count(tower)) == (7_087_872, 1_536, 393_216, 86_192_640) and tower.transformer.batch_first
+    assert (count(blocks[-1]), count(tower.ln_post), tower.proj.numel(), count(tower)) == (
+        7_087_872,
+        1_536,
+        393_216,
+        86_192_640,
+    ) and tower.transformer.batch_first
     with torch.no_grad():
         x = tower._embeds(image)
         states = [x]
@@ -337,7 +431,7 @@ def test_the_real_architecture():
         assert torch.allclose(out, model.encode_image(image), atol=1e-5)
         for k in (0, 1, 3):
             y = states[12 - k]
-            for block in blocks[12 - k:]:
+            for block in blocks[12 - k :]:
                 y = block(y)
             assert torch.equal(y, states[-1])
 
@@ -357,7 +451,20 @@ def cache(*options):
 
 def test_the_tool(weights, tmp_path, capsys):
     out = tmp_path / 'o.safetensors'
-    cache('--classes', 'cat,hot dog', '--clip', 'tiny-quickgelu', '--checkpoint', weights[1], '--templates', 'multi15', '--name', 'cat=tabby cat', '--out', out)
+    cache(
+        '--classes',
+        'cat,hot dog',
+        '--clip',
+        'tiny-quickgelu',
+        '--checkpoint',
+        weights[1],
+        '--templates',
+        'multi15',
+        '--name',
+        'cat=tabby cat',
+        '--out',
+        out,
+    )
     got = load_text_embeddings(out, ('cat', 'hot dog'), 'tiny-quickgelu', 16)
     assert torch.equal(got.embeddings, encode_classes(weights[0], ('tabby cat', 'hot dog'), 'multi15')) and got.templates == 'multi15'
     cache('--classes', 'voc20', '--synthetic', '--seed', 3, '--width', 24, '--out', tmp_path / 's.pt')
@@ -368,11 +475,19 @@ def test_the_tool(weights, tmp_path, capsys):
     assert 'Pole=mean of metal and railing' in got.source and 'Sky=sky-other' in got.source
 
 
-@pytest.mark.parametrize('options, told', [
-    (['--classes', 'voc12', '--synthetic'], "'voc12' is neither known"), (['--classes', ',', '--synthetic'], 'holds no name'), (['--classes', 'voc20', '--clip', 'ViT-B-16'], 'needs --checkpoint'),
-    (['--classes', 'a,a', '--synthetic'], "'a' twice"), (['--classes', 'voc20', '--synthetic', '--rows', 'a=b'], '--rows belongs to --from-zegclip'),
-    (['--classes', 'voc20', '--from-zegclip', 'x.npy', '--rows', 'sofa'], 'not of the form'), (['--classes', 'voc20', '--from-zegclip', 'x.npy', '--rows', 'Sky=sky-other'], "'Sky', which is none of the classes"),
-    (['--classes', 'voc20', '--from-zegclip', 'x.npy'], 'does not exist')])
+@pytest.mark.parametrize(
+    'options, told',
+    [
+        (['--classes', 'voc12', '--synthetic'], "'voc12' is neither known"),
+        (['--classes', ',', '--synthetic'], 'holds no name'),
+        (['--classes', 'voc20', '--clip', 'ViT-B-16'], 'needs --checkpoint'),
+        (['--classes', 'a,a', '--synthetic'], "'a' twice"),
+        (['--classes', 'voc20', '--synthetic', '--rows', 'a=b'], '--rows belongs to --from-zegclip'),
+        (['--classes', 'voc20', '--from-zegclip', 'x.npy', '--rows', 'sofa'], 'not of the form'),
+        (['--classes', 'voc20', '--from-zegclip', 'x.npy', '--rows', 'Sky=sky-other'], "'Sky', which is none of the classes"),
+        (['--classes', 'voc20', '--from-zegclip', 'x.npy'], 'does not exist'),
+    ],
+)
 def test_what_the_tool_refuses(tmp_path, options, told):
     with pytest.raises(SystemExit) as error:
         cache(*options, '--out', tmp_path / 'o.pt')
@@ -381,4 +496,9 @@ def test_what_the_tool_refuses(tmp_path, options, told):
 
 def test_class_lists(tmp_path):
     (tmp_path / 'c.txt').write_text('sofa\n\nhot dog \n')
-    assert class_names(str(tmp_path / 'c.txt')) == ('sofa', 'hot dog') and class_names('sofa,') == ('sofa',) and class_names('a, b c') == ('a', 'b c') and class_names('coco-stuff') == COCO
+    assert (
+        class_names(str(tmp_path / 'c.txt')) == ('sofa', 'hot dog')
+        and class_names('sofa,') == ('sofa',)
+        and class_names('a, b c') == ('a', 'b c')
+        and class_names('coco-stuff') == COCO
+    )

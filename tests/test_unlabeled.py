@@ -1,4 +1,5 @@
 """Images without labels, what is refused among them, and repeated augmentation over processes and resumes."""
+
 import builtins
 import copy
 import itertools
@@ -40,7 +41,9 @@ def test_all_levels_and_endings(tmp_path):
     folder(tmp_path / 'b', 'w.jpeg')
     assert names(UnlabeledImageDataset(str(tmp_path / 'a'))) == ['y.JPG', 'x.png', 'z.bmp']
     assert names(UnlabeledImageDataset([str(tmp_path / 'a'), str(tmp_path / 'b')])) == ['y.JPG', 'x.png', 'z.bmp', 'w.jpeg']
-    assert names(UnlabeledImageDataset(str(tmp_path / 'a'), extensions=['.png'])) == ['x.png'] and names(UnlabeledImageDataset(str(tmp_path / 'a'), prefixes=['y', 'z'])) == ['y.JPG', 'z.bmp']
+    assert names(UnlabeledImageDataset(str(tmp_path / 'a'), extensions=['.png'])) == ['x.png'] and names(
+        UnlabeledImageDataset(str(tmp_path / 'a'), prefixes=['y', 'z'])
+    ) == ['y.JPG', 'z.bmp']
 
 
 def test_a_list(tmp_path, monkeypatch):
@@ -56,7 +59,16 @@ def test_a_list(tmp_path, monkeypatch):
         UnlabeledImageDataset('data/a', list_file='val.txt')
 
 
-@pytest.mark.parametrize('name', ['labels/train/a.png', 'gtFine/train/aachen/aachen_000000_000019_gtFine_color.png', 'city/aachen_0_gtFine_labelTrainIds.png', 'SegmentationClass/2007_1.png', 'x_label.png'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'labels/train/a.png',
+        'gtFine/train/aachen/aachen_000000_000019_gtFine_color.png',
+        'city/aachen_0_gtFine_labelTrainIds.png',
+        'SegmentationClass/2007_1.png',
+        'x_label.png',
+    ],
+)
 def test_labels_are_refused(name, tmp_path):
     folder(tmp_path, 'images/a.png', name)
     with pytest.raises(UserError, match='like a label') as error:
@@ -99,9 +111,9 @@ def test_augmentation_stays_on_the_scale_of_images():
     image[:] = (200, 100, 50)
     out = ImageNetAugment(32, auto_augment=None, re_prob=0).transform(dict(img=image.copy()))
     assert out['img'].shape == (32, 32, 3) and out['img_shape'] == (32, 32) and out['img'].dtype == np.float32
-    np.testing.assert_allclose(out['img'], np.broadcast_to([200., 100., 50.], (32, 32, 3)), atol=0.01)  # still BGR
+    np.testing.assert_allclose(out['img'], np.broadcast_to([200.0, 100.0, 50.0], (32, 32, 3)), atol=0.01)  # still BGR
     torch.manual_seed(0)
-    erased = [ImageNetAugment(32, re_prob=1.).transform(dict(img=image.copy()))['img'] for _ in range(2)]
+    erased = [ImageNetAugment(32, re_prob=1.0).transform(dict(img=image.copy()))['img'] for _ in range(2)]
     assert not np.array_equal(*erased) and all(np.isfinite(e).all() for e in erased)
     hardest = ImageNetAugment(32, auto_augment='rand-m10-n8-inc1')  # every policy at its end, again and again
     for _ in range(30):
@@ -116,11 +128,16 @@ def taken(sampler, n):
 def test_order():
     sampler = RepeatedAugmentation(range(10), repeats=3, seed=1)
     first = taken(sampler, 40)
-    epochs = [first[i:i + 10] for i in range(0, 40, 10)]
+    epochs = [first[i : i + 10] for i in range(0, 40, 10)]
     for epoch in epochs:
         assert epoch[0] == epoch[1] == epoch[2] != epoch[3] and len(set(epoch)) == 4 and set(epoch) <= set(range(10))
     assert epochs[0] != epochs[1] and len(sampler) == 10
-    assert taken(sampler, 40) == first == taken(RepeatedAugmentation(range(10), repeats=3, seed=1), 40) != taken(RepeatedAugmentation(range(10), repeats=3, seed=2), 40)
+    assert (
+        taken(sampler, 40)
+        == first
+        == taken(RepeatedAugmentation(range(10), repeats=3, seed=1), 40)
+        != taken(RepeatedAugmentation(range(10), repeats=3, seed=2), 40)
+    )
     assert sorted(taken(RepeatedAugmentation(range(10), repeats=1, seed=1), 10)) == list(range(10))
 
 
@@ -136,7 +153,7 @@ def test_processes_take_turns(size, world):
     assert together == list(itertools.islice(whole._order(), length * world))
     own = -(-size // world)
     if size > world:
-        assert len(set(together[:own * world])) == -(-own * world // 3)  # one in three of the images, over all processes
+        assert len(set(together[: own * world])) == -(-own * world // 3)  # one in three of the images, over all processes
 
 
 def test_resumed():
@@ -185,16 +202,41 @@ def test_two_real_processes(tmp_path):
         flat = [x for turn in zip(found[0][kind], found[1][kind]) for x in turn]
         assert flat[0] == flat[1] == flat[2] and flat[3] == flat[4] == flat[5] and len(set(flat[:10])) == 4
     a, b = found[0][2], found[1][2]
-    assert a[0] == a[1] and b[0] == b[1] and b[2] != b[0]  # as the seed says; the first process goes on with its stream, the others begin a new one
-    assert all(x[0] != y[0] and x[1:] != y[1:] for x, y in zip(a, b))  # copies of one image on two processes are two views of it, with two masks
+    # as the seed says; the first process goes on with its stream, the others begin a new one
+    assert a[0] == a[1] and b[0] == b[1] and b[2] != b[0]
+    # copies of one image on two processes are two views of it, with two masks
+    assert all(x[0] != y[0] and x[1:] != y[1:] for x, y in zip(a, b))
 
 
 # -- stage 1b in a runner --------------------------------------------------------------------------------------------------
 def stage_1b(data, out, **more):
     from test_gkd import stage1
-    cfg = config(stage1(), out, iters=6, interval=3, train_dataloader=dict(_delete_=True, batch_size=4, num_workers=0, sampler=dict(type='vkd.RepeatedAugmentation'), dataset=dict(
-        type='vkd.UnlabeledImageDataset', data_root=str(data), pipeline=[dict(type='vkd.LoadImage'), dict(type='vkd.ImageNetAugment', size=32), dict(type='PackSegInputs')])), **more)
-    return Config({**cfg.to_dict(), **{k: None for k in ('val_dataloader', 'val_evaluator', 'val_cfg', 'test_dataloader', 'test_evaluator', 'test_cfg')}}, filename=cfg.filename)
+
+    cfg = config(
+        stage1(),
+        out,
+        iters=6,
+        interval=3,
+        train_dataloader=dict(
+            _delete_=True,
+            batch_size=4,
+            num_workers=0,
+            sampler=dict(type='vkd.RepeatedAugmentation'),
+            dataset=dict(
+                type='vkd.UnlabeledImageDataset',
+                data_root=str(data),
+                pipeline=[dict(type='vkd.LoadImage'), dict(type='vkd.ImageNetAugment', size=32), dict(type='PackSegInputs')],
+            ),
+        ),
+        **more,
+    )
+    return Config(
+        {
+            **cfg.to_dict(),
+            **{k: None for k in ('val_dataloader', 'val_evaluator', 'val_cfg', 'test_dataloader', 'test_evaluator', 'test_cfg')},
+        },
+        filename=cfg.filename,
+    )
 
 
 def test_a_run_opens_no_label_and_resumes_to_equal_weights(tmp_path, monkeypatch):

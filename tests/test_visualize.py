@@ -11,7 +11,7 @@ from vkd.visualize import bsd_picture, who_teaches
 
 def test_who_teaches_by_hand():
     """Left half: the first is right; right half: the second, but for one ignored column and one where both say the same."""
-    right, wrong, same = [4., 0], [0., 4], [1., 1]
+    right, wrong, same = [4.0, 0], [0.0, 4], [1.0, 1]
     first = torch.tensor([[right, right, wrong, same]]).permute(2, 0, 1)[None].repeat(1, 1, 2, 1)
     second = torch.tensor([[wrong, wrong, right, same]]).permute(2, 0, 1)[None].repeat(1, 1, 2, 1)
     label = torch.tensor([[[0, 255, 0, 0]]]).repeat(1, 2, 1)
@@ -26,6 +26,7 @@ def test_a_picture_and_bad_input(tmp_path):
 
     def draw(images=(0, 2), cfg=cfg, **more):
         return bsd_picture(Config.fromfile(cfg.filename), tmp_path / 'a.pth', images, tmp_path / 'bsd.png', **more)
+
     assert draw() == dict(pair=['student', 'vit'], images=[0, 2])
     seen = np.asarray(Image.open(tmp_path / 'bsd.png'))
     colours = {tuple(c) for c in seen.reshape(-1, 3)}

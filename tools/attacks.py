@@ -1,4 +1,5 @@
 """Evaluate a checkpoint under gradient attacks on the test images (FGSM and PGD); started again, it continues."""
+
 from pathlib import Path
 
 from vkd.attack import ATTACKS, evaluate_attacks
@@ -19,8 +20,17 @@ def arguments():
 
 
 def main(args):
-    found = evaluate_attacks(load_config(args.config, args.cfg_options), args.checkpoint, args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_attacks'), args.attacks, args.eps, args.steps, args.seed,
-                             args.launcher, tell=print)
+    found = evaluate_attacks(
+        load_config(args.config, args.cfg_options),
+        args.checkpoint,
+        args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_attacks'),
+        args.attacks,
+        args.eps,
+        args.steps,
+        args.seed,
+        args.launcher,
+        tell=print,
+    )
     if found:
         print(table(found['cells']))
 

@@ -1,4 +1,5 @@
 """What distillation costs: ratios of training steps, peak memory, and counting for the metric, all taken interleaved in one process."""
+
 from importlib import import_module
 
 import torch
@@ -15,7 +16,10 @@ from vkd.provenance import git_state, hardware, versions
 def arguments():
     p = parser(__doc__)
     p.add_argument('--only', nargs='+', choices=QUESTIONS, default=QUESTIONS, help='which questions; all by default')
-    p.add_argument('--config', help='for steps: take student, teacher and optimizer from this config of a distillation; small built-in networks by default')
+    p.add_argument(
+        '--config',
+        help='for steps: take student, teacher and optimizer from this config of a distillation; small built-in networks by default',
+    )
     p.add_argument('--shape', type=int, nargs=4, default=[4, 3, 128, 128], metavar=('B', 'C', 'H', 'W'), help='for steps: batch of noise')
     p.add_argument('--rounds', type=int, default=15, help='interleaved rounds; fewer where a round is long')
     p.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='torch device')
@@ -32,7 +36,21 @@ def main(args):
         found[name] = question.measure(args.rounds, args.device, **more)
         question.show(out, found[name])
     if args.json:
-        write_json(args.json, plain(dict(format=2, config=args.config, rounds=args.rounds, device=args.device, **found, hardware=hardware(), versions=versions(), git=git_state())))
+        write_json(
+            args.json,
+            plain(
+                dict(
+                    format=2,
+                    config=args.config,
+                    rounds=args.rounds,
+                    device=args.device,
+                    **found,
+                    hardware=hardware(),
+                    versions=versions(),
+                    git=git_state(),
+                )
+            ),
+        )
 
 
 if __name__ == '__main__':

@@ -1,4 +1,5 @@
 """Dry run of a config: taps, shapes, checkpoints, losses, gradients, memory and time, before hours are spent."""
+
 import sys
 
 from vkd.check import check, show

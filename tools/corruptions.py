@@ -1,4 +1,5 @@
 """Evaluate a checkpoint under common corruptions of the test images; started again, it continues."""
+
 from pathlib import Path
 
 from vkd.cli import add_config, add_launcher, command, parser
@@ -19,8 +20,16 @@ def arguments():
 
 
 def main(args):
-    found = evaluate_corruptions(load_config(args.config, args.cfg_options), args.checkpoint, args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_corruptions'),
-                                 args.corruptions, args.severities, args.seed, args.launcher, tell=print)
+    found = evaluate_corruptions(
+        load_config(args.config, args.cfg_options),
+        args.checkpoint,
+        args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_corruptions'),
+        args.corruptions,
+        args.severities,
+        args.seed,
+        args.launcher,
+        tell=print,
+    )
     if found:
         print(table(found['cells']))
 

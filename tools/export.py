@@ -1,4 +1,5 @@
 """Export the student, or a peer, alone: weights and config for plain mmseg, and an ONNX graph, with a json that says where they came from."""
+
 from vkd.cli import add_config, command, parser
 from vkd.config import load_config
 from vkd.export import export
@@ -11,13 +12,24 @@ def arguments():
     p.add_argument('--onnx', action='store_true', help='write an ONNX graph as well, compared with torch in onnxruntime')
     p.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), help='size at which the graph is traced; the training size by default')
     p.add_argument('--role', default='student', help='which network: the student, or a peer that learnt beside it')
-    p.add_argument('--text-embeddings', metavar='FILE', help='other classes for a CLIP semantic head, as tools/cache_text_embeddings.py writes them')
+    p.add_argument(
+        '--text-embeddings', metavar='FILE', help='other classes for a CLIP semantic head, as tools/cache_text_embeddings.py writes them'
+    )
     p.add_argument('--text-input', action='store_true', help='the ONNX graph takes the rows of text as a second input')
     return p
 
 
 def main(args):
-    content = export(load_config(args.config, args.cfg_options), args.checkpoint, args.out, args.onnx, args.shape and tuple(args.shape), args.role, args.text_embeddings, args.text_input)
+    content = export(
+        load_config(args.config, args.cfg_options),
+        args.checkpoint,
+        args.out,
+        args.onnx,
+        args.shape and tuple(args.shape),
+        args.role,
+        args.text_embeddings,
+        args.text_input,
+    )
     for file in content['files']:
         print(f'{args.out}/{file}')
     print(f'{args.out}/{content["name"]}.json')

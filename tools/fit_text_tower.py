@@ -1,4 +1,5 @@
 """Fit the linear map of the stand-in teacher of a zero-shot config, on its training images and their seen labels."""
+
 import torch
 from mmengine.dataset import pseudo_collate
 
@@ -37,7 +38,9 @@ def main(args):
     batches = [preprocessor(pseudo_collate([sample]), False) for sample in build_loader(cfg, 'train_dataloader').dataset]
     labels = [torch.stack([s.gt_sem_seg.data[0].long() for s in b['data_samples']]) for b in batches]
     unseen = zero_shot_split(head.unseen).unseen if isinstance(head.unseen, str) else head.unseen
-    found = fit_text_tower(tower, [b['inputs'] for b in batches], labels, load_text_embeddings(head.text_embeddings).embeddings, unseen, args.strength)
+    found = fit_text_tower(
+        tower, [b['inputs'] for b in batches], labels, load_text_embeddings(head.text_embeddings).embeddings, unseen, args.strength
+    )
     out = args.out or cfg.model.teacher.checkpoint
     write_whole(out, lambda file: torch.save(dict(state_dict=tower.state_dict()), file))
     print(f'{out}: mean cosine {found:.3f} to the text of the labels of {len(labels)} images')

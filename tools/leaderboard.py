@@ -1,4 +1,5 @@
 """Tables and one self-contained page from run folders; whether they still say what the runs said; results of others beside them."""
+
 import sys
 
 from vkd.board import build_board
@@ -14,7 +15,9 @@ def arguments():
     kinds = p.add_subparsers(dest='kind', required=True, metavar='build | verify | submit | refresh | board')
     one = kinds.add_parser('build', help='write leaderboard.md, .csv, .json and .html')
     two = kinds.add_parser('verify', help='recompute a table, check its digests, and exit with 1 where something was changed')
-    three = kinds.add_parser('submit', help="check somebody else's leaderboard.json, keep it beside your runs, marked as external, and build")
+    three = kinds.add_parser(
+        'submit', help="check somebody else's leaderboard.json, keep it beside your runs, marked as external, and build"
+    )
     two.add_argument('--runs', help='folder of the run folders, with which each score is compared too')
     three.add_argument('results', help='the leaderboard.json that was sent')
     three.add_argument('--source', required=True, help='who sent it')

@@ -1,4 +1,5 @@
 """Draw figures that runs have logged over the iterations; seeds of one run share a line, with their range."""
+
 from vkd.cli import command, parser
 from vkd.curves import curves, draw_curves
 

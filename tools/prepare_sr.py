@@ -1,4 +1,7 @@
-"""Make the bicubic low-resolution images of a folder of truths, as MATLAB's imresize does: DIR/X2/<name>x2.png and so on. Truths are first cropped to multiples of the scale."""
+"""Make the bicubic low-resolution images of a folder of truths, as MATLAB's imresize does: DIR/X2/<name>x2.png and so on. Truths are first
+cropped to multiples of the scale.
+"""
+
 from pathlib import Path
 
 from rich.progress import track
@@ -26,7 +29,9 @@ def main(args):
     for file in files:
         other = stems.setdefault(file.stem, file)
         if other != file:
-            raise UserError(f'Images {str(other)!r} and {str(file)!r} would both become {file.stem}x{args.scale[0]}.png; rename one of them.')
+            raise UserError(
+                f'Images {str(other)!r} and {str(file)!r} would both become {file.stem}x{args.scale[0]}.png; rename one of them.'
+            )
     for file in track(files, 'images'):
         targets = {scale: Path(args.out, f'X{scale}', f'{file.stem}x{scale}.png') for scale in args.scale}
         wanted = {scale: target for scale, target in targets.items() if args.overwrite or not target.exists()}

@@ -1,4 +1,5 @@
 """Restore images, CT slices or DICOM series by a trained network: any size, depth and geometry kept."""
+
 import torch
 
 from vkd.cli import add_config, command, parser
@@ -13,12 +14,20 @@ from vkd.restore_ct import restore_slices
 def arguments():
     p = add_config(parser(__doc__))
     p.add_argument('checkpoint', help='checkpoint of a run of this config, an exported student, or converted official weights')
-    p.add_argument('inputs', nargs='+', help='image files, or folders of them; of a network of CT slices (16-bit PNG, npy, DICOM), or folders of slices or of one DICOM series')
+    p.add_argument(
+        'inputs',
+        nargs='+',
+        help='image files, or folders of them; of a network of CT slices (16-bit PNG, npy, DICOM), or folders of slices or of one DICOM series',
+    )
     p.add_argument('--out', required=True, metavar='DIR', help='folder to write to; not one of the inputs')
     p.add_argument('--tile', type=int, default=256, help='pixels of the input a side at a time; 0 takes the whole image')
     p.add_argument('--overlap', type=int, default=32, help='pixels that a tile sees beyond its own on each side')
     p.add_argument('--offset', type=int, default=1024, help='of CT: what a 16-bit PNG has at 0 HU; DeepLesion has 32768')
-    p.add_argument('--simulate', action='store_true', help='of CT: the inputs are full reconstructions, of which the scanner of the config makes one from few views first')
+    p.add_argument(
+        '--simulate',
+        action='store_true',
+        help='of CT: the inputs are full reconstructions, of which the scanner of the config makes one from few views first',
+    )
     p.add_argument('--overwrite', action='store_true', help='replace results that exist')
     p.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='where to run')
     p.add_argument('--no-progress', action='store_true', help='no progress bar')
@@ -29,7 +38,9 @@ def main(args):
     cfg = load_config(args.config, args.cfg_options)
     restorer = load_restorer(cfg, args.checkpoint).to(args.device)
     if args.simulate and not (restorer.channels == 1 and cfg.model.get('data_preprocessor')):
-        raise UserError(f'--simulate needs the scanner of a CT config, and {args.config!r} has none as its data_preprocessor; leave it out.')
+        raise UserError(
+            f'--simulate needs the scanner of a CT config, and {args.config!r} has none as its data_preprocessor; leave it out.'
+        )
     if restorer.channels == 1:
         with scope(cfg):
             scanner = build_model(cfg.model.data_preprocessor).to(args.device) if args.simulate else None

@@ -1,4 +1,5 @@
 """Run the missing cells of a suite and write its leaderboard; started again after anything, it continues."""
+
 import sys
 
 from vkd.cli import command, parser

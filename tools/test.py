@@ -1,4 +1,5 @@
 """Evaluate a checkpoint, of a run or an exported student, on the test set of a config."""
+
 from pathlib import Path
 
 from vkd.cli import add_config, add_launcher, command, parser
@@ -12,12 +13,22 @@ def arguments():
     p.add_argument('checkpoint', help='checkpoint of a Distiller or of the plain student')
     p.add_argument('--work-dir', help='folder of the log; work_dirs/<config name>_test by default')
     p.add_argument('--json', metavar='FILE', help='write the scores there as well')
-    p.add_argument('--text-embeddings', metavar='FILE', help='for a CLIP semantic head: the classes of the test set, as tools/cache_text_embeddings.py writes them')
+    p.add_argument(
+        '--text-embeddings',
+        metavar='FILE',
+        help='for a CLIP semantic head: the classes of the test set, as tools/cache_text_embeddings.py writes them',
+    )
     return add_launcher(p)
 
 
 def main(args):
-    scores = evaluate(load_config(args.config, args.cfg_options), args.checkpoint, args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_test'), args.launcher, args.text_embeddings)
+    scores = evaluate(
+        load_config(args.config, args.cfg_options),
+        args.checkpoint,
+        args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_test'),
+        args.launcher,
+        args.text_embeddings,
+    )
     if scores is None:  # not the first process
         return
     if args.json:

@@ -1,4 +1,5 @@
 """Train one config, test it at the end, and describe the run for the leaderboard."""
+
 import shlex
 import sys
 from pathlib import Path
@@ -23,8 +24,14 @@ def main(args):
     if args.amp:
         use_amp(cfg)
     count = processes(args.launcher)
-    metrics = run(cfg, args.work_dir or cfg.get('work_dir') or Path('work_dirs', Path(args.config).stem), resume=args.resume, launcher=args.launcher,
-                  test=not args.no_test, command=f'{"python" if count == 1 else f"torchrun --nproc_per_node {count}"} {shlex.join(sys.argv)}')
+    metrics = run(
+        cfg,
+        args.work_dir or cfg.get('work_dir') or Path('work_dirs', Path(args.config).stem),
+        resume=args.resume,
+        launcher=args.launcher,
+        test=not args.no_test,
+        command=f'{"python" if count == 1 else f"torchrun --nproc_per_node {count}"} {shlex.join(sys.argv)}',
+    )
     for name, scores in (metrics or {}).items():
         print(f'{name}: ' + ', '.join(f'{k} {v:.2f}' for k, v in scores.items() if isinstance(v, float)))
 

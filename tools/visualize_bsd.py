@@ -1,4 +1,5 @@
 """Draw who teaches whom, by region and by pixel, in a run of CTCL-R."""
+
 from vkd.cli import add_config, command, parser
 from vkd.config import load_config
 from vkd.visualize import bsd_picture

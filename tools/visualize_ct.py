@@ -1,4 +1,5 @@
 """Draw CT slices from few views, restored and true, in three windows, with errors and sinograms."""
+
 from vkd.cli import add_config, command, parser
 from vkd.config import load_config
 from vkd.visualize_ct import ct_picture

@@ -1,4 +1,5 @@
 """vkd: knowledge distillation for dense vision on the OpenMMLab stack."""
+
 import contextlib
 import io
 import warnings

@@ -1,4 +1,5 @@
 """Bringing a student's and a teacher's features onto one grid and one number of channels."""
+
 import torch.nn.functional as F
 from torch import nn
 
@@ -6,16 +7,23 @@ from .errors import UserError, choice
 
 
 def token_grid(count, image_size):
-    """``(h, w)`` of ``count`` tokens of an image ``(H, W)``: the grid of that area whose shape is the image's. Raises UserError where there is none."""
+    """``(h, w)`` of ``count`` tokens of an image ``(H, W)``: the grid of that area whose shape is the image's. Raises UserError where there
+    is none.
+    """
     height = max(1, round((count * image_size[0] / image_size[1]) ** 0.5))
     for h in (height, height + 1, height - 1):
         if h > 0 and count % h == 0:
             return h, count // h
-    raise UserError(f'{count} tokens fill no grid of the shape of an image of {image_size[0]}x{image_size[1]}; tap a map, or tokens without a class token.')
+    raise UserError(
+        f'{count} tokens fill no grid of the shape of an image of {image_size[0]}x{image_size[1]}; tap a map, or tokens without a class '
+        'token.'
+    )
 
 
 def tokens_to_map(x, size=None):
-    """``[B, N, C]`` tokens -> ``[B, C, H, W]``; the grid is square unless ``size=(H, W)`` is given. Raises UserError where they do not fill it."""
+    """``[B, N, C]`` tokens -> ``[B, C, H, W]``; the grid is square unless ``size=(H, W)`` is given. Raises UserError where they do not fill
+    it.
+    """
     if size is None:
         side = round(x.shape[1] ** 0.5)
         size = (side, side)

@@ -1,4 +1,5 @@
 """How much of its mIoU a network keeps under gradient attacks on the test images: FGSM and PGD, with full knowledge of the network."""
+
 from pathlib import Path
 
 import torch
@@ -17,7 +18,8 @@ ATTACKS = ('fgsm', 'pgd')
 
 
 def fgsm(loss, image, eps, low, high):
-    """The image moved by ``eps`` against the network, once. Goodfellow et al., "Explaining and Harnessing Adversarial Examples", ICLR 2015, sec. 4.
+    """The image moved by ``eps`` against the network, once. Goodfellow et al., "Explaining and Harnessing Adversarial Examples", ICLR 2015,
+    sec. 4.
 
     Args:
         loss: ``image -> scalar`` to be raised.
@@ -27,8 +29,8 @@ def fgsm(loss, image, eps, low, high):
 
 
 def pgd(loss, image, eps, low, high, steps=10, rate=None, generator=None):
-    """``steps`` steps of ``rate`` (2.5 eps / steps by default) from a random point, each brought back to within ``eps`` of the image. Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018, eq. 3
-    and its sec. 4; arguments as for ``fgsm``."""
+    """``steps`` steps of ``rate`` (2.5 eps / steps by default) from a random point, each brought back to within ``eps`` of the image. Madry
+    et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018, eq. 3 and its sec. 4; arguments as for ``fgsm``."""
     start = 2 * torch.rand(image.shape, generator=generator).to(image) - 1
     rate, found = 2.5 * eps / steps if rate is None else rate, torch.clamp(image + eps * start, low, high)
     for _ in range(steps):
@@ -47,8 +49,11 @@ def pixel_loss(network, data_samples):
     """``image -> mean cross-entropy`` of a segmentor's scores, resized to the label, over its counted pixels; of one channel, binary."""
     without = next((s for s in data_samples if 'gt_sem_seg' not in s), None)
     if without is not None or len({s.gt_sem_seg.shape for s in data_samples}) > 1:
-        raise UserError(f'An attack raises the loss against the label, but {"one of the test images has none" if without is not None else "those of a test batch differ in size"}; '
-                        'give the test pipeline LoadAnnotations, and test_dataloader batch_size=1.')
+        raise UserError(
+            'An attack raises the loss against the label, but '
+            f'{"one of the test images has none" if without is not None else "those of a test batch differ in size"}; '
+            'give the test pipeline LoadAnnotations, and test_dataloader batch_size=1.'
+        )
     truth = torch.stack([s.gt_sem_seg.data for s in data_samples]).squeeze(1).long()
 
     ignored = ignored_label(dict(network=network), 'An attack')
@@ -60,6 +65,7 @@ def pixel_loss(network, data_samples):
             counted = truth.to(logits.device) != ignored
             return F.binary_cross_entropy_with_logits(logits[:, 0][counted], truth.to(logits)[counted])
         return F.cross_entropy(logits, truth.to(logits.device), ignore_index=ignored)
+
     return loss
 
 
@@ -67,10 +73,12 @@ def pixel_loss(network, data_samples):
 class AttackedTestLoop(TestLoop):
     """mmengine's test loop on attacked images: ``test_cfg = dict(type='vkd.AttackedTestLoop', attack='pgd', eps=2)``.
 
-    The network is attacked in float32, as it stands in evaluation, through the very input that it is then tested on, in 0 to 255 before its preprocessor's mean and std.
+    The network is attacked in float32, as it stands in evaluation, through the very input that it is then tested on, in 0 to 255 before its
+    preprocessor's mean and std.
 
     Args:
-        attack: 'fgsm' or 'pgd'. eps: greatest change of a value, of 255. steps: of PGD. seed: of PGD's starts, together with the number of the batch.
+        attack: 'fgsm' or 'pgd'. eps: greatest change of a value, of 255. steps: of PGD. seed: of PGD's starts, together with the number of
+            the batch.
 
     Raises UserError for an unknown attack or a strength that is not positive.
     """
@@ -85,7 +93,9 @@ class AttackedTestLoop(TestLoop):
         model = unwrapped(self.runner.model)
         network = student_of(model)
         if not isinstance(network, BaseSegmentor):
-            raise UserError(f'Attacks are on segmentors of mmseg, and this network is a {type(network).__name__}; give the config of a segmentor.')
+            raise UserError(
+                f'Attacks are on segmentors of mmseg, and this network is a {type(network).__name__}; give the config of a segmentor.'
+            )
         with torch.no_grad():
             data = model.data_preprocessor(data_batch, False)
         data['inputs'] = self.attacked(network, data['inputs'], data['data_samples'], model.data_preprocessor, idx)
@@ -97,7 +107,7 @@ class AttackedTestLoop(TestLoop):
     def attacked(self, network, image, data_samples, preprocessor, idx=0):
         """``image [B, C, H, W]``, normalised by ``preprocessor``, moved against ``network``; ``idx`` is the number of the batch."""
         normal = getattr(preprocessor, '_enable_normalize', False)
-        mean, std = (preprocessor.mean.to(image), preprocessor.std.to(image)) if normal else (0., 1.)
+        mean, std = (preprocessor.mean.to(image), preprocessor.std.to(image)) if normal else (0.0, 1.0)
         eps, low, high = self.eps / std, (0 - mean) / std, (255 - mean) / std
         asked = [p for p in network.parameters() if p.requires_grad]
         for p in asked:  # only the image's gradient is wanted
@@ -120,7 +130,8 @@ def check(attack, eps, steps):
 
 
 def evaluate_attacks(cfg, checkpoint, folder, names=ATTACKS, strengths=(2, 8), steps=10, seed=0, launcher='none', tell=lambda line: None):
-    """``robustness.evaluate_variants`` of each attack at each strength (of 255), into ``folder / 'attacks.json'``; cells are named ``<attack>-<strength>``, PGD's with its steps, ``pgd10-2``.
+    """``robustness.evaluate_variants`` of each attack at each strength (of 255), into ``folder / 'attacks.json'``; cells are named
+    ``<attack>-<strength>``, PGD's with its steps, ``pgd10-2``.
 
     Raises:
         UserError: for an unknown attack, no strength, or a folder with results of another config, checkpoint or seed.
@@ -134,6 +145,8 @@ def evaluate_attacks(cfg, checkpoint, folder, names=ATTACKS, strengths=(2, 8), s
     def change(name, eps):
         def into(own):
             own.test_cfg = dict(type='vkd.AttackedTestLoop', attack=name, eps=eps, steps=steps, seed=seed)
+
         return into
+
     variants = {f'{n if n == "fgsm" else f"pgd{steps}"}-{eps:g}': change(n, eps) for n in names for eps in strengths}
     return evaluate_variants(cfg, checkpoint, Path(folder, 'attacks.json'), variants, seed, launcher, tell)

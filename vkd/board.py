@@ -1,4 +1,5 @@
 """All tables of a folder on one page: a tab per field, gains with verdicts, scores against costs, each suite's page."""
+
 from pathlib import Path
 
 from .errors import UserError
@@ -35,11 +36,20 @@ def build_board(folder, title='vkd: does distillation pay?'):
     tabs = []
     for name in FIELDS:
         own = [s for s in suites if s['field'] == name]
-        tabs.append(dict(name=name, id=name.lower().replace(' ', '-'), suites=own, told=tally(_rows(own)),
-                         empty=[e for e in empty if e['field'] == name]))
+        tabs.append(
+            dict(
+                name=name,
+                id=name.lower().replace(' ', '-'),
+                suites=own,
+                told=tally(_rows(own)),
+                empty=[e for e in empty if e['field'] == name],
+            )
+        )
     guide = '../numbers.md#intervals-and-verdicts' if (folder.parent / 'numbers.md').is_file() else None
-    write_text(folder / 'board.html', render('board.html', title=title, told=tally(_rows(suites)), guide=guide,
-                                             tabs=[t for t in tabs if t['suites'] or t['empty']]))
+    write_text(
+        folder / 'board.html',
+        render('board.html', title=title, told=tally(_rows(suites)), guide=guide, tabs=[t for t in tabs if t['suites'] or t['empty']]),
+    )
     return folder / 'board.html'
 
 
@@ -59,10 +69,23 @@ def _suite(file, folder):
     except ValueError:
         content = None
     if not is_sealed(content):
-        raise UserError(f'{str(file)!r} is broken, was changed after it was written, or was written by an older vkd; build the table again by tools/leaderboard.py.')
-    sections = [dict(s, legend=legend(s['rows'], networks=False),
-                     plots=_plots(s['rows'], content['metric']), classes=_class_gains(s['rows'])) for s in by_protocol(content['rows'])]
-    return dict(name=file.parent.name, title=content['title'], metric=content['metric'], command=content.get('command'), field=field(content), sections=sections, page=file.parent.relative_to(folder).as_posix())
+        raise UserError(
+            f'{str(file)!r} is broken, was changed after it was written, or was written by an older vkd; build the table again by '
+            'tools/leaderboard.py.'
+        )
+    sections = [
+        dict(s, legend=legend(s['rows'], networks=False), plots=_plots(s['rows'], content['metric']), classes=_class_gains(s['rows']))
+        for s in by_protocol(content['rows'])
+    ]
+    return dict(
+        name=file.parent.name,
+        title=content['title'],
+        metric=content['metric'],
+        command=content.get('command'),
+        field=field(content),
+        sections=sections,
+        page=file.parent.relative_to(folder).as_posix(),
+    )
 
 
 def _rows(suites):
@@ -75,17 +98,46 @@ def _plots(rows, metric):
     known = [r for r in rows if r['mean'] is not None]
 
     def point(row, x, label):
-        return dict(x=x, y=row['mean'], half=row['interval'], label=label, kind='teacher' if row['role'] == 'teacher' else 'alone' if row['method'] == 'alone' else 'distilled')
-    out = [scatter_layout([point(r, r['params'], f'{r["student"]} {named(r)}' if r['role'] == 'student' else f'{r["student"]} (teacher)') for r in known if r['params'] and r['role'] in ('student', 'teacher')] if len(sizes) > 1 else [],
-                       f'{metric} against parameters', 'parameters', up, human)]
+        return dict(
+            x=x,
+            y=row['mean'],
+            half=row['interval'],
+            label=label,
+            kind='teacher' if row['role'] == 'teacher' else 'alone' if row['method'] == 'alone' else 'distilled',
+        )
+
+    out = [
+        scatter_layout(
+            [
+                point(r, r['params'], f'{r["student"]} {named(r)}' if r['role'] == 'student' else f'{r["student"]} (teacher)')
+                for r in known
+                if r['params'] and r['role'] in ('student', 'teacher')
+            ]
+            if len(sizes) > 1
+            else [],
+            f'{metric} against parameters',
+            'parameters',
+            up,
+            human,
+        )
+    ]
     for student in dict.fromkeys(r['student'] for r in known if r['role'] == 'student'):
         own = [r for r in known if r['role'] == 'student' and r['student'] == student and r['step']]
-        out.append(scatter_layout([point(r, r['step'], named(r)) for r in own], f'{student}: {metric} against the cost of a training step', 'time of a step ÷ that of the student alone', up))
+        out.append(
+            scatter_layout(
+                [point(r, r['step'], named(r)) for r in own],
+                f'{student}: {metric} against the cost of a training step',
+                'time of a step ÷ that of the student alone',
+                up,
+            )
+        )
     return [plot for plot in out if plot]
 
 
 def _class_gains(rows):
-    """``dict(classes, largest, rows=[dict(student, method, values)])``: IoU per class less that of the same student alone, in points, of the rows whose gain is not withheld."""
+    """``dict(classes, largest, rows=[dict(student, method, values)])``: IoU per class less that of the same student alone, in points, of
+    the rows whose gain is not withheld.
+    """
     alone = {(r['student'], r.get('external')): r for r in rows if r['role'] == 'student' and r['method'] == 'alone' and r['per_class']}
     found = []
     for r in rows:

@@ -1,4 +1,5 @@
 """What a config describes, built: its model, loaders and optimizer, and batches for them."""
+
 from contextlib import contextmanager
 
 import torch
@@ -75,18 +76,27 @@ def input_size(cfg):
 
 
 def label_ids(network):
-    """Ids that a label of ``network``'s training may have, ``[n]``: all of its classes, or the seen ones; None where its head has no classes."""
+    """Ids that a label of ``network``'s training may have, ``[n]``: all of its classes, or the seen ones; None where its head has no
+    classes.
+    """
     head = getattr(network, 'decode_head', None)
     count = getattr(head, 'num_classes', None)
     return None if count is None else head.seen.cpu() if isinstance(getattr(head, 'seen', None), torch.Tensor) else torch.arange(count)
 
 
 def synthetic_batch(shape, classes, seed=0):
-    """What a loader would give for ``shape = (B, C, H, W)``: uint8 noise images and label maps of 0 .. classes - 1, or of the ids in ``classes [n]``."""
+    """What a loader would give for ``shape = (B, C, H, W)``: uint8 noise images and label maps of 0 .. classes - 1, or of the ids in
+    ``classes [n]``.
+    """
     ids = torch.arange(classes) if isinstance(classes, int) else classes
     random, (b, c, h, w) = torch.Generator().manual_seed(seed), shape
-    samples = [SegDataSample(metainfo=dict(ori_shape=(h, w), img_shape=(h, w), pad_shape=(h, w)),
-                             gt_sem_seg=PixelData(data=ids[torch.randint(len(ids), (1, h, w), generator=random)])) for _ in range(b)]
+    samples = [
+        SegDataSample(
+            metainfo=dict(ori_shape=(h, w), img_shape=(h, w), pad_shape=(h, w)),
+            gt_sem_seg=PixelData(data=ids[torch.randint(len(ids), (1, h, w), generator=random)]),
+        )
+        for _ in range(b)
+    ]
     return dict(inputs=[torch.randint(256, (c, h, w), generator=random, dtype=torch.uint8) for _ in range(b)], data_samples=samples)
 
 

@@ -1,4 +1,5 @@
 """A dry run: what a config will do, in seconds and before hours are spent."""
+
 import math
 import sys
 import time
@@ -27,9 +28,9 @@ LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 def check(cfg, device=None, debug=False):
     """Builds what ``cfg`` (a Config) describes, takes real steps on its first batches, and reports.
 
-    Returns ``dict(config, device, errors, warnings, fingerprint, data, student, teachers, load_from, taps, parameters, losses, no_gradient, step, run)``; a part that
-    could not be reached is absent. ``errors`` and ``warnings`` are lists of one sentence each; independent errors are all collected. Nothing is
-    written. ``debug`` lets the first error through.
+    Returns ``dict(config, device, errors, warnings, fingerprint, data, student, teachers, load_from, taps, parameters, losses, no_gradient,
+    step, run)``; a part that could not be reached is absent. ``errors`` and ``warnings`` are lists of one sentence each; independent errors
+    are all collected. Nothing is written. ``debug`` lets the first error through.
     """
     device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     report = dict(config=cfg.filename, errors=[], warnings=[], fingerprint=fingerprint(cfg), device=str(device), data={})
@@ -48,7 +49,9 @@ def check(cfg, device=None, debug=False):
             if debug:
                 raise
             text = ' '.join(str(error).split())[:300] or 'no message'
-            report['errors'].append(f'{where}: {type(error).__name__}: {text}; mend this part of the config, or see the traceback with --debug.')
+            report['errors'].append(
+                f'{where}: {type(error).__name__}: {text}; mend this part of the config, or see the traceback with --debug.'
+            )
 
     loaders, batches, model, wrapper = {}, {}, None, None
     for key in LOADERS:
@@ -68,7 +71,10 @@ def check(cfg, device=None, debug=False):
             found = load_into(model, cfg.load_from, strict=False)
             report['load_from'] = {k: found[k] for k in ('checkpoint', 'matched', 'total', 'share')}
             if found['missing']:
-                report['warnings'].append(f'load_from: {cfg.load_from!r} fits {found["matched"]} of {found["total"]} tensors, not for example {found["missing"][0]!r}.')
+                report['warnings'].append(
+                    f'load_from: {cfg.load_from!r} fits {found["matched"]} of {found["total"]} tensors, not for example '
+                    f'{found["missing"][0]!r}.'
+                )
     with part('optim_wrapper'):
         wrapper = building.optim(cfg, model)
     batch = batches.get('train_dataloader')
@@ -105,7 +111,10 @@ def _data(cfg, key):
         empty = True
     if empty:
         where = cfg[key].dataset
-        raise UserError(f'{key}: the dataset ({where.type}, data_root {where.get("data_root")!r}) is empty; mend data_root, data_prefix, ann_file or the suffixes.')
+        raise UserError(
+            f'{key}: the dataset ({where.type}, data_root {where.get("data_root")!r}) is empty; mend data_root, data_prefix, ann_file or '
+            'the suffixes.'
+        )
     dataset = loader.dataset
     info = getattr(dataset, 'get_data_info', lambda i: {})
     if any(isinstance(t, LoadImageFromFile) for t in getattr(getattr(dataset, 'pipeline', None), 'transforms', ())):
@@ -113,7 +122,9 @@ def _data(cfg, key):
             for what in ('img_path', 'seg_map_path'):
                 path = facts.get(what)
                 if path and '://' not in path and not Path(path).is_file():
-                    raise UserError(f'{key}: {what} {path!r} does not exist; put the file there, or mend data_root, data_prefix and the suffixes.')
+                    raise UserError(
+                        f'{key}: {what} {path!r} does not exist; put the file there, or mend data_root, data_prefix and the suffixes.'
+                    )
     classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
     ignore = getattr(dataset, 'ignore_index', 255)
     items, start = [], time.perf_counter()
@@ -124,15 +135,30 @@ def _data(cfg, key):
         except UserError:
             raise
         except Exception as error:
-            raise UserError(f'{key}: {name!r} cannot be loaded ({type(error).__name__}: {" ".join(str(error).split())[:200]}); mend the file or the pipeline.') from error
+            raise UserError(
+                f'{key}: {name!r} cannot be loaded ({type(error).__name__}: {" ".join(str(error).split())[:200]}); mend the file or the '
+                'pipeline.'
+            ) from error
         _check_item(key, name, item, classes, ignore)
         items.append(item)
     batch = loader.collate_fn(items)
     seconds = time.perf_counter() - start
     inputs = items[0].get('inputs') if isinstance(items[0], dict) else None
     shape = list(student_input(inputs).shape) if inputs is not None else None
-    return loader, batch, dict(dataset=type(dataset).__name__, root=getattr(dataset, 'data_root', None), images=len(dataset), batch=len(items), shape=shape,
-                               classes=len(classes) if classes else None, workers=cfg[key].get('num_workers', 0), seconds=round(seconds, 4))
+    return (
+        loader,
+        batch,
+        dict(
+            dataset=type(dataset).__name__,
+            root=getattr(dataset, 'data_root', None),
+            images=len(dataset),
+            batch=len(items),
+            shape=shape,
+            classes=len(classes) if classes else None,
+            workers=cfg[key].get('num_workers', 0),
+            seconds=round(seconds, 4),
+        ),
+    )
 
 
 def _check_item(key, name, item, classes, ignore):
@@ -144,38 +170,61 @@ def _check_item(key, name, item, classes, ignore):
     label = sample.gt_sem_seg.data
     size = tuple(item['inputs'].shape[-2:]) if key == 'train_dataloader' else tuple(sample.metainfo.get('ori_shape', label.shape[-2:]))
     if tuple(label.shape[-2:]) != size:
-        raise UserError(f'{key}: the image of {name!r} is {size[0]}x{size[1]} and its label map {label.shape[-2]}x{label.shape[-1]}; they must agree: mend the file, or the order of the pipeline.')
+        raise UserError(
+            f'{key}: the image of {name!r} is {size[0]}x{size[1]} and its label map {label.shape[-2]}x{label.shape[-1]}; they must agree: '
+            'mend the file, or the order of the pipeline.'
+        )
     if classes:
         wrong = label[(label != ignore) & ((label < 0) | (label >= len(classes)))]
         if len(wrong):
-            raise UserError(f'{key}: the label map of {name!r} holds class {int(wrong[0])}, but there are {len(classes)} classes (0 to {len(classes) - 1}) and {ignore} is ignored; '
-                            'mend the labels, or the classes (reduce_zero_label?).')
+            raise UserError(
+                f'{key}: the label map of {name!r} holds class {int(wrong[0])}, but there are {len(classes)} classes (0 to '
+                f'{len(classes) - 1}) and {ignore} is ignored; '
+                'mend the labels, or the classes (reduce_zero_label?).'
+            )
 
 
 def _describe(report, model, student):
     """Checkpoints of the networks and trainable parameters by part."""
+
     def count(module):
         numbers = [(p.numel(), p.requires_grad) for p in module.parameters()]
         return dict(trainable=sum(n for n, learns in numbers if learns), total=sum(n for n, _ in numbers))
 
     def loaded(found):
         return {k: found[k] for k in ('checkpoint', 'matched', 'total', 'share')} if found else None
+
     report['student'] = dict(type=type(student).__name__, **count(student), loaded=loaded(getattr(model, 'student_report', None)))
-    report['parameters'] = {f'student.{name}': count(module) for name, module in student.named_children() if any(True for _ in module.parameters())}
+    report['parameters'] = {
+        f'student.{name}': count(module) for name, module in student.named_children() if any(True for _ in module.parameters())
+    }
     report['teachers'] = []
     if not isinstance(model, Distiller):
         return
     for role in model.roles.values():
-        report['teachers'].append(dict(name=role.name, type=type(role.module).__name__, **count(role.module), loaded=loaded(role.report),
-                                       learns='gradient' if role.trainable else 'average' if role.ema else 'no'))
+        report['teachers'].append(
+            dict(
+                name=role.name,
+                type=type(role.module).__name__,
+                **count(role.module),
+                loaded=loaded(role.report),
+                learns='gradient' if role.trainable else 'average' if role.ema else 'no',
+            )
+        )
         if role.trainable:
             report['parameters'][role.name] = count(role.module)
         if not role.trainable and not role.ema and not role.report:
             report['warnings'].append(f'{role.name}: no checkpoint was given, so an untrained teacher teaches.')
         elif role.report and role.report['total'] < len(role.module.state_dict()):  # a package of weights fills a backbone only
-            report['warnings'].append(f'{role.name}: {role.report["checkpoint"]!r} fills {role.report["total"]} of {len(role.module.state_dict())} tensors, the rest is untrained; teach with a fine-tuned checkpoint.')
+            report['warnings'].append(
+                f'{role.name}: {role.report["checkpoint"]!r} fills {role.report["total"]} of {len(role.module.state_dict())} tensors, the '
+                'rest is untrained; teach with a fine-tuned checkpoint.'
+            )
         elif role.report and role.report['share'] < 1:
-            report['warnings'].append(f'{role.name}: {role.report["checkpoint"]!r} fits {role.report["matched"]} of {role.report["total"]} tensors (strict=False), not for example {role.report["missing"][0]!r}.')
+            report['warnings'].append(
+                f'{role.name}: {role.report["checkpoint"]!r} fits {role.report["matched"]} of {role.report["total"]} tensors '
+                f'(strict=False), not for example {role.report["missing"][0]!r}.'
+            )
     for i, method in enumerate(model.methods):
         report['parameters'][f'methods.{i} ({type(method).__name__})'] = count(method)
 
@@ -207,12 +256,23 @@ def _taps(model, batch):
 
     def shape(name, tap):
         return list(seen[name][tap].shape) if tap else None
+
     rows = []
     for wire in model.wires:
         first, *others = wire.roles
         for other in others:
             for s, t in zip_longest(wire.taps[first], wire.taps[other]):
-                rows.append(dict(method=type(wire.method).__name__, learner=first, student=s, student_shape=shape(first, s), of=other, teacher=t, teacher_shape=shape(other, t)))
+                rows.append(
+                    dict(
+                        method=type(wire.method).__name__,
+                        learner=first,
+                        student=s,
+                        student_shape=shape(first, s),
+                        of=other,
+                        teacher=t,
+                        teacher_shape=shape(other, t),
+                    )
+                )
     return rows
 
 
@@ -227,7 +287,9 @@ def _terms(model, student, batch, wrapper, report):
         row = dict(term=term, value=float(value.detach()), gradient=None)
         rows.append(row)
         if not math.isfinite(row['value']):
-            report['errors'].append(f'Loss term {term!r} is {row["value"]} in the first step; lower its weight or temperature, or mend its inputs.')
+            report['errors'].append(
+                f'Loss term {term!r} is {row["value"]} in the first step; lower its weight or temperature, or mend its inputs.'
+            )
             continue
         if not value.requires_grad:
             report['warnings'].append(f'Loss term {term!r} depends on no trainable parameter.')
@@ -236,15 +298,20 @@ def _terms(model, student, batch, wrapper, report):
         value.backward(retain_graph=True)
         reached |= {name for name, p in model.named_parameters() if p.grad is not None}
         norms = [p.grad.float().norm() for p in student.parameters() if p.grad is not None]
-        row['gradient'] = float(torch.stack(norms).norm()) if norms else 0.
+        row['gradient'] = float(torch.stack(norms).norm()) if norms else 0.0
         if not math.isfinite(row['gradient']):
-            report['errors'].append(f'The gradient of loss term {term!r} is {row["gradient"]} in the first step; lower its weight or mend its inputs.')
+            report['errors'].append(
+                f'The gradient of loss term {term!r} is {row["gradient"]} in the first step; lower its weight or mend its inputs.'
+            )
         elif row['gradient'] == 0:
             report['warnings'].append(f'Loss term {term!r} gives the student no gradient.')
     model.zero_grad(set_to_none=True)
     unreached = [name for name, p in model.named_parameters() if p.requires_grad and name not in reached]
     if unreached:
-        report['warnings'].append(f'{len(unreached)} trainable tensors get no gradient, for example {unreached[0]!r}; freeze them, or several processes need find_unused_parameters=True.')
+        report['warnings'].append(
+            f'{len(unreached)} trainable tensors get no gradient, for example {unreached[0]!r}; freeze them, or several processes need '
+            'find_unused_parameters=True.'
+        )
     return rows, unreached
 
 
@@ -257,8 +324,8 @@ def _step(model, batch, wrapper, device):
     if isinstance(model, Distiller):
         out['parts'] = {k: round(v, 4) for k, v in profile.step_parts(model, batch, wrapper).items() if k != 'total'}
     if device.type == 'cuda':
-        return dict(out, memory_mib=round(torch.cuda.max_memory_allocated(device) / 2 ** 20), memory_of='tensors on the GPU')
-    return dict(out, memory_mib=round(profile.resident_peak() / 2 ** 20), memory_of='this process, libraries included')
+        return dict(out, memory_mib=round(torch.cuda.max_memory_allocated(device) / 2**20), memory_of='tensors on the GPU')
+    return dict(out, memory_mib=round(profile.resident_peak() / 2**20), memory_of='this process, libraries included')
 
 
 def _run(cfg, report, model, loaders, batches):
@@ -303,27 +370,64 @@ def show(report, file=None):
 
     def share(found):
         return f'{found["matched"]} of {found["total"]} tensors ({found["share"]:.0%})' if found else None
+
     if report['data']:
-        show_table(out, 'Data', ['loader', 'dataset', 'root', 'images', 'batch', 'first input', 'classes', 'reading a batch'],
-                   [[k.split('_')[0], d['dataset'], d['root'], d['images'], d['batch'], shape(d['shape']), d['classes'], duration(d['seconds'])] for k, d in report['data'].items()])
+        show_table(
+            out,
+            'Data',
+            ['loader', 'dataset', 'root', 'images', 'batch', 'first input', 'classes', 'reading a batch'],
+            [
+                [k.split('_')[0], d['dataset'], d['root'], d['images'], d['batch'], shape(d['shape']), d['classes'], duration(d['seconds'])]
+                for k, d in report['data'].items()
+            ],
+        )
     if 'student' in report:
         nets = [dict(name='student', learns='gradient', **report['student'])] + report['teachers']
-        show_table(out, 'Networks', ['role', 'type', 'learns', 'parameters', 'checkpoint', 'matched'],
-                   [[n['name'], n['type'], n['learns'], n['total'], (n['loaded'] or {}).get('checkpoint'), share(n['loaded'])] for n in nets])
-        show_table(out, 'Parameters that learn', ['part', 'trainable', 'of'], [[k, v['trainable'], v['total']] for k, v in report['parameters'].items()])
+        show_table(
+            out,
+            'Networks',
+            ['role', 'type', 'learns', 'parameters', 'checkpoint', 'matched'],
+            [[n['name'], n['type'], n['learns'], n['total'], (n['loaded'] or {}).get('checkpoint'), share(n['loaded'])] for n in nets],
+        )
+        show_table(
+            out,
+            'Parameters that learn',
+            ['part', 'trainable', 'of'],
+            [[k, v['trainable'], v['total']] for k, v in report['parameters'].items()],
+        )
     if report.get('taps'):
-        show_table(out, 'Taps', ['method', 'student', 'shape', 'teacher', 'tap', 'shape'],
-                   [[r['method'], r['student'], shape(r['student_shape']), r['of'], r['teacher'], shape(r['teacher_shape'])] for r in report['taps']])
+        show_table(
+            out,
+            'Taps',
+            ['method', 'student', 'shape', 'teacher', 'tap', 'shape'],
+            [
+                [r['method'], r['student'], shape(r['student_shape']), r['of'], r['teacher'], shape(r['teacher_shape'])]
+                for r in report['taps']
+            ],
+        )
     if 'losses' in report:
-        show_table(out, 'First step', ['loss term', 'value', 'norm of its gradient on the student'], [[r['term'], r['value'], r['gradient']] for r in report['losses']])
+        show_table(
+            out,
+            'First step',
+            ['loss term', 'value', 'norm of its gradient on the student'],
+            [[r['term'], r['value'], r['gradient']] for r in report['losses']],
+        )
     if 'step' in report:
         step = report['step']
         split = ', '.join(f'{k} {duration(v)}' for k, v in step.get('parts', {}).items())
-        out.print(f'A step takes {duration(step["seconds"])}{f" ({split})" if split else ""} and {step["memory_mib"]:,} MiB ({step["memory_of"]}) on {report["device"]}.', markup=False)
+        out.print(
+            f'A step takes {duration(step["seconds"])}{f" ({split})" if split else ""} and {step["memory_mib"]:,} MiB '
+            f'({step["memory_of"]}) on {report["device"]}.',
+            markup=False,
+        )
     if 'run' in report:
         run = report['run']
-        out.print(f'The run: {run["iterations"]:,} iterations in {duration(run["train_seconds"])} and {run["validations"]} validations in {duration(run["val_seconds"])}, '
-                  f'about {duration(run["seconds"])} in all.', markup=False)
+        out.print(
+            f'The run: {run["iterations"]:,} iterations in {duration(run["train_seconds"])} and {run["validations"]} validations in '
+            f'{duration(run["val_seconds"])}, '
+            f'about {duration(run["seconds"])} in all.',
+            markup=False,
+        )
     for warning in report['warnings']:
         out.print(f'warning: {warning}', markup=False, soft_wrap=True)
     for error in report['errors']:

@@ -1,4 +1,5 @@
 """What every command line of vkd shares."""
+
 import argparse
 import os
 import sys
@@ -16,8 +17,11 @@ def parser(description):
 def add_config(p):
     """The arguments of a command that reads one mm config."""
     from mmengine.config import DictAction
+
     p.add_argument('config', help='config file')
-    p.add_argument('--cfg-options', nargs='+', action=DictAction, default=None, metavar='KEY=VALUE', help='overrides of the config, such as a.b=1')
+    p.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default=None, metavar='KEY=VALUE', help='overrides of the config, such as a.b=1'
+    )
     return p
 
 
@@ -29,7 +33,9 @@ def add_launcher(p):
 
 
 def command(main, p, argv=None):
-    """Runs ``main(args)``; a UserError becomes one sentence on stderr and exit code 1, with a traceback only under ``--debug``; so does an interruption."""
+    """Runs ``main(args)``; a UserError becomes one sentence on stderr and exit code 1, with a traceback only under ``--debug``; so does an
+    interruption.
+    """
     args = p.parse_args(argv)
     try:
         return main(args)

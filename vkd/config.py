@@ -1,4 +1,5 @@
 """Reading mm configs with errors that say what to mend, and telling two of them apart."""
+
 import hashlib
 import importlib.util
 import json
@@ -21,7 +22,10 @@ def load_config(path, options=None):
     try:
         cfg = Config.fromfile(path)
     except Exception as error:  # a config is a program, and fails in every way
-        raise UserError(f'Config {path!r} cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else "no message"}); mend the file.') from error
+        raise UserError(
+            f'Config {path!r} cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else "no message"}); mend '
+            'the file.'
+        ) from error
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError, IndexError, ValueError) as error:
@@ -30,15 +34,26 @@ def load_config(path, options=None):
 
 
 def check_packages(model):
-    """Raises UserError where a model config, at any depth, needs mmdet or mmcv's compiled operators and they are not installed. Called before anything is trained."""
+    """Raises UserError where a model config, at any depth, needs mmdet or mmcv's compiled operators and they are not installed. Called
+    before anything is trained.
+    """
     for part in _parts(model):
         kind = str(part.get('type', ''))
         if not kind.startswith('mmdet.') and not kind.endswith('Mask2FormerHead'):
             continue
-        missing = 'mmdet' if importlib.util.find_spec('mmdet') is None else "mmcv's compiled operators" if importlib.util.find_spec('mmcv._ext') is None else None
+        missing = (
+            'mmdet'
+            if importlib.util.find_spec('mmdet') is None
+            else "mmcv's compiled operators"
+            if importlib.util.find_spec('mmcv._ext') is None
+            else None
+        )
         if missing:
-            raise UserError(f"{kind} needs mmdet and an mmcv with compiled operators, and {missing} cannot be found; run pip install -e '.[mask2former]' beside an mmcv that was built for this torch, "
-                            'or choose another decoder, such as SegformerHead.')
+            raise UserError(
+                f"{kind} needs mmdet and an mmcv with compiled operators, and {missing} cannot be found; run pip install -e "
+                "'.[mask2former]' beside an mmcv that was built for this torch, "
+                'or choose another decoder, such as SegformerHead.'
+            )
 
 
 def type_name(cfg):
@@ -70,7 +85,9 @@ def plain(value):
 
 
 def experiment_fingerprint(cfg):
-    """``fingerprint`` without seed, teacher checkpoint, and the seed in the name of a stage that it begins with: equal for the runs that are repetitions of one experiment."""
+    """``fingerprint`` without seed, teacher checkpoint, and the seed in the name of a stage that it begins with: equal for the runs that
+    are repetitions of one experiment.
+    """
     content = cfg.to_dict()
     content.pop('randomness', None)
     if isinstance(content['model'].get('teacher'), dict):

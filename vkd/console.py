@@ -1,4 +1,5 @@
 """Tables and numbers on a terminal."""
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -16,7 +17,14 @@ def show_table(out, title, columns, rows):
     for i, column in enumerate(columns):
         table.add_column(column, justify='right' if rows and isinstance(rows[0][i], (int, float)) else 'left', overflow='fold')
     for row in rows:
-        table.add_row(*(('-' if x is None else f'{x:,}' if isinstance(x, int) else f'{x:.4g}' if isinstance(x, float) else str(x)).replace('[', r'\[') for x in row))
+        table.add_row(
+            *(
+                ('-' if x is None else f'{x:,}' if isinstance(x, int) else f'{x:.4g}' if isinstance(x, float) else str(x)).replace(
+                    '[', r'\['
+                )
+                for x in row
+            )
+        )
     out.print(table)
     out.print()
 

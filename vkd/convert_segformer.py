@@ -1,4 +1,5 @@
 """Names and layouts of other projects' weights, to mmseg's and back."""
+
 import re
 
 import torch
@@ -6,9 +7,21 @@ import torch
 from .errors import UserError
 
 #: official SegFormer-style name -> mmseg's, of what only changes its name; {i} counts the stages from 1 there and from 0 here
-_BACKBONE = [(r'patch_embed{i}.proj.', 'layers.{k}.0.projection.'), (r'patch_embed{i}.norm.', 'layers.{k}.0.norm.'), (r'norm{i}.', 'layers.{k}.2.')]
-_BLOCK = {'norm1.': 'norm1.', 'norm2.': 'norm2.', 'attn.proj.': 'attn.attn.out_proj.', 'attn.sr.': 'attn.sr.', 'attn.norm.': 'attn.norm.',
-          'mlp.fc1.': 'ffn.layers.0.', 'mlp.dwconv.dwconv.': 'ffn.layers.1.', 'mlp.fc2.': 'ffn.layers.4.'}
+_BACKBONE = [
+    (r'patch_embed{i}.proj.', 'layers.{k}.0.projection.'),
+    (r'patch_embed{i}.norm.', 'layers.{k}.0.norm.'),
+    (r'norm{i}.', 'layers.{k}.2.'),
+]
+_BLOCK = {
+    'norm1.': 'norm1.',
+    'norm2.': 'norm2.',
+    'attn.proj.': 'attn.attn.out_proj.',
+    'attn.sr.': 'attn.sr.',
+    'attn.norm.': 'attn.norm.',
+    'mlp.fc1.': 'ffn.layers.0.',
+    'mlp.dwconv.dwconv.': 'ffn.layers.1.',
+    'mlp.fc2.': 'ffn.layers.4.',
+}
 _AS_CONV = ('ffn.layers.0.weight', 'ffn.layers.4.weight')  # linear there, 1x1 convolution here
 
 
@@ -18,11 +31,13 @@ def _reversed_blocks(weight):
 
 
 def segformer_to_mmseg(state):
-    """State dict of an official SegFormer-style segmentor (``backbone.`` optional, ``decode_head.``) -> that of mmseg's EncoderDecoder with MixVisionTransformer and LinearSegformerHead.
+    """State dict of an official SegFormer-style segmentor (``backbone.`` optional, ``decode_head.``) -> that of mmseg's EncoderDecoder with
+    MixVisionTransformer and LinearSegformerHead.
 
-    Queries, keys and values are joined; linear layers of the feed-forward part and of the decoder become 1x1 convolutions; the decoder concatenates stages 4 to 1 there and
-    1 to 4 here. A prefix ``module.`` is dropped, and so are the tensors that official files hold and no forward pass uses: ``head.*`` of ImageNet, and ``decode_head.conv_seg.*`` beside
-    ``linear_pred``. Raises UserError for a tensor that has no place.
+    Queries, keys and values are joined; linear layers of the feed-forward part and of the decoder become 1x1 convolutions; the decoder
+    concatenates stages 4 to 1 there and 1 to 4 here. A prefix ``module.`` is dropped, and so are the tensors that official files hold and
+    no forward pass uses: ``head.*`` of ImageNet, and ``decode_head.conv_seg.*`` beside ``linear_pred``. Raises UserError for a tensor that
+    has no place.
     """
     out, joined = {}, {}
     predicts = any('linear_pred' in key for key in state)

@@ -1,8 +1,9 @@
 """Names and layouts of published super-resolution weights, to those of ``vkd.models.restorers`` and back.
 
-All are of the network alone; a checkpoint of a ``Restorer`` has ``backbone.`` before each name. What is told of the layouts was read in the authors' code: Zheng222/IMDN, njulj/RFDN,
-sanghyun-son/EDSR-PyTorch and yulunzhang/RCAN.
+All are of the network alone; a checkpoint of a ``Restorer`` has ``backbone.`` before each name. What is told of the layouts was read in the
+authors' code: Zheng222/IMDN, njulj/RFDN, sanghyun-son/EDSR-PyTorch and yulunzhang/RCAN.
 """
+
 import re
 
 import torch
@@ -10,20 +11,53 @@ import torch
 from .errors import UserError, nearest
 from .models.restorers.edsr import MEAN
 
-#: (pattern of the official name, ours), tried in order; {i} is a number, counted from 1 there and from 0 here where ``{i-1}`` stands on our side
-_IMDB = [(r'IMDB{i}.c{j}.', 'body.{i-1}.conv{j}.'), (r'IMDB{i}.cca.conv_du.0.', 'body.{i-1}.cca.conv1.'), (r'IMDB{i}.cca.conv_du.2.', 'body.{i-1}.cca.conv2.')]
+#: (pattern of the official name, ours), tried in order; {i} is a number, counted from 1 there and from 0 here where ``{i-1}`` stands on our
+#: side
+_IMDB = [
+    (r'IMDB{i}.c{j}.', 'body.{i-1}.conv{j}.'),
+    (r'IMDB{i}.cca.conv_du.0.', 'body.{i-1}.cca.conv1.'),
+    (r'IMDB{i}.cca.conv_du.2.', 'body.{i-1}.cca.conv2.'),
+]
 _TRUNK = [('c.0.', 'fuse.'), ('LR_conv.', 'conv_after_body.'), ('upsampler.0.', 'upsample.conv.')]
-_RFDB = [(r'B{i}.c{j}_d.', 'body.{i-1}.distil{j}.'), (r'B{i}.c{j}_r.', 'body.{i-1}.refine{j}.'), (r'B{i}.c{j}.', 'body.{i-1}.conv{j}.'), (r'B{i}.esa.{name}.', 'body.{i-1}.esa.{name}.')]
+_RFDB = [
+    (r'B{i}.c{j}_d.', 'body.{i-1}.distil{j}.'),
+    (r'B{i}.c{j}_r.', 'body.{i-1}.refine{j}.'),
+    (r'B{i}.c{j}.', 'body.{i-1}.conv{j}.'),
+    (r'B{i}.esa.{name}.', 'body.{i-1}.esa.{name}.'),
+]
 _TAIL = [('tail.0.{even}.', 'upsample.{half}.conv.'), ('tail.1.', 'conv_last.')]
 NAMES = dict(
     IMDN=[('fea_conv.', 'conv_first.'), *_IMDB, *_TRUNK],
     IMDN_AS=[('fea_conv.{i}.', 'conv_first.{i}.'), *_IMDB, *_TRUNK],
     RFDN=[('fea_conv.', 'conv_first.'), *_RFDB, *_TRUNK],
-    EDSR=[('head.0.', 'conv_first.'), ('body.{i}.body.0.', 'body.{i}.conv1.'), ('body.{i}.body.2.', 'body.{i}.conv2.'), ('body.{last}.', 'conv_after_body.'), *_TAIL],
-    RCAN=[('head.0.', 'conv_first.'), ('body.{i}.body.{j}.body.0.', 'body.{i}.blocks.{j}.conv1.'), ('body.{i}.body.{j}.body.2.', 'body.{i}.blocks.{j}.conv2.'),
-          ('body.{i}.body.{j}.body.3.conv_du.0.', 'body.{i}.blocks.{j}.attention.conv1.'), ('body.{i}.body.{j}.body.3.conv_du.2.', 'body.{i}.blocks.{j}.attention.conv2.'),
-          ('body.{i}.body.{lastj}.', 'body.{i}.conv.'), ('body.{last}.', 'conv_after_body.'), *_TAIL])
-_GROUPS = {'{i}': r'(?P<i>\d+)', '{j}': r'(?P<j>\d+)', '{even}': r'(?P<even>\d+)', '{half}': r'(?P<half>\d+)', '{name}': r'(?P<name>\w+)', '{last}': r'(?P<last>\d+)', '{lastj}': r'(?P<lastj>\d+)', '{i-1}': r'(?P<i>\d+)'}
+    EDSR=[
+        ('head.0.', 'conv_first.'),
+        ('body.{i}.body.0.', 'body.{i}.conv1.'),
+        ('body.{i}.body.2.', 'body.{i}.conv2.'),
+        ('body.{last}.', 'conv_after_body.'),
+        *_TAIL,
+    ],
+    RCAN=[
+        ('head.0.', 'conv_first.'),
+        ('body.{i}.body.{j}.body.0.', 'body.{i}.blocks.{j}.conv1.'),
+        ('body.{i}.body.{j}.body.2.', 'body.{i}.blocks.{j}.conv2.'),
+        ('body.{i}.body.{j}.body.3.conv_du.0.', 'body.{i}.blocks.{j}.attention.conv1.'),
+        ('body.{i}.body.{j}.body.3.conv_du.2.', 'body.{i}.blocks.{j}.attention.conv2.'),
+        ('body.{i}.body.{lastj}.', 'body.{i}.conv.'),
+        ('body.{last}.', 'conv_after_body.'),
+        *_TAIL,
+    ],
+)
+_GROUPS = {
+    '{i}': r'(?P<i>\d+)',
+    '{j}': r'(?P<j>\d+)',
+    '{even}': r'(?P<even>\d+)',
+    '{half}': r'(?P<half>\d+)',
+    '{name}': r'(?P<name>\w+)',
+    '{last}': r'(?P<last>\d+)',
+    '{lastj}': r'(?P<lastj>\d+)',
+    '{i-1}': r'(?P<i>\d+)',
+}
 
 
 def _match(pattern, name):
@@ -45,17 +79,27 @@ def _known(network):
 
 
 #: what only the names of one network look like: officially, and here; IMDN_AS before IMDN, RCAN before EDSR
-_SIGNS = dict(IMDN_AS=(r'fea_conv\.2\.', r'conv_first\.2\.'), IMDN=(r'IMDB1\.cca\.', r'body\.0\.cca\.'), RFDN=(r'B1\.c1_d\.', r'body\.0\.distil1\.'),
-              RCAN=(r'body\.0\.body\.0\.body\.3\.', r'body\.0\.blocks\.'), EDSR=(r'body\.0\.body\.0\.weight', r'body\.0\.conv1\..* conv_last'))
+_SIGNS = dict(
+    IMDN_AS=(r'fea_conv\.2\.', r'conv_first\.2\.'),
+    IMDN=(r'IMDB1\.cca\.', r'body\.0\.cca\.'),
+    RFDN=(r'B1\.c1_d\.', r'body\.0\.distil1\.'),
+    RCAN=(r'body\.0\.body\.0\.body\.3\.', r'body\.0\.blocks\.'),
+    EDSR=(r'body\.0\.body\.0\.weight', r'body\.0\.conv1\..* conv_last'),
+)
 
 
 def recognise(state, official=True):
     """Which network the names of ``state`` are of, the official ones or ours. Raises UserError where they are of none."""
     names = [plain_name(k) for k in state]
     for network, signs in _SIGNS.items():
-        if any(re.match(signs[not official], f'{name} conv_last' if any(n.startswith('conv_last.') for n in names) else name) for name in names):
+        if any(
+            re.match(signs[not official], f'{name} conv_last' if any(n.startswith('conv_last.') for n in names) else name) for name in names
+        ):
             return network
-    raise UserError(f'These names are of no network that is known here, for example {next(iter(sorted(names)), "none at all")!r}; give {"official weights" if official else "weights"} of {", ".join(NAMES)}.')
+    raise UserError(
+        f'These names are of no network that is known here, for example {next(iter(sorted(names)), "none at all")!r}; give '
+        f'{"official weights" if official else "weights"} of {", ".join(NAMES)}.'
+    )
 
 
 def plain_name(key):
@@ -80,7 +124,10 @@ def official_to_vkd(state, network=None):
         if shift and network in ('EDSR', 'RCAN'):
             wanted = _shifts(-1 if shift[1] == 'sub' else 1)[shift[2]]
             if value.shape != wanted.shape or not torch.allclose(value.float(), wanted, atol=2e-2):
-                raise UserError(f"Tensor {key!r} is not the shift by DIV2K's mean on 0 to 255 ({[round(float(v), 2) for v in wanted.flatten()][:3]}) that {network} has here; these weights were trained on another range.")
+                raise UserError(
+                    f"Tensor {key!r} is not the shift by DIV2K's mean on 0 to 255 ({[round(float(v), 2) for v in wanted.flatten()][:3]}) "
+                    f"that {network} has here; these weights were trained on another range."
+                )
             continue
         for theirs, ours in rules:
             own = _match(theirs, name)
@@ -94,7 +141,9 @@ def official_to_vkd(state, network=None):
 
 
 def vkd_to_official(state, network=None):
-    """The inverse of ``official_to_vkd``; ``student.`` and ``backbone.`` before names are dropped. Raises UserError for a tensor that has no counterpart."""
+    """The inverse of ``official_to_vkd``; ``student.`` and ``backbone.`` before names are dropped. Raises UserError for a tensor that has
+    no counterpart.
+    """
     network = network or recognise(state, official=False)
     state = {plain_name(k): v for k, v in state.items()}
     depth = 1 + max((int(m[1]) for m in (re.match(r'body\.(\d+)\.', k) for k in state) if m), default=-1)
@@ -115,4 +164,3 @@ def vkd_to_official(state, network=None):
     if network in ('EDSR', 'RCAN'):
         out.update({f'add_mean.{k}': v for k, v in _shifts(1).items()})
     return out
-

@@ -1,4 +1,5 @@
 """How much of its mIoU a network keeps under common corruptions of the test images."""
+
 import copy
 from pathlib import Path
 
@@ -18,17 +19,27 @@ def corrupted(dataset, name, severity, seed=0):
     inner = [k for k in ('datasets', 'dataset') if dataset.get(k)]
     if inner:
         key = inner[0]
-        dataset[key] = [corrupted(d, name, severity, seed) for d in dataset[key]] if key == 'datasets' else corrupted(dataset[key], name, severity, seed)
+        dataset[key] = (
+            [corrupted(d, name, severity, seed) for d in dataset[key]]
+            if key == 'datasets'
+            else corrupted(dataset[key], name, severity, seed)
+        )
     elif dataset.get('pipeline'):
         first, *rest = dataset['pipeline']
         dataset['pipeline'] = [first, dict(type='vkd.Corrupt', name=name, severity=severity, seed=seed), *rest]
     else:
-        raise UserError(f'The test set ({dataset.get("type")}) has no pipeline in which to corrupt its images; give test_dataloader.dataset a pipeline that begins by loading.')
+        raise UserError(
+            f'The test set ({dataset.get("type")}) has no pipeline in which to corrupt its images; give test_dataloader.dataset a pipeline '
+            'that begins by loading.'
+        )
     return dataset
 
 
-def evaluate_corruptions(cfg, checkpoint, folder, names=CORRUPTIONS, severities=SEVERITIES, seed=0, launcher='none', tell=lambda line: None):
-    """``robustness.evaluate_variants`` of each corruption at each severity, into ``folder / 'corruptions.json'``; cells are named ``<name>-<severity>``.
+def evaluate_corruptions(
+    cfg, checkpoint, folder, names=CORRUPTIONS, severities=SEVERITIES, seed=0, launcher='none', tell=lambda line: None
+):
+    """``robustness.evaluate_variants`` of each corruption at each severity, into ``folder / 'corruptions.json'``; cells are named
+    ``<name>-<severity>``.
 
     Raises:
         UserError: for an unknown corruption or severity, or none, or a folder with results of another config, checkpoint or seed.
@@ -42,5 +53,15 @@ def evaluate_corruptions(cfg, checkpoint, folder, names=CORRUPTIONS, severities=
     def change(name, severity):
         def into(own):
             own.test_dataloader.dataset = corrupted(own.test_dataloader.dataset, name, severity, seed)
+
         return into
-    return evaluate_variants(cfg, checkpoint, Path(folder, 'corruptions.json'), {f'{n}-{s}': change(n, s) for n in names for s in severities}, seed, launcher, tell)
+
+    return evaluate_variants(
+        cfg,
+        checkpoint,
+        Path(folder, 'corruptions.json'),
+        {f'{n}-{s}': change(n, s) for n in names for s in severities},
+        seed,
+        launcher,
+        tell,
+    )

@@ -1,4 +1,5 @@
 """What runs have logged over the iterations: read, and drawn."""
+
 import json
 import math
 from collections import Counter
@@ -12,18 +13,24 @@ from .files import read_json
 
 
 def logged(folder):
-    """Yields ``(iteration, {key: finite float})`` of each line that a run folder's logs hold, oldest first; a line cut off by a kill is left out."""
+    """Yields ``(iteration, {key: finite float})`` of each line that a run folder's logs hold, oldest first; a line cut off by a kill is
+    left out.
+    """
     for log in sorted(Path(folder).glob('*/vis_data/scalars.json')):
         for line in log.read_text(encoding='utf-8').splitlines():
             try:
                 record = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            yield int(record.get('step', record.get('iter', 0))), {k: float(v) for k, v in record.items() if isinstance(v, (int, float)) and math.isfinite(v)}
+            yield (
+                int(record.get('step', record.get('iter', 0))),
+                {k: float(v) for k, v in record.items() if isinstance(v, (int, float)) and math.isfinite(v)},
+            )
 
 
 def curves(folders, keys):
-    """``{name: {key: (iterations [N], values [runs, N])}}`` of run folders: runs of one experiment that differ in their seed alone share a name.
+    """``{name: {key: (iterations [N], values [runs, N])}}`` of run folders: runs of one experiment that differ in their seed alone share a
+    name.
 
     An iteration counts where all runs of a name have logged it; of one that was run twice, the later value.
 
@@ -52,22 +59,29 @@ def curves(folders, keys):
         steps = {key: sorted(set.intersection(*(set(r[key]) for r in runs))) for key in keys}
         empty = next((key for key in keys if not steps[key]), None)
         if empty:
-            raise UserError(f'The {len(runs)} runs of {name!r} have no iteration in common at which {empty!r} was logged; give runs of one length and logging interval.')
+            raise UserError(
+                f'The {len(runs)} runs of {name!r} have no iteration in common at which {empty!r} was logged; give runs of one length and '
+                'logging interval.'
+            )
         out[name] = {key: (np.array(steps[key]), np.array([[r[key][s] for s in steps[key]] for r in runs])) for key in keys}
     return out
 
 
 def draw_curves(found, out, smooth=1, label=None):
-    """Writes one panel a name of ``curves``: each key's mean over its runs as a line, their range as a band; ``smooth`` averages that many logged values."""
+    """Writes one panel a name of ``curves``: each key's mean over its runs as a line, their range as a band; ``smooth`` averages that many
+    logged values.
+    """
     figure, axes = matplotlib.figure.Figure(figsize=(1 + 3.6 * len(found), 3.4), layout='constrained'), []
     axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     for axis, (name, own) in zip(axes, found.items()):
         for colour, (key, (steps, values)) in zip(matplotlib.colormaps['tab10'].colors * len(own), own.items()):
             if smooth > len(steps):
-                raise UserError(f'{name}: {len(steps)} values of {key!r} were logged, too few to average {smooth} of them; give a smaller --smooth.')
+                raise UserError(
+                    f'{name}: {len(steps)} values of {key!r} were logged, too few to average {smooth} of them; give a smaller --smooth.'
+                )
             if smooth > 1:
                 kernel = np.ones(smooth) / smooth
-                steps, values = steps[smooth - 1:], np.array([np.convolve(v, kernel, 'valid') for v in values])
+                steps, values = steps[smooth - 1 :], np.array([np.convolve(v, kernel, 'valid') for v in values])
             axis.plot(steps, values.mean(0), color=colour, label=key)
             axis.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.2, linewidth=0)
         axis.set(title=f'{name} ({len(next(iter(own.values()))[1])} runs)', xlabel='iteration')

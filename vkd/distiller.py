@@ -1,4 +1,5 @@
 """The one abstraction: a student, its teachers, and the methods between them, as one mmengine model."""
+
 import torch
 from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
@@ -21,13 +22,14 @@ class Distiller(BaseModel):
 
     Args:
         student (dict | nn.Module): the network that is deployed: an inline model dict, or ``dict(cfg='mmseg::…', checkpoint=…)``.
-        teacher (dict | nn.Module, optional): one teacher, named ``teacher``. Options: ``checkpoint``, ``strict``, ``trainable``
-            (a peer with its own task loss), ``ema`` (True, or ``{teacher sub-module: student sub-module}``), ``momentum``, ``ema_buffers`` (False: parameters
-            alone follow, and statistics are its own, of its own batches), ``start`` ('student': it begins with the student's weights), and
-            ``view`` (the name of an input, or a dict of options of ``vkd.roles.Renormalize``).
+        teacher (dict | nn.Module, optional): one teacher, named ``teacher``. Options: ``checkpoint``, ``strict``, ``trainable`` (a peer
+            with its own task loss), ``ema`` (True, or ``{teacher sub-module: student sub-module}``), ``momentum``, ``ema_buffers`` (False:
+            parameters alone follow, and statistics are its own, of its own batches), ``start`` ('student': it begins with the student's
+            weights), and ``view`` (the name of an input, or a dict of options of ``vkd.roles.Renormalize``).
         teachers (dict, optional): several, by name; a method picks one by ``of=name``.
-        methods (list): configs of registered methods, or built ones. A method between two networks takes ``of`` (the teacher's name; the first by default) and
-            ``learner`` (whose taps are the student's; 'student' by default, or a peer); one among peers takes ``among`` (role names; all by default).
+        methods (list): configs of registered methods, or built ones. A method between two networks takes ``of`` (the teacher's name; the
+            first by default) and ``learner`` (whose taps are the student's; 'student' by default, or a peer); one among peers takes
+            ``among`` (role names; all by default).
         task_weight (float): weight of the student's own losses; 0 runs no task head.
         probe_shape (tuple): ``(C, H, W)`` of the tiny forward that checks taps and counts channels at build.
 
@@ -35,14 +37,24 @@ class Distiller(BaseModel):
     plain student's losses, bit for bit. Teachers and methods are built beside the global random stream, so a seed gives the student the
     same initial weights with or without them.
 
-    With peers, ``mode='predict'`` runs each of them: a data sample holds the student's ``pred_sem_seg``, that of each peer as ``pred_sem_seg_<role>``, and that of
-    the mean of their class probabilities as ``pred_sem_seg_ensemble``.
+    With peers, ``mode='predict'`` runs each of them: a data sample holds the student's ``pred_sem_seg``, that of each peer as
+    ``pred_sem_seg_<role>``, and that of the mean of their class probabilities as ``pred_sem_seg_ensemble``.
 
     Raises:
         UserError: for an unknown option, tap or method, or a checkpoint that does not fit.
     """
 
-    def __init__(self, student, teacher=None, teachers=None, methods=(), task_weight=1.0, probe_shape=(3, 64, 64), data_preprocessor=None, init_cfg=None):
+    def __init__(
+        self,
+        student,
+        teacher=None,
+        teachers=None,
+        methods=(),
+        task_weight=1.0,
+        probe_shape=(3, 64, 64),
+        data_preprocessor=None,
+        init_cfg=None,
+    ):
         cfg, options = split_role(student, 'student')
         unknown = set(options) - {'checkpoint', 'strict', 'prefix', 'unsafe_pickle'}
         if unknown:
@@ -63,7 +75,10 @@ class Distiller(BaseModel):
         self.roles, self.wires, self.readers, self.tap_shapes, self._followed = {}, [], {}, {}, 0
         for name in named:
             if not name.isidentifier() or name in ('methods', 'ensemble') or hasattr(self, name):
-                raise UserError(f"Teacher name {name!r} cannot be used (it must be a word, and none that the Distiller uses itself); choose another, such as 'peer'.")
+                raise UserError(
+                    f"Teacher name {name!r} cannot be used (it must be a word, and none that the Distiller uses itself); choose another, "
+                    "such as 'peer'."
+                )
         device = next((p.device for p in student.parameters()), torch.device('cpu'))
         with torch.random.fork_rng():
             self.roles = {name: Role(name, cfg, student, self.data_preprocessor) for name, cfg in named.items()}
@@ -80,13 +95,18 @@ class Distiller(BaseModel):
     # -- building ----------------------------------------------------------------------------------------------------
     def _load_student(self):
         o = self._student_options
-        self.student_report = load_into(self.student, o['checkpoint'], 'student', o.get('strict', True), o.get('prefix'), o.get('unsafe_pickle', False))
+        self.student_report = load_into(
+            self.student, o['checkpoint'], 'student', o.get('strict', True), o.get('prefix'), o.get('unsafe_pickle', False)
+        )
         tell_loaded('student', self.student_report)
 
     def _probe(self, shape, device):
         """Checks all taps with one tiny eval-mode forward each, and tells the methods the shapes they will meet."""
         networks = self.networks
-        readers = {name: TapReader(network, [t for wire in self.wires for t in wire.taps.get(name, ())], name) for name, network in networks.items()}
+        readers = {
+            name: TapReader(network, [t for wire in self.wires for t in wire.taps.get(name, ())], name)
+            for name, network in networks.items()
+        }
         shapes = {}
         with torch.no_grad():
             image = torch.zeros(2, *shape, device=device)
@@ -104,8 +124,11 @@ class Distiller(BaseModel):
                 except UserError:
                     raise
                 except Exception as error:  # whatever a network says of an image that it cannot take
-                    raise UserError(f'{name}: the forward pass that checks its taps failed on an image of {"x".join(map(str, x.shape[1:]))} ({type(error).__name__}: {(str(error).splitlines() or [""])[0][:200]}); '
-                                    'give probe_shape=(C, H, W) of an image that it takes.') from error
+                    raise UserError(
+                        f'{name}: the forward pass that checks its taps failed on an image of {"x".join(map(str, x.shape[1:]))} '
+                        f'({type(error).__name__}: {(str(error).splitlines() or [""])[0][:200]}); '
+                        'give probe_shape=(C, H, W) of an image that it takes.'
+                    ) from error
                 for m, mode in modes.items():
                     m.training = mode
         for wire in self.wires:
@@ -124,7 +147,9 @@ class Distiller(BaseModel):
         return readers
 
     def init_weights(self):
-        """Initialises the student from the global stream, then loads its checkpoint, which may fill a part only; nothing else was left to draw."""
+        """Initialises the student from the global stream, then loads its checkpoint, which may fill a part only; nothing else was left to
+        draw.
+        """
         initialise(self.student, 'student', self._student_options)
         if self._student_options.get('checkpoint'):
             self._load_student()
@@ -150,7 +175,9 @@ class Distiller(BaseModel):
         return ['student', *(role.name for role in self.roles.values() if role.trainable)]
 
     def owner(self, name):
-        """The role that learns by the parameter ``name``: of a network that role itself; of a method's module the role that it is named for, else the method's learner."""
+        """The role that learns by the parameter ``name``: of a network that role itself; of a method's module the role that it is named
+        for, else the method's learner.
+        """
         first, *rest = name.split('.')
         if first != 'methods':
             return first
@@ -191,7 +218,9 @@ class Distiller(BaseModel):
         return self.student(student_input(inputs), data_samples, mode=mode)
 
     def loss(self, inputs, data_samples, turn=None):
-        """Losses of the task, of teachers that learn, and of the methods; ``inputs`` as the data preprocessor gives them. ``turn`` names a learner whose losses alone are asked for (``vkd.AlternateTrainLoop``)."""
+        """Losses of the task, of teachers that learn, and of the methods; ``inputs`` as the data preprocessor gives them. ``turn`` names a
+        learner whose losses alone are asked for (``vkd.AlternateTrainLoop``).
+        """
         self.follow()
         if turn not in (None, 'student'):
             role = self.roles[turn]
@@ -202,7 +231,11 @@ class Distiller(BaseModel):
                 method.check_image(image)
         if self.task_weight:
             losses, taps = self.readers['student'].read(lambda: self.student(image, data_samples, mode='loss'))
-            losses = dict(losses) if self.task_weight == 1 else {k: _scaled(v, self.task_weight) if 'loss' in k else v for k, v in losses.items()}
+            losses = (
+                dict(losses)
+                if self.task_weight == 1
+                else {k: _scaled(v, self.task_weight) if 'loss' in k else v for k, v in losses.items()}
+            )
         else:
             _, taps = self.readers['student'].read(lambda: forward_features(self.student, image), stop=True)
             losses = {}
@@ -232,7 +265,9 @@ class Distiller(BaseModel):
             yield wire.method(own, batch) if wire.mutual else wire.method(*own.values(), batch, *again)
 
     def _second_pass(self, wire, inputs):
-        """The learner's taps of one more pass, up to the deepest of them, in which the method changes something: ``with method.second_pass(network)``."""
+        """The learner's taps of one more pass, up to the deepest of them, in which the method changes something: ``with
+        method.second_pass(network)``.
+        """
         name = wire.roles[0]
         network, image = self.networks[name], self.image(name, inputs)
         with wire.method.second_pass(network):

@@ -1,4 +1,5 @@
 """The one exception that a user is meant to read, and help with misspelt names."""
+
 from difflib import get_close_matches
 
 

@@ -1,4 +1,5 @@
 """The scores of a checkpoint on a config's test set, without a run."""
+
 import copy
 
 from mmengine.dist import is_main_process
@@ -13,9 +14,13 @@ from .text import load_text_embeddings
 
 
 def filled_from(model, checkpoint):
-    """The config of a Distiller whose networks that learnt are filled from a run's ``checkpoint``, whatever they started from; frozen teachers keep theirs."""
+    """The config of a Distiller whose networks that learnt are filled from a run's ``checkpoint``, whatever they started from; frozen
+    teachers keep theirs.
+    """
+
     def filled(role, name):
         return dict(role, checkpoint=str(checkpoint), prefix=f'{name}.', strict=True)
+
     out = dict(model, student=filled(model['student'], 'student'))
     if (model.get('teacher') or {}).get('trainable'):
         out['teacher'] = filled(model['teacher'], 'teacher')
@@ -25,9 +30,11 @@ def filled_from(model, checkpoint):
 
 
 def evaluate(cfg, checkpoint, folder, launcher='none', text=None):
-    """Scores of ``checkpoint`` (a Distiller's, or the plain student's) on the test set of ``cfg``. Peers are evaluated too; frozen teachers and methods are not built.
+    """Scores of ``checkpoint`` (a Distiller's, or the plain student's) on the test set of ``cfg``. Peers are evaluated too; frozen teachers
+    and methods are not built.
 
-    ``text``: a file of text embeddings, of the test set's classes in their order, for a ``ClipSemanticHead`` in place of those that it was trained with.
+    ``text``: a file of text embeddings, of the test set's classes in their order, for a ``ClipSemanticHead`` in place of those that it was
+    trained with.
 
     None but on the first process. Raises UserError for text of other classes than the test set has.
     """
@@ -35,10 +42,23 @@ def evaluate(cfg, checkpoint, folder, launcher='none', text=None):
     if cfg.model.get('methods') is not None:
         model = filled_from(cfg.model, checkpoint)
         peers = {name: role for name, role in teachers_of(model).items() if role.get('trainable')}
-        cfg.model = {k: v for k, v in (model if peers else cfg.model).items() if k not in ('teacher', 'teachers', 'methods', 'task_weight')} | dict(methods=[], teachers=peers)
+        cfg.model = {
+            k: v for k, v in (model if peers else cfg.model).items() if k not in ('teacher', 'teachers', 'methods', 'task_weight')
+        } | dict(methods=[], teachers=peers)
         if not peers and cfg.model.student.get('checkpoint'):  # what it started from may be gone, and is not what is evaluated
-            cfg.model.student = {k: v for k, v in cfg.model.student.items() if k != 'prefix'} | dict(checkpoint=str(checkpoint), strict=True)
-    for key in ('train_dataloader', 'val_dataloader', 'train_cfg', 'val_cfg', 'optim_wrapper', 'param_scheduler', 'val_evaluator', 'load_from'):
+            cfg.model.student = {k: v for k, v in cfg.model.student.items() if k != 'prefix'} | dict(
+                checkpoint=str(checkpoint), strict=True
+            )
+    for key in (
+        'train_dataloader',
+        'val_dataloader',
+        'train_cfg',
+        'val_cfg',
+        'optim_wrapper',
+        'param_scheduler',
+        'val_evaluator',
+        'load_from',
+    ):
         cfg[key] = None
     cfg.resume = False
     runner = build_runner(cfg, folder, launcher=launcher)

@@ -1,4 +1,5 @@
 """The student alone: weights and a config for plain mmseg, an ONNX graph, and a page that says where they came from."""
+
 import copy
 import io
 import logging
@@ -39,14 +40,17 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student', text=No
         shape: ``(H, W)`` at which the ONNX graph is traced; the training size by default.
         role: 'student', or a peer that learnt beside it.
         text: a file of text embeddings: the classes that a network with a ``ClipSemanticHead`` gets in place of its own.
-        text_input: its ONNX graph takes ``text`` (float32 ``[K, D]``, unit rows, any K) as a second input, in place of having the rows inside.
+        text_input: its ONNX graph takes ``text`` (float32 ``[K, D]``, unit rows, any K) as a second input, in place of having the rows
+            inside.
 
-    The ``.pth`` loads strictly in plain mmseg with the ``.py``. The graph maps ``image`` (float32 ``[B, C, H, W]``, normalised as the json says)
-    to ``logits``: of a segmentor ``[B, K, H, W]`` at the size of the image, else what the network gives; of a restorer to ``restored``, RGB in 0 to 1 like its image. It was compared with torch in
-    onnxruntime, at other batch sizes and image sizes too where it claims to take them; the json says which it takes.
+    The ``.pth`` loads strictly in plain mmseg with the ``.py``. The graph maps ``image`` (float32 ``[B, C, H, W]``, normalised as the json
+    says) to ``logits``: of a segmentor ``[B, K, H, W]`` at the size of the image, else what the network gives; of a restorer to
+    ``restored``, RGB in 0 to 1 like its image. It was compared with torch in onnxruntime, at other batch sizes and image sizes too where it
+    claims to take them; the json says which it takes.
 
     Raises:
-        UserError: for a checkpoint of another model, or a graph that cannot be made or differs by more than 1e-4 (of the largest logit, if above 1).
+        UserError: for a checkpoint of another model, or a graph that cannot be made or differs by more than 1e-4 (of the largest logit, if
+            above 1).
     """
     source = Path(resolve_checkpoint(checkpoint))
     config = plain_config(cfg, role)
@@ -54,8 +58,11 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student', text=No
         model = build_model(config.model)
     found = load_into(model, checkpoint, role, prefix=None if role == 'student' else f'{role}.')
     if found['unexpected']:
-        raise UserError(f'Checkpoint {str(checkpoint)!r} holds {len(found["unexpected"])} tensors that the {role} ({type(model).__name__}) of {cfg.filename!r} lacks, '
-                        f'for example {found["unexpected"][0]!r}; give the config that wrote it.')
+        raise UserError(
+            f'Checkpoint {str(checkpoint)!r} holds {len(found["unexpected"])} tensors that the {role} ({type(model).__name__}) of '
+            f'{cfg.filename!r} lacks, '
+            f'for example {found["unexpected"][0]!r}; give the config that wrote it.'
+        )
     model.eval()
     meta = dict(dataset_meta=_dataset_meta(cfg), vkd=versions()['vkd'], fingerprint=fingerprint(cfg))
     if text:
@@ -72,27 +79,50 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student', text=No
     graph, facts = to_onnx(model, shape or _size(cfg), getattr(model, 'channels', 3), text_input) if onnx else (None, None)
     write_whole(out / f'{name}.pth', lambda file: torch.save(dict(state_dict=model.state_dict(), meta=meta), file))
     left_out = [f'# {key} is left out: its dataset is part of vkd.\n' for key in ('test_dataloader',) if cfg.get(key) and key not in config]
-    write_text(out / f'{name}.py', f'# The {role} of {stem}, for {"tools/restore.py" if isinstance(model, Restorer) else "plain mmseg"}; {name}.json says where it came from.\n{"".join(left_out)}{config.pretty_text}')
+    write_text(
+        out / f'{name}.py',
+        f'# The {role} of {stem}, for {"tools/restore.py" if isinstance(model, Restorer) else "plain mmseg"}; {name}.json says where it '
+        f'came from.\n{"".join(left_out)}{config.pretty_text}',
+    )
     if onnx:
         write_whole(out / f'{name}.onnx', lambda file: file.write(graph))
     for suffix in ('.pth', '.py', *(['.onnx'] if onnx else [])):
         files[name + suffix] = sha256(out / (name + suffix))
     metrics = next((m for m in (read_json(folder / 'metrics.json') for folder in (source.parent, source.parent.parent)) if m), None)
-    content = dict(format=1, name=name, role=role, date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
-                   config=str(cfg.filename), fingerprint=fingerprint(cfg), checkpoint=str(checkpoint), checkpoint_sha256=sha256(source), files=files,
-                   model=type(model).__name__, parameters=sum(p.numel() for p in model.parameters()), matched=found['matched'], tensors=found['total'],
-                   classes=meta['dataset_meta'].get('classes'), input=model.metainfo if isinstance(model, Restorer) else _normalisation(config.model.get('data_preprocessor') or {}), onnx=facts,
-                   needs_vkd='custom_imports' in config, synthetic_text=named.synthetic if text else synthetic_text(cfg.model), metrics=metrics, git=git_state(), versions=versions())
+    content = dict(
+        format=1,
+        name=name,
+        role=role,
+        date=datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        config=str(cfg.filename),
+        fingerprint=fingerprint(cfg),
+        checkpoint=str(checkpoint),
+        checkpoint_sha256=sha256(source),
+        files=files,
+        model=type(model).__name__,
+        parameters=sum(p.numel() for p in model.parameters()),
+        matched=found['matched'],
+        tensors=found['total'],
+        classes=meta['dataset_meta'].get('classes'),
+        input=model.metainfo if isinstance(model, Restorer) else _normalisation(config.model.get('data_preprocessor') or {}),
+        onnx=facts,
+        needs_vkd='custom_imports' in config,
+        synthetic_text=named.synthetic if text else synthetic_text(cfg.model),
+        metrics=metrics,
+        git=git_state(),
+        versions=versions(),
+    )
     write_json(out / f'{name}.json', content)
     return content
 
 
 # -- the config ------------------------------------------------------------------------------------------------------------
 def plain_config(cfg, role='student'):
-    """A Config that plain mmseg reads: the network of ``role`` as ``model``, ``test_pipeline``, and, where the dataset is not vkd's own, ``test_dataloader``.
+    """A Config that plain mmseg reads: the network of ``role`` as ``model``, ``test_pipeline``, and, where the dataset is not vkd's own,
+    ``test_dataloader``.
 
-    Weights that were to be fetched at the start of training are not asked for. Parts of vkd are replaced by the mm parts that they build on;
-    where the model itself needs vkd, ``custom_imports`` says so.
+    Weights that were to be fetched at the start of training are not asked for. Parts of vkd are replaced by the mm parts that they build
+    on; where the model itself needs vkd, ``custom_imports`` says so.
     """
     model = cfg.model
     if type_name(model) == 'Distiller':
@@ -101,7 +131,10 @@ def plain_config(cfg, role='student'):
         if role != 'student':
             view = split_role(_peers(outer)[role], role)[1].get('view')
             if view and (not isinstance(view, dict) or view.get('size')):
-                raise UserError(f'{role}: it saw the view {view!r}, which no data preprocessor of mmseg makes; export the student, or train this peer on the student\'s images.')
+                raise UserError(
+                    f'{role}: it saw the view {view!r}, which no data preprocessor of mmseg makes; export the student, or train this peer '
+                    'on the student\'s images.'
+                )
         seen = outer.get('data_preprocessor') or _network(outer, 'student', cfg.filename).get('data_preprocessor')
         if seen:
             model.data_preprocessor = _seen_through(seen, view or {})
@@ -164,7 +197,11 @@ def _without_fetching(value):
     if isinstance(value, dict):
         own = MODELS.get(value['type']) if str(value.get('type')).startswith('vkd.') else None
         value = own.without_files(value) if hasattr(own, 'without_files') else value
-        kept = {k: _without_fetching(v) for k, v in value.items() if not (k == 'init_cfg' and isinstance(v, dict) and v.get('type') == 'Pretrained')}
+        kept = {
+            k: _without_fetching(v)
+            for k, v in value.items()
+            if not (k == 'init_cfg' and isinstance(v, dict) and v.get('type') == 'Pretrained')
+        }
         return {k: (False if isinstance(v, bool) else None) if k == 'pretrained' else v for k, v in kept.items()}
     return type(value)(_without_fetching(v) for v in value) if isinstance(value, (list, tuple)) else value
 
@@ -205,8 +242,15 @@ def _dataset_meta(cfg):
 def _normalisation(preprocessor):
     """What has to be done to an image before the network: ``(image - mean) / std`` per channel."""
     swaps = preprocessor.get('bgr_to_rgb') or preprocessor.get('rgb_to_bgr')
-    return dict(layout='float32 [B, C, H, W]', range='0 to 255 before normalisation', channels='RGB' if swaps else 'BGR, as mmcv loads', mean=plain(preprocessor.get('mean')),
-                std=plain(preprocessor.get('std')), pad_to=plain(preprocessor.get('size')), pad_divisor=preprocessor.get('size_divisor'))
+    return dict(
+        layout='float32 [B, C, H, W]',
+        range='0 to 255 before normalisation',
+        channels='RGB' if swaps else 'BGR, as mmcv loads',
+        mean=plain(preprocessor.get('mean')),
+        std=plain(preprocessor.get('std')),
+        pad_to=plain(preprocessor.get('size')),
+        pad_divisor=preprocessor.get('size_divisor'),
+    )
 
 
 def _size(cfg):
@@ -247,10 +291,11 @@ class Logits(nn.Module):
 
 
 def to_onnx(model, size, channels=3, text=False):
-    """``(bytes of an ONNX file, facts)`` of ``model`` traced at ``size = (H, W)``; facts: exporter, opset, batch and size ('any' or numbers), difference.
+    """``(bytes of an ONNX file, facts)`` of ``model`` traced at ``size = (H, W)``; facts: exporter, opset, batch and size ('any' or
+    numbers), difference.
 
-    torch has two exporters and neither does all networks: the tracing one is quick but may bake sizes in without a word, the other
-    is slow and knows more. So each graph is run against torch at every kind of input that it claims to take, and the first that agrees is kept.
+    torch has two exporters and neither does all networks: the tracing one is quick but may bake sizes in without a word, the other is slow
+    and knows more. So each graph is run against torch at every kind of input that it claims to take, and the first that agrees is kept.
     ``text``: the rows of a ``ClipSemanticHead`` are an input, of any number of classes.
     """
     try:
@@ -261,34 +306,62 @@ def to_onnx(model, size, channels=3, text=False):
     if text and not isinstance(getattr(model, 'decode_head', None), ClipSemanticHead):
         raise UserError(f'{type(model).__name__} has no ClipSemanticHead, so its graph cannot take text; leave out --text-input.')
     if text and model.decode_head.seen_bias:
-        raise UserError('seen_bias belongs to the classes of the run, and a graph with text as an input has none of its own; set seen_bias to 0, or leave out --text-input.')
+        raise UserError(
+            'seen_bias belongs to the classes of the run, and a graph with text as an input has none of its own; set seen_bias to 0, or '
+            'leave out --text-input.'
+        )
     network, (h, w) = Logits(model).eval(), size
     device = next(model.parameters()).device
     random = torch.Generator().manual_seed(0)
 
     def example(b, h, w, k=3):
-        rows = dict(text=F.normalize(torch.randn(k, model.decode_head.embed.out_channels, generator=random), dim=1).to(device)) if text else {}
+        rows = (
+            dict(text=F.normalize(torch.randn(k, model.decode_head.embed.out_channels, generator=random), dim=1).to(device)) if text else {}
+        )
         return dict(image=torch.randn(b, channels, h, w, generator=random).to(device), **rows)
+
     first = example(2, h, w)
     # padding, pooling or a limit of tokens that is worked out from the size of the map: no graph of it is right at all sizes
-    rigid = any(isinstance(m, ClipEmbedding) or type(m).__name__.endswith('Same') or isinstance(m, nn.AdaptiveAvgPool2d) and m.output_size not in (1, (1, 1)) for m in model.modules())
+    rigid = any(
+        isinstance(m, ClipEmbedding)
+        or type(m).__name__.endswith('Same')
+        or isinstance(m, nn.AdaptiveAvgPool2d)
+        and m.output_size not in (1, (1, 1))
+        for m in model.modules()
+    )
     reasons = []
     for any_size, dynamo in [(True, False), (True, True)] * (not rigid) + [(False, False), (False, True)]:
         axes = dict(image={0: 'batch', **({2: 'height', 3: 'width'} if any_size else {})}, **(dict(text={0: 'classes'}) if text else {}))
         try:
             graph = _trace(network, first, axes, dynamo)
             session = onnxruntime.InferenceSession(graph, providers=['CPUExecutionProvider'])
-            worst = np.max([_difference(network, session, example(b, *s, k))  # not max(), which loses a nan
-                            for b, s, k in [(2, (h, w), 3), (1, (h, w), 1), (3, (h, w), 5)] + [(1, (h + 32, w + 64), 3), (2, (h + 24, w + 8), 4)] * any_size])
+            worst = np.max(
+                [
+                    _difference(network, session, example(b, *s, k))  # not max(), which loses a nan
+                    for b, s, k in [(2, (h, w), 3), (1, (h, w), 1), (3, (h, w), 5)]
+                    + [(1, (h + 32, w + 64), 3), (2, (h + 24, w + 8), 4)] * any_size
+                ]
+            )
         except Exception as error:  # the exporters and the runtime each raise their own kinds
             reasons.append(f'{type(error).__name__}: {" ".join(str(error).split())[:160]}')
             continue
         if worst <= TOLERANCE:
-            return graph, dict(exporter='dynamo' if dynamo else 'trace', opset=onnx.load_model_from_string(graph).opset_import[0].version, batch='any',
-                               size='any' if any_size else [h, w], input='image', **(dict(text='float32 [K, D], rows of length 1, any K') if text else {}), output=network.output,
-                               output_size='of the image' if isinstance(model, BaseSegmentor) else 'of the network', difference=float(worst), tolerance=TOLERANCE)
+            return graph, dict(
+                exporter='dynamo' if dynamo else 'trace',
+                opset=onnx.load_model_from_string(graph).opset_import[0].version,
+                batch='any',
+                size='any' if any_size else [h, w],
+                input='image',
+                **(dict(text='float32 [K, D], rows of length 1, any K') if text else {}),
+                output=network.output,
+                output_size='of the image' if isinstance(model, BaseSegmentor) else 'of the network',
+                difference=float(worst),
+                tolerance=TOLERANCE,
+            )
         reasons.append(f'its output differs by {worst:.2g}')
-    raise UserError(f'{type(model).__name__} cannot be exported to ONNX at {h}x{w} ({reasons[-1]}); try another --shape, or export without --onnx.')
+    raise UserError(
+        f'{type(model).__name__} cannot be exported to ONNX at {h}x{w} ({reasons[-1]}); try another --shape, or export without --onnx.'
+    )
 
 
 def _trace(network, example, axes, dynamo):
@@ -300,10 +373,20 @@ def _trace(network, example, axes, dynamo):
             warnings.simplefilter('ignore')
             names = dict(input_names=list(example), output_names=[network.output])
             if dynamo:
-                program = torch.onnx.export(network, tuple(example.values()), dynamo=True, dynamic_shapes=tuple(axes.values()), verbose=False, **names)
+                program = torch.onnx.export(
+                    network, tuple(example.values()), dynamo=True, dynamic_shapes=tuple(axes.values()), verbose=False, **names
+                )
                 return program.model_proto.SerializeToString()
             file = io.BytesIO()
-            torch.onnx.export(network, tuple(example.values()), file, dynamo=False, dynamic_axes={**axes, network.output: {**axes['image'], **({1: 'classes'} if 'text' in axes else {})}}, opset_version=17, **names)
+            torch.onnx.export(
+                network,
+                tuple(example.values()),
+                file,
+                dynamo=False,
+                dynamic_axes={**axes, network.output: {**axes['image'], **({1: 'classes'} if 'text' in axes else {})}},
+                opset_version=17,
+                **names,
+            )
             return file.getvalue()
     finally:
         logging.disable(level)

@@ -1,4 +1,5 @@
 """Files that are whole or absent, and names that stay inside their folder."""
+
 import hashlib
 import json
 import os
@@ -41,7 +42,9 @@ def read_json(path, default=None):
 def sha256(path):
     """Hex digest of a file."""
     with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha256(file.read()).hexdigest()
+        return (
+            hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else hashlib.sha256(file.read()).hexdigest()
+        )
 
 
 def safe_name(text):

@@ -1,4 +1,5 @@
 """Pictures and curves of a page of results."""
+
 import base64
 import io
 
@@ -14,42 +15,64 @@ COLOURS = ('#999999', '#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#5
 
 
 def illustrated(section, runs):
-    """A section of ``by_protocol`` with ``gallery``, ``palette`` and ``curves``, from the folders of ``runs``; of external ones there are none."""
+    """A section of ``by_protocol`` with ``gallery``, ``palette`` and ``curves``, from the folders of ``runs``; of external ones there are
+    none.
+    """
     own, by_name = [r for r in section['rows'] if not r['external']], {r['run']: r for r in runs}
     students = list(dict.fromkeys(r['student'] for r in own if r['role'] == 'student'))
     galleries = [gallery([r for r in own if r['student'] == student], runs, limit=3 if len(students) == 1 else 2) for student in students]
     drawn = []
     for student in students:
-        curves = [(named(r), COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]) for f in r['runs']])
-                  for i, r in enumerate(x for x in own if x['student'] == student and x['role'] == 'student')]
-        for key, what in (('loss', 'training loss of the task, smoothed'), ('mIoU', 'mIoU on validation images'), ('PSNR', 'PSNR on validation images, dB')):
+        curves = [
+            (named(r), COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]) for f in r['runs']])
+            for i, r in enumerate(x for x in own if x['student'] == student and x['role'] == 'student')
+        ]
+        for key, what in (
+            ('loss', 'training loss of the task, smoothed'),
+            ('mIoU', 'mIoU on validation images'),
+            ('PSNR', 'PSNR on validation images, dB'),
+        ):
             svg = curve_layout([(label, colour, [c[key] for c in seeds]) for label, colour, seeds in curves], key)
             if svg:
                 drawn.append(dict(svg, title=f'{student}: {what}', legend=[(label, colour) for label, colour, _ in curves]))
-    return dict(section, gallery=[row for rows, _ in galleries for row in rows], palette=next((c for _, c in galleries if c), []), curves=drawn)
+    return dict(
+        section, gallery=[row for rows, _ in galleries for row in rows], palette=next((c for _, c in galleries if c), []), curves=drawn
+    )
 
 
 def gallery(rows, runs, limit=3):
     """Rows of pictures: image, truth, student alone, the method with the best mean, and where those two differ in being right.
 
-    Returns ``(list of lists of dict(src, title, alt), classes with their colours)``; empty where pictures are missing or do not belong together.
+    Returns ``(list of lists of dict(src, title, alt), classes with their colours)``; empty where pictures are missing or do not belong
+    together.
     """
     by_name = {r['run']: r for r in runs}
 
     def first(row):
         done = [f for f in row['runs'] if f['state'] == 'done'] if row else []
         return _load_pictures(by_name[done[0]['run']]) if done else None
+
     alone = next((r for r in rows if r['method'] == 'alone' and r['role'] == 'student' and r['mean'] is not None), None)
-    distilled = [r for r in rows if alone and r['role'] == 'student' and r['method'] != 'alone' and r['student'] == alone['student'] and r['mean'] is not None]
+    distilled = [
+        r
+        for r in rows
+        if alone and r['role'] == 'student' and r['method'] != 'alone' and r['student'] == alone['student'] and r['mean'] is not None
+    ]
     best = max(distilled, key=lambda r: r['mean'], default=None)
     a, b = first(alone), first(best)
     if not a or not b or a['image'].shape != b['image'].shape or not np.array_equal(a['truth'], b['truth']):
         return [], []
     if 'palette' not in a:  # images were restored
-        shown = [(str(a.get('image_name', 'bicubic')), a['image']), ('truth', a['truth']), (f'{alone["student"]} alone', a['pred']), (f'{best["student"]} + {best["method"]}', b['pred']), ('difference', nearer(a, b))]
+        shown = [
+            (str(a.get('image_name', 'bicubic')), a['image']),
+            ('truth', a['truth']),
+            (f'{alone["student"]} alone', a['pred']),
+            (f'{best["student"]} + {best["method"]}', b['pred']),
+            ('difference', nearer(a, b)),
+        ]
         return [pictured(i, [(_png(images[i]), title) for title, images in shown]) for i in range(min(limit, len(a['image'])))], []
     palette = np.zeros((256, 3), np.uint8)
-    palette[:len(a['palette'])] = a['palette']
+    palette[: len(a['palette'])] = a['palette']
     out = []
     for i, (image, truth, one, two) in list(enumerate(zip(a['image'], a['truth'], a['pred'], b['pred'])))[:limit]:
         counted = truth != 255
@@ -57,9 +80,18 @@ def gallery(rows, runs, limit=3):
         difference[counted & (one == truth) & (two != truth)] = (213, 94, 0)
         difference[counted & (one != truth) & (two == truth)] = (0, 114, 178)
         difference[~counted] = 90
-        out.append(pictured(i, [
-            (_jpeg(image), 'image'), (_png(palette[truth]), 'truth'), (_png(palette[one]), f'{alone["student"]} alone'),
-            (_png(palette[two]), f'{best["student"]} + {best["method"]}'), (_png(difference), 'difference')]))
+        out.append(
+            pictured(
+                i,
+                [
+                    (_jpeg(image), 'image'),
+                    (_png(palette[truth]), 'truth'),
+                    (_png(palette[one]), f'{alone["student"]} alone'),
+                    (_png(palette[two]), f'{best["student"]} + {best["method"]}'),
+                    (_png(difference), 'difference'),
+                ],
+            )
+        )
     classes = [dict(name=n, colour='#%02x%02x%02x' % tuple(int(v) for v in c)) for n, c in zip(alone['classes'], a['palette'])]
     return out, classes
 
@@ -73,7 +105,9 @@ def pictured(i, shown):
 
 
 def nearer(alone, distilled, tolerance=2):
-    """Where the distilled student's image is nearer to the truth than the student's alone by more than ``tolerance`` grey levels (blue), and where it is farther (orange); ``[N, H, W, 3]``."""
+    """Where the distilled student's image is nearer to the truth than the student's alone by more than ``tolerance`` grey levels (blue),
+    and where it is farther (orange); ``[N, H, W, 3]``.
+    """
     truth = alone['truth'].astype(float)
     gain = (np.abs(alone['pred'] - truth) - np.abs(distilled['pred'] - truth)).mean(-1)
     out = np.full(truth.shape, 128, np.uint8)
@@ -109,8 +143,7 @@ def curve_layout(curves, key, width=560, height=240):
     if len({s for _, _, seeds in curves for seed in seeds for s in seed}) < 2:
         return None
     window = 9 if key == 'loss' else 1
-    lines = [(label, colour, _thin(_smooth(sorted(seed.items()), window)))
-             for label, colour, seeds in curves for seed in seeds if seed]
+    lines = [(label, colour, _thin(_smooth(sorted(seed.items()), window))) for label, colour, seeds in curves for seed in seeds if seed]
     return drawing(lines, key, width, height)
 
 
@@ -127,20 +160,33 @@ def drawing(lines, key, width=560, height=240):
 
     def at_y(value):
         return top + (1 - (min(value, high) - low) / (high - low)) * (height - top - bottom)
+
     values = [low + (high - low) * k / 4 for k in range(5)]
     texts = [f'{v:.3g}' if not 0 < abs(v) < 1e-3 else f'{v:.1e}'.replace('e-0', 'e-') for v in values]  # six letters fit
     parts = [dict(y=round(at_y(v), 1), text=text) for v, text in zip(values, texts)]
     ticks = [dict(x=round(at_x(s), 1), text=f'{s:g}') for s in (steps if few else round_ticks(xs.min(), xs.max()))]
-    drawn = [dict(colour=colour, label=label, points=' '.join(f'{at_x(s):.1f},{at_y(v):.1f}' for s, v in pairs))
-             for label, colour, pairs in lines]
-    return dict(width=width, height=height, left=left, right=right, bottom=bottom, y=parts, x=ticks, lines=drawn,
-                dots=few and key != 'loss', key=key)
+    drawn = [
+        dict(colour=colour, label=label, points=' '.join(f'{at_x(s):.1f},{at_y(v):.1f}' for s, v in pairs))
+        for label, colour, pairs in lines
+    ]
+    return dict(
+        width=width,
+        height=height,
+        left=left,
+        right=right,
+        bottom=bottom,
+        y=parts,
+        x=ticks,
+        lines=drawn,
+        dots=few and key != 'loss',
+        key=key,
+    )
 
 
 def _smooth(pairs, window):
     values = np.array([v for _, v in pairs])
     half = window // 2
-    return [(s, float(values[max(0, i - half):i + half + 1].mean())) for i, (s, _) in enumerate(pairs)]
+    return [(s, float(values[max(0, i - half) : i + half + 1].mean())) for i, (s, _) in enumerate(pairs)]
 
 
 def _thin(pairs, most=150):

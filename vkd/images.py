@@ -1,4 +1,5 @@
 """Image files as arrays, with their own channels and depth, and errors that name the file."""
+
 import hashlib
 import io
 from pathlib import Path
@@ -12,7 +13,15 @@ from .files import write_whole
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 #: what a file's orientation asks for, of ``[H, W, …]``
-_TURNS = {2: lambda x: x[:, ::-1], 3: lambda x: x[::-1, ::-1], 4: lambda x: x[::-1], 5: lambda x: x.swapaxes(0, 1), 6: lambda x: np.rot90(x, -1), 7: lambda x: np.rot90(x, 2).swapaxes(0, 1), 8: np.rot90}
+_TURNS = {
+    2: lambda x: x[:, ::-1],
+    3: lambda x: x[::-1, ::-1],
+    4: lambda x: x[::-1],
+    5: lambda x: x.swapaxes(0, 1),
+    6: lambda x: np.rot90(x, -1),
+    7: lambda x: np.rot90(x, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
 _KEPT = {'L': 1, 'LA': 2, 'RGB': 3, 'RGBA': 4}
 
 
@@ -61,19 +70,26 @@ def read_image(path):
     except Image.DecompressionBombError as error:
         raise UserError(f'Image {path!r} is larger than Pillow opens ({" ".join(str(error).split())[:120]}); cut it into parts.') from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UserError(f'Image {path!r} cannot be read ({type(error).__name__}: {" ".join(str(error).split())[:120]}); it is cut off or no image: replace the file.') from error
+        raise UserError(
+            f'Image {path!r} cannot be read ({type(error).__name__}: {" ".join(str(error).split())[:120]}); it is cut off or no image: '
+            'replace the file.'
+        ) from error
     return out
 
 
 def image_size(path):
-    """``(height, width)`` as a file's header says (before an orientation is applied), without decoding it. Raises UserError for a file that is missing or no image."""
+    """``(height, width)`` as a file's header says (before an orientation is applied), without decoding it. Raises UserError for a file that
+    is missing or no image.
+    """
     try:
         with Image.open(path) as file:
             return file.height, file.width
     except FileNotFoundError as error:
         raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.') from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UserError(f'Image {str(path)!r} cannot be read ({type(error).__name__}); it is cut off or no image: replace the file.') from error
+        raise UserError(
+            f'Image {str(path)!r} cannot be read ({type(error).__name__}); it is cut off or no image: replace the file.'
+        ) from error
 
 
 def _to_array(image, rows=256):
@@ -81,7 +97,7 @@ def _to_array(image, rows=256):
     out = np.empty((image.height, image.width, _KEPT[image.mode]), np.uint8)
     for y in range(0, image.height, rows):
         band = np.asarray(image.crop((0, y, image.width, min(y + rows, image.height))))
-        out[y:y + rows] = band.reshape(*band.shape[:2], -1)
+        out[y : y + rows] = band.reshape(*band.shape[:2], -1)
     return out
 
 
@@ -90,13 +106,18 @@ def to_rgb(image, path):
     channels = image.shape[2]
     if channels in (2, 4):
         if (image[..., -1] != np.iinfo(image.dtype).max).any():
-            raise UserError(f'Image {str(path)!r} has transparent pixels, of which there is no truth to learn or to compare with; flatten it onto a background.')
+            raise UserError(
+                f'Image {str(path)!r} has transparent pixels, of which there is no truth to learn or to compare with; flatten it onto a '
+                'background.'
+            )
         image = image[..., :-1]
     return np.ascontiguousarray(image.repeat(3, 2) if channels <= 2 else image)
 
 
 def write_image(path, image):
-    """Writes ``[H, W, C]`` (channels as ``read_image`` gives them; uint8 or uint16), whole or not at all. Raises UserError for a format that cannot hold it."""
+    """Writes ``[H, W, C]`` (channels as ``read_image`` gives them; uint8 or uint16), whole or not at all. Raises UserError for a format
+    that cannot hold it.
+    """
     path, channels = Path(path), image.shape[2]
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -114,13 +135,16 @@ def write_image(path, image):
         data = data.tobytes()
     else:
         file = io.BytesIO()
-        Image.fromarray(image[..., 0] if channels == 1 else image, next(m for m, c in _KEPT.items() if c == channels)).save(file, Image.registered_extensions()[suffix], **(dict(quality=95) if suffix in ('.jpg', '.jpeg') else {}))
+        Image.fromarray(image[..., 0] if channels == 1 else image, next(m for m, c in _KEPT.items() if c == channels)).save(
+            file, Image.registered_extensions()[suffix], **(dict(quality=95) if suffix in ('.jpg', '.jpeg') else {})
+        )
         data = file.getvalue()
     write_whole(path, lambda out: out.write(data))
 
 
 def cached(path, folder, make=None, kind='rgb'):
-    """What ``make()`` gives of the image file ``path`` (by default ``to_rgb(read_image(path))``) as a read-only memory map of a ``.npy`` in ``folder``, made at the first call; a changed file gets a new one.
+    """What ``make()`` gives of the image file ``path`` (by default ``to_rgb(read_image(path))``) as a read-only memory map of a ``.npy`` in
+    ``folder``, made at the first call; a changed file gets a new one.
 
     A crop of it reads the pages of the crop only, so a patch costs no decoding. ``kind`` tells results of different ``make`` apart.
     """
@@ -136,4 +160,6 @@ def cached(path, folder, make=None, kind='rgb'):
     try:
         return np.load(target, mmap_mode='r', allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise UserError(f'Cached image {str(target)!r} of {str(path)!r} cannot be read ({type(error).__name__}); remove it, it is made anew.') from error
+        raise UserError(
+            f'Cached image {str(target)!r} of {str(path)!r} cannot be read ({type(error).__name__}); remove it, it is made anew.'
+        ) from error

@@ -1,4 +1,5 @@
 """Intervals over seeds: of a mean, and of a gain."""
+
 import math
 
 import numpy as np
@@ -16,9 +17,11 @@ def mean_interval(values, level=0.95):
 
 
 def gain_interval(values, base, level=0.95):
-    """``(difference of means, half width)`` by Welch's t interval (unequal variances). Raises UserError where either has fewer than two values.
+    """``(difference of means, half width)`` by Welch's t interval (unequal variances). Raises UserError where either has fewer than two
+    values.
 
-    Runs of equal seeds are not treated as pairs: a seed fixes the initial weights and the order of the data, but how results vary afterwards is hardly shared.
+    Runs of equal seeds are not treated as pairs: a seed fixes the initial weights and the order of the data, but how results vary
+        afterwards is hardly shared.
     """
     values, base = np.asarray(values, dtype=float), np.asarray(base, dtype=float)
     if len(values) < 2 or len(base) < 2:
@@ -27,5 +30,5 @@ def gain_interval(values, base, level=0.95):
     gain = float(values.mean() - base.mean())
     if a + b == 0:
         return gain, 0.0
-    freedom = (a + b) ** 2 / (a ** 2 / (len(values) - 1) + b ** 2 / (len(base) - 1))
+    freedom = (a + b) ** 2 / (a**2 / (len(values) - 1) + b**2 / (len(base) - 1))
     return gain, float(stats.t.ppf((1 + level) / 2, freedom) * math.sqrt(a + b))

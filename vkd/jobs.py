@@ -1,4 +1,5 @@
 """Where the cells of a suite run: processes of this machine, or jobs of a Slurm cluster."""
+
 import multiprocessing
 import os
 import sys
@@ -27,7 +28,14 @@ def run_cell(cell, folder, threads=None, log=True, leash=False):
     with open(own / 'console.log', 'a') if log else nullcontext(sys.stdout) as out, redirect_stdout(out), redirect_stderr(out):
         facts = {k: v for k, v in cell.info.items() if k not in ('fingerprint', 'max_iters')}
         # made again beside the suite, whose own folders hold what it counts
-        return run(cell.load(), own, facts, resume=True, command=rerun_command(cell.config, Path('work_dirs/again', cell.name), cell.options), identity=cell.info['fingerprint'])
+        return run(
+            cell.load(),
+            own,
+            facts,
+            resume=True,
+            command=rerun_command(cell.config, Path('work_dirs/again', cell.name), cell.options),
+            identity=cell.info['fingerprint'],
+        )
 
 
 def _child(cell, folder, threads, gpu):
@@ -55,7 +63,9 @@ class Local:
         self.free = devices * -(-self.jobs // gpus) if gpus else [None] * self.jobs
         self.context = multiprocessing.get_context('forkserver')
         self.context.set_forkserver_preload(['vkd.jobs', 'mmseg.models', 'mmseg.datasets', 'mmseg.engine', 'mmseg.evaluation'])
-        self.where = f'{self.jobs} at a time' + (f', {self.threads} thread{"s" * (self.threads > 1)} each' if self.threads else f' on {gpus} GPUs')
+        self.where = f'{self.jobs} at a time' + (
+            f', {self.threads} thread{"s" * (self.threads > 1)} each' if self.threads else f' on {gpus} GPUs'
+        )
 
     def start(self, cells):
         """A process a cell, in order."""
@@ -80,7 +90,9 @@ class Local:
 
 
 class Slurm:
-    """Each cell a task of a cluster's job arrays, through submitit. ``options`` go to its executor (slurm_partition, gpus_per_node, timeout_min, slurm_array_parallelism …)."""
+    """Each cell a task of a cluster's job arrays, through submitit. ``options`` go to its executor (slurm_partition, gpus_per_node,
+    timeout_min, slurm_array_parallelism …).
+    """
 
     patience = 120  # seconds; each look is a job
 

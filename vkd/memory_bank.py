@@ -1,4 +1,5 @@
 """Vectors of past batches, alike in all processes."""
+
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -19,7 +20,8 @@ def gather_vectors(own):
 class MemoryBank(nn.Module):
     """The last ``size`` vectors of all processes, first in, first out, in the state dict.
 
-    How long a vector is follows from the first that is pushed, or from the checkpoint. ``count`` (a tensor) is how many were pushed in all; the rows of ``vectors [size, D]`` beyond it are 0.
+    How long a vector is follows from the first that is pushed, or from the checkpoint. ``count`` (a tensor) is how many were pushed in all;
+    the rows of ``vectors [size, D]`` beyond it are 0.
     """
 
     def __init__(self, size):
@@ -38,10 +40,16 @@ class MemoryBank(nn.Module):
         if self.vectors.shape[1] == length:
             return
         if self.vectors.shape[1]:
-            raise UserError(f'The memory bank holds vectors of {self.vectors.shape[1]} numbers, but one of {length} came; give all batches, and the run that is resumed, images of one size.')
-        need, there = 4 * self.size * length / 2 ** 30, usable_gib(device)
+            raise UserError(
+                f'The memory bank holds vectors of {self.vectors.shape[1]} numbers, but one of {length} came; give all batches, and the '
+                'run that is resumed, images of one size.'
+            )
+        need, there = 4 * self.size * length / 2**30, usable_gib(device)
         if there is not None and need > there:
-            raise UserError(f'A memory bank of {self.size} vectors of {length} numbers takes {need:.2f} GiB, but {device} has {there:.2f}; lower memory_size or channel_ratio, or narrow the band.')
+            raise UserError(
+                f'A memory bank of {self.size} vectors of {length} numbers takes {need:.2f} GiB, but {device} has {there:.2f}; lower '
+                'memory_size or channel_ratio, or narrow the band.'
+            )
         self.vectors = torch.zeros(self.size, length, device=device)
 
     @torch.no_grad()
@@ -49,7 +57,7 @@ class MemoryBank(nn.Module):
         """Puts ``vectors [B, D]`` of every process in place of the oldest."""
         vectors = gather_vectors(vectors.detach().float())[0]
         self.reserve(vectors.shape[1], vectors.device)
-        kept = vectors[-self.size:]
+        kept = vectors[-self.size :]
         skipped = len(vectors) - len(kept)
         self.vectors.index_copy_(0, (self.count + skipped + torch.arange(len(kept), device=kept.device)) % self.size, kept)
         self.count += len(vectors)
@@ -63,4 +71,4 @@ class MemoryBank(nn.Module):
 
 def usable_gib(device):
     """What is free on a GPU, or all that the machine of a CPU has, in GiB; None where the system does not say."""
-    return torch.cuda.mem_get_info(device)[0] / 2 ** 30 if device.type == 'cuda' else memory_gib()
+    return torch.cuda.mem_get_info(device)[0] / 2**30 if device.type == 'cuda' else memory_gib()

@@ -1,4 +1,5 @@
 """A network from what a config says of it: a module, an inline dict, or a config file of mm; and a pass through it."""
+
 import copy
 import importlib.util
 from pathlib import Path
@@ -14,7 +15,20 @@ from .config import check_packages
 from .errors import UserError, nearest
 from .registry import MODELS
 
-ROLE_KEYS = {'cfg', 'model', 'checkpoint', 'strict', 'prefix', 'unsafe_pickle', 'trainable', 'ema', 'ema_buffers', 'momentum', 'start', 'view'}
+ROLE_KEYS = {
+    'cfg',
+    'model',
+    'checkpoint',
+    'strict',
+    'prefix',
+    'unsafe_pickle',
+    'trainable',
+    'ema',
+    'ema_buffers',
+    'momentum',
+    'start',
+    'view',
+}
 
 
 def resolve_config(path):
@@ -34,7 +48,9 @@ def resolve_config(path):
     root = Path(spec.origin).parent / '.mim' / 'configs'
     file = root / name
     if not file.is_file():
-        raise UserError(f'Config {path!r}: no such file below {package}; {nearest(name, [p.relative_to(root).as_posix() for p in root.rglob("*.py")])}.')
+        raise UserError(
+            f'Config {path!r}: no such file below {package}; {nearest(name, [p.relative_to(root).as_posix() for p in root.rglob("*.py")])}.'
+        )
     return str(file)
 
 
@@ -53,7 +69,10 @@ def build_model(cfg):
         except (KeyError, TypeError, ImportError) as error:
             if isinstance(error.__cause__ or error.__context__, UserError):
                 raise
-            raise UserError(f"Model {cfg.get('type')!r} cannot be built ({type(error).__name__}: {' '.join(str(error).split())[:300]}); mend its type and options.") from error
+            raise UserError(
+                f"Model {cfg.get('type')!r} cannot be built ({type(error).__name__}: {' '.join(str(error).split())[:300]}); mend its type "
+                "and options."
+            ) from error
 
 
 def split_role(role, name):
@@ -74,19 +93,26 @@ def split_role(role, name):
 
 
 def initialise(module, name, options):
-    """``module.init_weights()``, unless a checkpoint will fill it wholly anyway: mm's own initialisation may fetch weights from the network."""
+    """``module.init_weights()``, unless a checkpoint will fill it wholly anyway: mm's own initialisation may fetch weights from the
+    network.
+    """
     checkpoint = options.get('checkpoint')
     if not hasattr(module, 'init_weights') or checkpoint and options.get('strict', True) and not str(checkpoint).startswith('pkg:'):
         return
     try:
         module.init_weights()
     except (URLError, FileNotFoundError) as error:
-        raise UserError(f"{name}: the weights that its config starts from cannot be had ({getattr(error, 'reason', error)}); give checkpoint= a local file, or set init_cfg of its backbone to None.") from error
+        raise UserError(
+            f"{name}: the weights that its config starts from cannot be had ({getattr(error, 'reason', error)}); give checkpoint= a local "
+            "file, or set init_cfg of its backbone to None."
+        ) from error
 
 
 def tell_loaded(name, report):
     """Logs how much of a checkpoint fitted into the role ``name``."""
-    print_log(f'{name}: {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) from {report["checkpoint"]}', logger='current')
+    print_log(
+        f'{name}: {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) from {report["checkpoint"]}', logger='current'
+    )
 
 
 def unwrapped(model):

@@ -1,4 +1,5 @@
 """What the methods between peers share: their logits on one grid, the labels, who learns from whom."""
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -51,9 +52,16 @@ def labels_of(batch):
 
 
 def on_one_grid(logits, label, resolution='label'):
-    """``({role: [B, K, h, w]}, label [B, h, w])``: logits bilinear, labels nearest, at the label's size, or at the smallest of the logits' (``resolution='logit'``)."""
-    size = tuple(label.shape[-2:]) if resolution == 'label' else min((tuple(x.shape[-2:]) for x in logits.values()), key=lambda s: s[0] * s[1])
-    out = {name: x if tuple(x.shape[-2:]) == size else F.interpolate(x, size=size, mode='bilinear', align_corners=False) for name, x in logits.items()}
+    """``({role: [B, K, h, w]}, label [B, h, w])``: logits bilinear, labels nearest, at the label's size, or at the smallest of the logits'
+    (``resolution='logit'``).
+    """
+    size = (
+        tuple(label.shape[-2:]) if resolution == 'label' else min((tuple(x.shape[-2:]) for x in logits.values()), key=lambda s: s[0] * s[1])
+    )
+    out = {
+        name: x if tuple(x.shape[-2:]) == size else F.interpolate(x, size=size, mode='bilinear', align_corners=False)
+        for name, x in logits.items()
+    }
     if tuple(label.shape[-2:]) != size:
         label = F.interpolate(label[:, None].float(), size=size, mode='nearest')[:, 0].long()
     return out, label
@@ -63,14 +71,20 @@ def ignored_label(networks, method):
     """The label that all of ``networks`` ({role: module}) ignore. Raises UserError where they differ."""
     found = {name: getattr(getattr(net, 'decode_head', None), 'ignore_index', 255) for name, net in networks.items()}
     if len(set(found.values())) > 1:
-        raise UserError(f'{method}: the ignored label is {", ".join(f"{v} of {k}" for k, v in found.items())}; peers need one: set ignore_index of their heads alike.')
+        raise UserError(
+            f'{method}: the ignored label is {", ".join(f"{v} of {k}" for k, v in found.items())}; peers need one: set ignore_index of '
+            'their heads alike.'
+        )
     return next(iter(found.values()))
 
 
 def check_equal_classes(channels, method):
     """Raises UserError unless the numbers of classes in ``channels`` ({role: int}) are equal."""
     if len(set(channels.values())) > 1:
-        raise UserError(f'{method}: the logits have {", ".join(f"{v} classes of {k}" for k, v in channels.items())}; peers need the same: set num_classes of their heads alike.')
+        raise UserError(
+            f'{method}: the logits have {", ".join(f"{v} classes of {k}" for k, v in channels.items())}; peers need the same: set '
+            'num_classes of their heads alike.'
+        )
 
 
 def by_role(value, role, name, method):
@@ -88,7 +102,9 @@ def masked_mean(values, mask):
 
 
 def kl_map(learner, source, tau=1.0):
-    """``KL(softmax(source / tau) || softmax(learner / tau))`` at each place: ``[B, K, H, W]`` twice -> ``[B, H, W]``; the source's gradient is not followed."""
+    """``KL(softmax(source / tau) || softmax(learner / tau))`` at each place: ``[B, K, H, W]`` twice -> ``[B, H, W]``; the source's gradient
+    is not followed.
+    """
     return kl_of_logs(F.log_softmax(learner.float() / tau, dim=1), F.log_softmax(source.detach().float() / tau, dim=1))
 
 

@@ -1,4 +1,5 @@
 """A few test images as a run leaves them for the leaderboard: what was seen, the truth, what was answered."""
+
 import cv2
 import numpy as np
 import torch
@@ -9,7 +10,8 @@ from .physics.resize import imresize
 
 
 def pictures(runner, count=3, width=240):
-    """A few test images, evenly spaced: ``dict(image [N,h,w,3] RGB, truth [N,h,w], pred [N,h,w], palette [K,3])``, uint8; None without label maps.
+    """A few test images, evenly spaced: ``dict(image [N,h,w,3] RGB, truth [N,h,w], pred [N,h,w], palette [K,3])``, uint8; None without
+    label maps.
 
     Of a Distiller with peers also ``pred_<role> [N,h,w]``, and ``pred_ensemble``.
     """
@@ -29,7 +31,9 @@ def pictures(runner, count=3, width=240):
         if 'gt_sem_seg' not in sample:
             return None
         size = width, round(width * image.shape[0] / image.shape[1])
-        out['image'].append(cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA if image.shape[1] > width else cv2.INTER_NEAREST))
+        out['image'].append(
+            cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA if image.shape[1] > width else cv2.INTER_NEAREST)
+        )
         predicted = {f'pred{k.removeprefix("pred_sem_seg")}': sample.get(k) for k in sample.all_keys() if k.startswith('pred_sem_seg')}
         for key, found in {'truth': sample.gt_sem_seg, **predicted}.items():
             out.setdefault(key, []).append(cv2.resize(found.data[0].cpu().numpy().astype(np.uint8), size, interpolation=cv2.INTER_NEAREST))
@@ -40,7 +44,8 @@ def pictures(runner, count=3, width=240):
 
 @torch.no_grad()
 def restored_pictures(dataset, model, count=3, width=240, side=64):
-    """Of a few test images of restoration, evenly spaced, the square of ``side`` pixels with the most detail, enlarged without smoothing: ``dict(image, truth, pred)``, RGB uint8 ``[N, width, width, 3]``.
+    """Of a few test images of restoration, evenly spaced, the square of ``side`` pixels with the most detail, enlarged without smoothing:
+    ``dict(image, truth, pred)``, RGB uint8 ``[N, width, width, 3]``.
 
     ``image`` is the input enlarged bicubically. None for a data set without truths.
     """
@@ -55,17 +60,23 @@ def restored_pictures(dataset, model, count=3, width=240, side=64):
         seen = imresize(seen, size=truth.shape[:2])
         small = min(side, *truth.shape[:2])
         detail = np.add(*(np.abs(d) for d in np.gradient(truth.mean(2))))
-        places = [(y, x) for y in range(0, truth.shape[0] - small + 1, max(small // 2, 1)) for x in range(0, truth.shape[1] - small + 1, max(small // 2, 1))]
-        y, x = max(places, key=lambda at: detail[at[0]:at[0] + small, at[1]:at[1] + small].sum())
+        places = [
+            (y, x)
+            for y in range(0, truth.shape[0] - small + 1, max(small // 2, 1))
+            for x in range(0, truth.shape[1] - small + 1, max(small // 2, 1))
+        ]
+        y, x = max(places, key=lambda at: detail[at[0] : at[0] + small, at[1] : at[1] + small].sum())
         for key, image in dict(image=seen, truth=truth, pred=pred).items():
-            own = np.clip(np.round(image[y:y + small, x:x + small]), 0, 255).astype(np.uint8)
+            own = np.clip(np.round(image[y : y + small, x : x + small]), 0, 255).astype(np.uint8)
             out[key].append(cv2.resize(own, (width, width), interpolation=cv2.INTER_NEAREST))
     return {k: np.stack(v) for k, v in out.items()}
 
 
 @torch.no_grad()
 def slice_pictures(dataset, model, count=3, width=240, shown=WINDOWS[1]):
-    """Of a few test slices, evenly spaced, one window in grey: ``dict(image, truth, pred)``, RGB uint8 ``[N, width, width, 3]``, and ``image_name``, how many views the input is of."""
+    """Of a few test slices, evenly spaced, one window in grey: ``dict(image, truth, pred)``, RGB uint8 ``[N, width, width, 3]``, and
+    ``image_name``, how many views the input is of.
+    """
     out = dict(image=[], truth=[], pred=[])
     model.eval()
     for i in dict.fromkeys((2 * k + 1) * len(dataset) // (2 * count) for k in range(min(count, len(dataset)))):

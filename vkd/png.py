@@ -1,4 +1,5 @@
 """PNG files written band by band, so that a large image is never held as a whole."""
+
 import struct
 import zlib
 
@@ -9,7 +10,8 @@ _PAETH, _ROWS = 4, 16  # one filter for all rows, which suits photographs; so ma
 
 
 class PngWriter:
-    """Writes an image ``[H, W, C]`` of uint8 or uint16 (C is 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha) to ``file``, open for bytes: ``write`` bands of rows from the top, then ``close``.
+    """Writes an image ``[H, W, C]`` of uint8 or uint16 (C is 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha) to ``file``, open for bytes:
+    ``write`` bands of rows from the top, then ``close``.
 
     Portable Network Graphics (PNG) Specification, W3C 2003: colour types in sec. 11.2.2, the Paeth filter in sec. 9.4.
 
@@ -25,10 +27,12 @@ class PngWriter:
     def write(self, band):
         """The next rows, ``[h, W, C]``."""
         if band.shape[1:] != self.shape[1:] or band.dtype != self.dtype or self.rows + len(band) > self.shape[0]:
-            raise ValueError(f'A band of {band.shape}, {band.dtype}, was given after {self.rows} rows of an image of {self.shape}, {self.dtype}.')
+            raise ValueError(
+                f'A band of {band.shape}, {band.dtype}, was given after {self.rows} rows of an image of {self.shape}, {self.dtype}.'
+            )
         self.rows += len(band)
         for i in range(0, len(band), _ROWS):
-            self._chunk(b'IDAT', self.deflate.compress(self._filtered(band[i:i + _ROWS])))
+            self._chunk(b'IDAT', self.deflate.compress(self._filtered(band[i : i + _ROWS])))
 
     def close(self):
         if self.rows != self.shape[0]:

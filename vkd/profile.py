@@ -2,6 +2,7 @@
 
 Timings that are compared are taken interleaved in one process, because a machine drifts: only their ratios mean something.
 """
+
 import copy
 import multiprocessing
 import statistics
@@ -53,7 +54,9 @@ def params_flops(model, shape):
 
 
 def multiply_adds_720p(restorer):
-    """Multiply-adds of a Restorer's convolutions and matrix products for an RGB output of 1280x720, the custom of super-resolution: from an image of 1280 // s x 720 // s. Nothing is computed."""
+    """Multiply-adds of a Restorer's convolutions and matrix products for an RGB output of 1280x720, the custom of super-resolution: from an
+    image of 1280 // s x 720 // s. Nothing is computed.
+    """
     network = copy.deepcopy(restorer).to('meta')
     return params_flops(network, (3, 720 // restorer.scale, 1280 // restorer.scale))[1] // 2
 
@@ -158,6 +161,7 @@ def step_parts(distiller, batch, optim_wrapper):
 def _step_of(model_cfg, optim_cfg, shape, classes, device, steps):
     """Builds a model, takes ``steps`` training steps on noise; the body that peak_memory measures."""
     from mmengine.config import Config
+
     cfg = Config(dict(model=model_cfg, optim_wrapper=optim_cfg, default_scope='mmseg'))
     model = build(cfg, device)
     wrapper, batch = optim(cfg, model), synthetic_batch(shape, classes)
@@ -168,6 +172,7 @@ def _step_of(model_cfg, optim_cfg, shape, classes, device, steps):
 def resident_peak():
     """Peak resident memory of this process in bytes."""
     import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)
 
 
@@ -222,9 +227,9 @@ def suite_profile(cfgs, rounds=5, device=None):
         rounds: interleaved rounds of each student's group of steps.
         device: default: the GPU, where there is one.
 
-    Returns ``dict(hardware, models, steps)``: parameters, FLOPs and latency of each network at its own training size, of restorers of RGB images the multiply-adds at 1280x720; of each triple the
-    ratio of its step to its student's own (median over rounds, with quartiles ``low`` and ``high``), on the first batch of its
-    training set, or noise of that size where there are no data (``data`` says which).
+    Returns ``dict(hardware, models, steps)``: parameters, FLOPs and latency of each network at its own training size, of restorers of RGB
+    images the multiply-adds at 1280x720; of each triple the ratio of its step to its student's own (median over rounds, with quartiles
+    ``low`` and ``high``), on the first batch of its training set, or noise of that size where there are no data (``data`` says which).
     """
     device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     keys = {tuple(k.split('|')): cfg for k, cfg in cfgs.items()}
@@ -257,24 +262,36 @@ def suite_profile(cfgs, rounds=5, device=None):
         if len(group) == 1 and own[0][2] == 'teacher':
             continue
         for key, took in interleaved(group, rounds, device=device).items():
-            steps['|'.join(key)] = dict(ratio=round(took['ratio'], 4), low=round(took['low'], 4), high=round(took['high'], 4),
-                                        seconds=round(took['seconds'], 5), shape=list(shapes[key]), data=batches[key])
-    for name, took in interleaved({name: _looker(network, models[name]['shape']) for name, network in networks.items()}, 3 * rounds, 3, device).items():
+            steps['|'.join(key)] = dict(
+                ratio=round(took['ratio'], 4),
+                low=round(took['low'], 4),
+                high=round(took['high'], 4),
+                seconds=round(took['seconds'], 5),
+                shape=list(shapes[key]),
+                data=batches[key],
+            )
+    for name, took in interleaved(
+        {name: _looker(network, models[name]['shape']) for name, network in networks.items()}, 3 * rounds, 3, device
+    ).items():
         models[name]['latency_ms'] = round(1000 * took['seconds'], 3)
     return dict(hardware=hardware(), models=models, steps=steps)
 
 
 def _looker(network, shape):
     """A call that looks at one image, in eval mode."""
+
     def look():
         with _inference(network) as device:
             forward_features(network, torch.zeros(1, *shape, device=device))
+
     return look
 
 
 def _alone(cfg):
     """``cfg`` with its student and neither teacher nor method."""
-    return with_model(cfg, dict(type='vkd.Distiller', methods=[], **{k: cfg.model[k] for k in ('student', 'data_preprocessor') if k in cfg.model}))
+    return with_model(
+        cfg, dict(type='vkd.Distiller', methods=[], **{k: cfg.model[k] for k in ('student', 'data_preprocessor') if k in cfg.model})
+    )
 
 
 def _stepper(cfg, model, batch):

@@ -1,4 +1,5 @@
 """Where a number came from: the machine, the versions, the commit."""
+
 import os
 import platform
 import subprocess
@@ -10,8 +11,15 @@ import torch
 from .files import digest
 
 #: name in run.json -> distributions that may provide it, the maintained continuation first
-_DISTRIBUTIONS = dict(torch=('torch',), torchvision=('torchvision',), mmengine=('onedl-mmengine', 'mmengine'), mmcv=('onedl-mmcv', 'mmcv', 'mmcv-lite'),
-                      mmsegmentation=('onedl-mmsegmentation', 'mmsegmentation'), timm=('timm',), vkd=('vkd',))
+_DISTRIBUTIONS = dict(
+    torch=('torch',),
+    torchvision=('torchvision',),
+    mmengine=('onedl-mmengine', 'mmengine'),
+    mmcv=('onedl-mmcv', 'mmcv', 'mmcv-lite'),
+    mmsegmentation=('onedl-mmsegmentation', 'mmsegmentation'),
+    timm=('timm',),
+    vkd=('vkd',),
+)
 
 
 def _cpu():
@@ -28,7 +36,7 @@ def _cpu():
 def memory_gib():
     """Physical memory in GiB; None where the system does not say."""
     try:
-        return round(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2 ** 30, 1)
+        return round(os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30, 1)
     except (AttributeError, ValueError, OSError):
         return None
 
@@ -36,8 +44,13 @@ def memory_gib():
 def hardware():
     """``dict(cpu, cores, threads, memory_gib, gpu)``: cores this process may use, torch's threads, GPU's name or None."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    return dict(cpu=_cpu(), cores=cores, threads=torch.get_num_threads(), memory_gib=memory_gib(),
-                gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None)
+    return dict(
+        cpu=_cpu(),
+        cores=cores,
+        threads=torch.get_num_threads(),
+        memory_gib=memory_gib(),
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    )
 
 
 def versions():
@@ -47,6 +60,7 @@ def versions():
         out[name] = next((v for v in map(_version, distributions) if v), None)
     if out['vkd'] is None:  # used from a checkout that was not installed
         from . import __version__
+
         out['vkd'] = __version__
     return out
 
@@ -64,6 +78,7 @@ def git_state():
 
     def git(*args):
         return subprocess.run(['git', '-C', str(root), *args], capture_output=True, text=True, timeout=30, check=True).stdout.strip()
+
     try:
         # a site-packages folder inside somebody else's checkout is not this project's commit
         if not git('ls-files', 'vkd/__init__.py'):
@@ -74,8 +89,15 @@ def git_state():
 
 
 def data_digest(dataset):
-    """Hex digest of which samples a data set lists, in order: of the last three parts of each path, so that the same list in another place has the same one; None where it has no list."""
+    """Hex digest of which samples a data set lists, in order: of the last three parts of each path, so that the same list in another place
+    has the same one; None where it has no list.
+    """
     if not hasattr(dataset, 'get_data_info'):
         return None
     infos = (dataset.get_data_info(i) for i in range(len(dataset)))
-    return digest([{k: Path(v).parts[-3:] if k.endswith('_path') else v for k, v in info.items() if isinstance(v, (str, int, float))} for info in infos])
+    return digest(
+        [
+            {k: Path(v).parts[-3:] if k.endswith('_path') else v for k, v in info.items() if isinstance(v, (str, int, float))}
+            for info in infos
+        ]
+    )

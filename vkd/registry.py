@@ -1,4 +1,5 @@
 """Registries of vkd: children of mmengine's, so that ``type='vkd.X'`` works in any mm config."""
+
 from mmengine.registry import DATA_SAMPLERS as _DATA_SAMPLERS
 from mmengine.registry import DATASETS as _DATASETS
 from mmengine.registry import HOOKS as _HOOKS
@@ -19,4 +20,6 @@ METRICS = Registry('metric', parent=_METRICS, scope='vkd', locations=['vkd.evalu
 HOOKS = Registry('hook', parent=_HOOKS, scope='vkd', locations=['vkd.engine'])
 LOOPS = Registry('loop', parent=_LOOPS, scope='vkd', locations=['vkd.engine', 'vkd.attack'])
 OPTIM_WRAPPERS = Registry('optim_wrapper', parent=_OPTIM_WRAPPERS, scope='vkd', locations=['vkd.engine'])
-OPTIM_WRAPPER_CONSTRUCTORS = Registry('optimizer wrapper constructor', parent=_OPTIM_WRAPPER_CONSTRUCTORS, scope='vkd', locations=['vkd.engine'])
+OPTIM_WRAPPER_CONSTRUCTORS = Registry(
+    'optimizer wrapper constructor', parent=_OPTIM_WRAPPER_CONSTRUCTORS, scope='vkd', locations=['vkd.engine']
+)

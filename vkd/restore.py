@@ -1,4 +1,5 @@
 """Restoring image files of any size: tiles with overlap, grey, alpha and depth kept."""
+
 from pathlib import Path
 
 import numpy as np
@@ -36,19 +37,24 @@ def load_restorer(cfg, checkpoint):
 
 
 def tiles(length, tile, overlap):
-    """``[(start, stop, first, last)]``: each place of ``length`` is in one ``start:stop``, seen with ``overlap`` more on either side, ``first:last``, as far as there is any."""
+    """``[(start, stop, first, last)]``: each place of ``length`` is in one ``start:stop``, seen with ``overlap`` more on either side,
+    ``first:last``, as far as there is any.
+    """
     tile = min(tile or length, length)
     return [(a, min(a + tile, length), max(a - overlap, 0), min(a + tile + overlap, length)) for a in range(0, length, tile)]
 
 
 @torch.no_grad()
 def restore_bands(restorer, image, tile=256, overlap=32, step=lambda: None):
-    """``image [H, W, C]`` (uint8 or uint16; C is 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha) -> the bands of rows ``[s h, s W, C]`` of its restored image, of the same type, from the top.
+    """``image [H, W, C]`` (uint8 or uint16; C is 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha) -> the bands of rows ``[s h, s W, C]``
+    of its restored image, of the same type, from the top.
 
-    Grey goes through as three equal channels, of whose results the mean is taken; alpha is resized bicubically. Memory beyond the image is that of one tile and one band.
+    Grey goes through as three equal channels, of whose results the mean is taken; alpha is resized bicubically. Memory beyond the image is
+    that of one tile and one band.
 
     Args:
-        tile: pixels of the input a side at a time; 0 takes the whole image. overlap: what a tile sees beyond its own, on each side; where it is the network's reach or more, tiles leave no trace.
+        tile: pixels of the input a side at a time; 0 takes the whole image. overlap: what a tile sees beyond its own, on each side; where
+            it is the network's reach or more, tiles leave no trace.
         step: called after each tile.
 
     Raises UserError where the network gives values that are not finite.
@@ -71,10 +77,14 @@ def restore_bands(restorer, image, tile=256, overlap=32, step=lambda: None):
             if not y.isfinite().all():
                 raise UserError('The network gives values that are not finite; look at its weights.')
             y = y if colours == 3 else y.mean(0, keepdim=True)
-            target = band[:, scale * left:scale * right]
+            target = band[:, scale * left : scale * right]
             target[..., :colours] = (y.clamp(0, 1).double() * peak).round().permute(1, 2, 0).cpu().numpy()
             if channels > colours:
-                target[..., colours] = imresize(np.ascontiguousarray(seen[..., colours]), scale)[own[0], own[1]] if scale != 1 else seen[own[0], own[1], colours]
+                target[..., colours] = (
+                    imresize(np.ascontiguousarray(seen[..., colours]), scale)[own[0], own[1]]
+                    if scale != 1
+                    else seen[own[0], own[1], colours]
+                )
             step()
         yield band
         del band, target  # or it would stay while the next one is made
@@ -96,6 +106,7 @@ def write_restored(target, restorer, image, tile=256, overlap=32, step=lambda: N
             png.write(band)
             del band
         png.close()
+
     write_whole(target, write)
 
 
@@ -105,9 +116,11 @@ def image_name(file):
 
 
 def plan(sources, out, overwrite=False, inside=list_images, name=image_name, wanted='image files or folders'):
-    """``[(file, file to write)]`` of files and folders ``sources``, in the folder ``out``: ``inside(folder)`` lists the files of a folder, ``name(file)`` names a result, ``wanted`` says what is taken.
+    """``[(file, file to write)]`` of files and folders ``sources``, in the folder ``out``: ``inside(folder)`` lists the files of a folder,
+    ``name(file)`` names a result, ``wanted`` says what is taken.
 
-    Raises UserError, before anything is written, where a source is missing, ``out`` is a file, or a folder that images are read from, two results share a name, or one exists already (unless ``overwrite``).
+    Raises UserError, before anything is written, where a source is missing, ``out`` is a file, or a folder that images are read from, two
+    results share a name, or one exists already (unless ``overwrite``).
     """
     out, files = Path(out), []
     if out.exists() and not out.is_dir():
@@ -115,26 +128,36 @@ def plan(sources, out, overwrite=False, inside=list_images, name=image_name, wan
     for source in map(Path, sources):
         folder = source if source.is_dir() else source.parent
         if out.resolve() == folder.resolve():
-            raise UserError(f'Output folder {str(out)!r} is the folder of the input {str(source)!r}; choose another, so that nothing is taken for its own result.')
+            raise UserError(
+                f'Output folder {str(out)!r} is the folder of the input {str(source)!r}; choose another, so that nothing is taken for its '
+                'own result.'
+            )
         if not source.exists():
             raise UserError(f'Input {str(source)!r} does not exist; give {wanted}.')
         files += inside(source) if source.is_dir() else [source]
     taken, pairs = {}, [(file, out / name(file)) for file in files]
     for file, target in pairs:
         if target in taken:
-            raise UserError(f'Inputs {str(taken[target])!r} and {str(file)!r} would both become {str(target)!r}; restore them into two folders.')
+            raise UserError(
+                f'Inputs {str(taken[target])!r} and {str(file)!r} would both become {str(target)!r}; restore them into two folders.'
+            )
         taken[target] = file
     there = [target for _, target in pairs if target.exists()]
     if there and not overwrite:
-        raise UserError(f'{str(there[0])!r} exists already{f", and {len(there) - 1} more" if there[1:] else ""}; choose another folder, or say --overwrite.')
+        raise UserError(
+            f'{str(there[0])!r} exists already{f", and {len(there) - 1} more" if there[1:] else ""}; choose another folder, or say '
+            '--overwrite.'
+        )
     return pairs
 
 
 def restore_files(restorer, sources, out, tile=256, overlap=32, overwrite=False, progress=True):
-    """Restores image files and folders into the folder ``out``; returns the files written. One that cannot be read does not stop the others.
+    """Restores image files and folders into the folder ``out``; returns the files written. One that cannot be read does not stop the
+    others.
 
     Raises UserError for what ``plan`` refuses, and at the end where images could not be restored.
     """
+
     def one(file, target, bar):
         image = read_image(file)
         part = bar.add_task(file.name, total=len(tiles(image.shape[0], tile, overlap)) * len(tiles(image.shape[1], tile, overlap)))
@@ -142,11 +165,13 @@ def restore_files(restorer, sources, out, tile=256, overlap=32, overwrite=False,
             write_restored(target, restorer, image, tile, overlap, lambda: bar.advance(part))
         finally:
             bar.remove_task(part)
+
     return restore_each(plan(sources, out, overwrite), 'images', one, progress)
 
 
 def restore_each(pairs, noun, one, progress=True):
-    """Calls ``one(file, file to write, progress bar)`` for each of ``pairs``; returns the files written. One that fails does not stop the others.
+    """Calls ``one(file, file to write, progress bar)`` for each of ``pairs``; returns the files written. One that fails does not stop the
+    others.
 
     Raises UserError at the end where any failed.
     """
@@ -163,5 +188,7 @@ def restore_each(pairs, noun, one, progress=True):
             bar.advance(whole)
     if failed:
         file, error = failed[0]
-        raise UserError(f'{len(failed)} of {len(pairs)} {noun} could not be restored; {error if str(file) in str(error) else f"{str(file)!r}: {error}"}')
+        raise UserError(
+            f'{len(failed)} of {len(pairs)} {noun} could not be restored; {error if str(file) in str(error) else f"{str(file)!r}: {error}"}'
+        )
     return written

@@ -1,4 +1,5 @@
 """Restoring CT slices and DICOM series; see ``vkd.restore`` for pictures."""
+
 import torch
 import torch.nn.functional as F
 
@@ -12,7 +13,8 @@ from .slices import list_series, read_slice, write_slice
 def restore_slice(restorer, hu, scanner=None):
     """HU ``[H, W]`` float32 -> restored HU of that size.
 
-    Borders are mirrored up to the network's multiple. ``scanner``: a data preprocessor that simulates few views of the slice first; without it the slice is taken for a reconstruction from few views.
+    Borders are mirrored up to the network's multiple. ``scanner``: a data preprocessor that simulates few views of the slice first; without
+    it the slice is taken for a reconstruction from few views.
 
     Raises UserError where the network gives values that are not finite.
     """
@@ -29,7 +31,9 @@ def restore_slice(restorer, hu, scanner=None):
 
 
 def slices_in(folder):
-    """The ``.png`` or ``.npy`` slices of a folder; of any other folder, the files of its one DICOM series. Raises UserError for a series that ``list_series`` refuses."""
+    """The ``.png`` or ``.npy`` slices of a folder; of any other folder, the files of its one DICOM series. Raises UserError for a series
+    that ``list_series`` refuses.
+    """
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in ('.png', '.npy')) or list_series(folder)
 
 
@@ -51,6 +55,8 @@ def restore_slices(restorer, sources, out, scanner=None, offset=1024, overwrite=
         hu, header = read_slice(file, offset)
         if header is not None:
             from pydicom.uid import generate_uid
+
             header.SeriesInstanceUID = series.setdefault(str(header.get('SeriesInstanceUID')), generate_uid())
         write_slice(target, restore_slice(restorer, hu, scanner), header, offset)
+
     return restore_each(plan_slices(sources, out, overwrite), 'slices', one, progress)

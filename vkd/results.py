@@ -1,4 +1,5 @@
 """What run folders hold: facts, scores and logs, and sentences on what is left out."""
+
 import re
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from .submit import read_submission
 
 
 def read_runs(folder):
-    """``(runs, notes)``: every run folder directly below ``folder``, or below the folders in it, as a dict; notes are sentences on what was left out.
+    """``(runs, notes)``: every run folder directly below ``folder``, or below the folders in it, as a dict; notes are sentences on what was
+    left out.
 
     A run with peers counts once for each of them, and for their ensemble.
     """
@@ -30,9 +32,22 @@ def read_runs(folder):
         if facts['role'] == 'stage':  # it has no task, hence no score
             continue
         if metrics and metrics.get('digest') != run_digest(facts, metrics):
-            notes.append(f'{name} was left out: its run.json or metrics.json was changed after the run (the digest in metrics.json does not fit, or is not there); run it again.')
+            notes.append(
+                f'{name} was left out: its run.json or metrics.json was changed after the run (the digest in metrics.json does not fit, or '
+                'is not there); run it again.'
+            )
             continue
-        run = dict(facts, run=name, folder=own, state=state.get('state', 'missing'), seconds=state.get('seconds'), lines=state.get('lines') or [], data_sha256=metrics.get('data_sha256'), test=metrics.get('test') or {}, val=metrics.get('val') or {})
+        run = dict(
+            facts,
+            run=name,
+            folder=own,
+            state=state.get('state', 'missing'),
+            seconds=state.get('seconds'),
+            lines=state.get('lines') or [],
+            data_sha256=metrics.get('data_sha256'),
+            test=metrics.get('test') or {},
+            val=metrics.get('val') or {},
+        )
         same = (*(facts[k] for k in KEY), facts['role'], facts['seed'], facts.get('experiment') or facts.get('fingerprint'))
         if same in seen:
             notes.append(f'{name} was left out: it repeats {seen[same]}, with the same seed and config.')
@@ -67,19 +82,26 @@ def _variants(file, facts):
 
 
 def _part(file):
-    """One json file of a run; empty where there is none. Raises ValueError, which says what is wrong with it, for a broken one or one of another format."""
+    """One json file of a run; empty where there is none. Raises ValueError, which says what is wrong with it, for a broken one or one of
+    another format.
+    """
     try:
         content = read_json(file, {})
     except ValueError as error:
         raise ValueError(f'its {file.name} is broken ({error}); run it again') from None
     if content and (not isinstance(content, dict) or content.get('format') != FORMAT):
         found = (content.get('format'), content.get('vkd')) if isinstance(content, dict) else (type(content).__name__, None)
-        raise ValueError(f'its {file.name} has format {found[0]!r} (vkd {found[1]!r}), this vkd reads format {FORMAT}; run it again, or read it with the vkd that wrote it')
+        raise ValueError(
+            f'its {file.name} has format {found[0]!r} (vkd {found[1]!r}), this vkd reads format {FORMAT}; run it again, or read it with '
+            'the vkd that wrote it'
+        )
     return content
 
 
 def by_peer(run):
-    """``[run]``, or one a peer: each with its own scores, its own name as ``student`` and the others' as ``teacher``; ``role`` of the mean of probabilities is 'ensemble'."""
+    """``[run]``, or one a peer: each with its own scores, its own name as ``student`` and the others' as ``teacher``; ``role`` of the mean
+    of probabilities is 'ensemble'.
+    """
     peers = run['test'].get('peers')
     if not peers:
         return [run]
@@ -90,15 +112,28 @@ def by_peer(run):
         role = own['role']
         student = network.get(role, label) if role != 'ensemble' else ' + '.join(names)
         others = [n for r, n in network.items() if r != role] if role != 'ensemble' else []  # frozen teachers too
-        out.append(dict(run, run=f'{run["run"]}_{label}', label=label, network=role, role='ensemble' if role == 'ensemble' else 'student', student=student, teacher='+'.join(others) or None,
-                        test=own, val=(run['val'].get('peers') or {}).get(label) or {}, **{part: run.get(part) if role == 'student' else {} for part in ('corruptions', 'attacks')}))
+        out.append(
+            dict(
+                run,
+                run=f'{run["run"]}_{label}',
+                label=label,
+                network=role,
+                role='ensemble' if role == 'ensemble' else 'student',
+                student=student,
+                teacher='+'.join(others) or None,
+                test=own,
+                val=(run['val'].get('peers') or {}).get(label) or {},
+                **{part: run.get(part) if role == 'student' else {} for part in ('corruptions', 'attacks')},
+            )
+        )
     return out
 
 
 def read_curve(run):
     """``dict(loss={step: value}, mIoU={step: value}, PSNR={step: value})`` of a run; of a step that was run twice, the later counts.
 
-    ``loss`` is the network's own of the task (``decode.loss_ce``, ``loss_pixel`` and the like), which runs with other methods share; all terms where no such is logged.
+    ``loss`` is the network's own of the task (``decode.loss_ce``, ``loss_pixel`` and the like), which runs with other methods share; all
+    terms where no such is logged.
     """
     folder, label, network = run['folder'], run.get('label'), run.get('network', 'student')
     score, own = f'{label}/mIoU' if label else 'mIoU', '' if network == 'student' else f'{network}.'

@@ -1,4 +1,7 @@
-"""The test scores of a checkpoint under variants of its test images (corruptions, attacks): one at a time, kept, and what share of the clean score is left."""
+"""The test scores of a checkpoint under variants of its test images (corruptions, attacks): one at a time, kept, and what share of the
+clean score is left.
+"""
+
 import copy
 from pathlib import Path
 
@@ -15,19 +18,30 @@ from .run import FORMAT
 
 
 def evaluate_variants(cfg, checkpoint, file, variants, seed=0, launcher='none', tell=lambda line: None):
-    """Tests ``checkpoint`` on the clean test set of ``cfg`` and on each of ``variants``, ``{'<name>-<strength>': function that changes a config}``, into ``file`` and a table beside it; what is there already is not tested
-    again.
+    """Tests ``checkpoint`` on the clean test set of ``cfg`` and on each of ``variants``, ``{'<name>-<strength>': function that changes a
+    config}``, into ``file`` and a table beside it; what is there already is not tested again.
 
-    Returns what the file holds: ``cells`` (``clean`` and each variant: scores as metrics.json has them) and ``summary``, see ``summarize``; None but on the first process.
+    Returns what the file holds: ``cells`` (``clean`` and each variant: scores as metrics.json has them) and ``summary``, see ``summarize``;
+        None but on the first process.
 
     Raises UserError where the file holds results of another config, checkpoint or seed.
     """
     file, checkpoint = Path(file), resolve_checkpoint(checkpoint)
-    facts = dict(format=FORMAT, config=str(cfg.filename), fingerprint=run_fingerprint(cfg, checkpoint, file.parent), checkpoint=checkpoint, checkpoint_sha256=sha256(checkpoint), seed=seed)
+    facts = dict(
+        format=FORMAT,
+        config=str(cfg.filename),
+        fingerprint=run_fingerprint(cfg, checkpoint, file.parent),
+        checkpoint=checkpoint,
+        checkpoint_sha256=sha256(checkpoint),
+        seed=seed,
+    )
     known = read_json(file) or {**facts, 'cells': {}}
     other = next((k for k in ('fingerprint', 'checkpoint_sha256', 'seed') if known.get(k) != facts[k]), None)
     if other:
-        raise UserError(f'{str(file)!r} holds results of another {other.split("_")[0]} ({known.get(other)}, now {facts[other]}); choose another --work-dir, or remove the file.')
+        raise UserError(
+            f'{str(file)!r} holds results of another {other.split("_")[0]} ({known.get(other)}, now {facts[other]}); choose another '
+            '--work-dir, or remove the file.'
+        )
     cells = known['cells']
     for key, change in [('clean', None), *variants.items()]:
         if key in cells:
@@ -49,7 +63,9 @@ def evaluate_variants(cfg, checkpoint, file, variants, seed=0, launcher='none', 
 
 
 def run_fingerprint(cfg, checkpoint, folder):
-    """Fingerprint of ``cfg``; of a checkpoint in its own run folder, that of the run, in which a suite's teachers and stages count by what they are, not by where their files lie."""
+    """Fingerprint of ``cfg``; of a checkpoint in its own run folder, that of the run, in which a suite's teachers and stages count by what
+    they are, not by where their files lie.
+    """
     own, run = fingerprint(cfg), read_json(Path(folder, 'run.json'))
     if not run or Path(checkpoint).resolve().parent != Path(folder).resolve():
         return own
@@ -59,14 +75,21 @@ def run_fingerprint(cfg, checkpoint, folder):
 
 
 def summarize(cells):
-    """``dict(clean, corrupted, relative, by_corruption)``, mIoU in percent: the clean one, the mean over the kinds of variants of their means over strengths, and 100 times their ratio."""
+    """``dict(clean, corrupted, relative, by_corruption)``, mIoU in percent: the clean one, the mean over the kinds of variants of their
+    means over strengths, and 100 times their ratio.
+    """
     by = {}
     for key, scores in cells.items():
         if key != 'clean':
             by.setdefault(key.rsplit('-', 1)[0], []).append(scores['mIoU'])
     means = {name: round(float(np.mean(values)), 4) for name, values in by.items()}
     clean, mean = cells['clean']['mIoU'], float(np.mean(list(means.values()))) if means else None
-    return dict(clean=clean, corrupted=mean and round(mean, 4), relative=round(100 * mean / clean, 4) if mean is not None and clean else None, by_corruption=means)
+    return dict(
+        clean=clean,
+        corrupted=mean and round(mean, 4),
+        relative=round(100 * mean / clean, 4) if mean is not None and clean else None,
+        by_corruption=means,
+    )
 
 
 def table(cells):
@@ -79,7 +102,17 @@ def table(cells):
     frame = pd.DataFrame.from_dict(grid, orient='index')
     frame = frame[sorted(frame)]
     head = ['variant', *(f'{c:g}' for c in frame), 'mean', 'of clean']
-    rows = [[name, *(f'{v:.2f}' for v in frame.loc[name]), f'{mean:.2f}', f'{100 * mean / found["clean"]:.1f} %' if found['clean'] else '-'] for name, mean in found['by_corruption'].items()]
-    rows.append(['**mean**', *(f'{v:.2f}' for v in frame.mean()), f'**{found["corrupted"]:.2f}**', f'**{found["relative"]:.1f} %**' if found['relative'] is not None else '-'])
+    rows = [
+        [name, *(f'{v:.2f}' for v in frame.loc[name]), f'{mean:.2f}', f'{100 * mean / found["clean"]:.1f} %' if found['clean'] else '-']
+        for name, mean in found['by_corruption'].items()
+    ]
+    rows.append(
+        [
+            '**mean**',
+            *(f'{v:.2f}' for v in frame.mean()),
+            f'**{found["corrupted"]:.2f}**',
+            f'**{found["relative"]:.1f} %**' if found['relative'] is not None else '-',
+        ]
+    )
     lines = ['| ' + ' | '.join(row) + ' |' for row in [head, ['---'] * len(head), *rows]]
     return f'mIoU on clean images: {found["clean"]:.2f}\n\n' + '\n'.join(lines) + '\n'

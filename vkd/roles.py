@@ -1,4 +1,5 @@
 """A teacher: its network, whether it is frozen, learns, or follows the student, and what it sees."""
+
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
@@ -26,8 +27,7 @@ class Renormalize:
     def __init__(self, source, mean=None, std=None, size=None, rgb=None):
         self.source, self.size = source, size
         self.flip = rgb is not None and bool(rgb) != takes_rgb(source)
-        self.mean, self.std = (v if v is None else torch.tensor(v, dtype=torch.float32).view(-1, 1, 1)
-                               for v in (mean, std))
+        self.mean, self.std = (v if v is None else torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (mean, std))
 
     def __call__(self, x):
         if self.mean is not None:
@@ -71,8 +71,10 @@ def make_view(name, view, preprocessor, module):
     if view is None and ours and seen and ours != seen:
         wanted = ', '.join(f'{k}={v}' for k, v in ours.items() if k != 'rgb' or v != seen['rgb'])
         told = ', '.join(f'{k}={v}' for k, v in seen.items() if v != ours[k])
-        raise UserError(f"{name}: its own data preprocessor normalises otherwise than the student's, which has {told}; "
-                        f"write view=dict({wanted}) in the role, or view=dict() if it shall see the student's image.")
+        raise UserError(
+            f"{name}: its own data preprocessor normalises otherwise than the student's, which has {told}; "
+            f"write view=dict({wanted}) in the role, or view=dict() if it shall see the student's image."
+        )
     return view
 
 
@@ -95,7 +97,9 @@ class Role:
             initialise(self.module, name, options)
             self.report = getattr(self.module, 'report', None)  # of a network that loads its own release
         if self.checkpoint:
-            self.report = load_into(self.module, self.checkpoint, name, options.get('strict', True), options.get('prefix'), options.get('unsafe_pickle', False))
+            self.report = load_into(
+                self.module, self.checkpoint, name, options.get('strict', True), options.get('prefix'), options.get('unsafe_pickle', False)
+            )
             tell_loaded(name, self.report)
         elif not self.report and not self.trainable and not self.ema and not isinstance(model, nn.Module):
             print_log(f'{name}: no checkpoint was given, so an untrained teacher teaches', logger='current', level=30)
@@ -110,7 +114,10 @@ class Role:
         for ours, theirs in () if self.checkpoint else [(self.module, student)] if self.start == 'student' else self.pairs:
             a, b = ours.state_dict(), theirs.state_dict()
             if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
-                raise UserError(f"{self.name}: start='student' copies the student's weights, but their tensors differ; give both one network, or leave it out.")
+                raise UserError(
+                    f"{self.name}: start='student' copies the student's weights, but their tensors differ; give both one network, or leave "
+                    "it out."
+                )
             ours.load_state_dict(b)
 
     def _ema_pairs(self, student):
@@ -122,11 +129,15 @@ class Role:
         for ours, theirs in names.items():
             for model, path, who in ((self.module, ours, self.name), (student, theirs, 'student')):
                 if path not in dict(model.named_modules()):
-                    raise UserError(f'{self.name}: ema names {path!r}, which the {who} does not have; {nearest(path, dict(model.named_modules()))}.')
+                    raise UserError(
+                        f'{self.name}: ema names {path!r}, which the {who} does not have; {nearest(path, dict(model.named_modules()))}.'
+                    )
             pair = self.module.get_submodule(ours), student.get_submodule(theirs)
             a, b = (m.state_dict() for m in pair)
             if {k: v.shape for k, v in a.items()} != {k: v.shape for k, v in b.items()}:
-                raise UserError(f'{self.name}: ema pairs {ours!r} with {theirs!r} of the student, but their tensors differ; pair equal sub-modules.')
+                raise UserError(
+                    f'{self.name}: ema pairs {ours!r} with {theirs!r} of the student, but their tensors differ; pair equal sub-modules.'
+                )
             pair[0].requires_grad_(False).train(not self.ema_buffers)
             pairs.append(pair)
         return pairs
@@ -140,7 +151,10 @@ class Role:
         """What this teacher sees of the batch: a named view, a re-normalised image, or the student's image."""
         if isinstance(self.view, str):
             if not isinstance(inputs, dict) or self.view not in inputs:
-                raise UserError(f'{self.name}: view {self.view!r} is not among the inputs ({", ".join(inputs) if isinstance(inputs, dict) else "one image"}); give it in the data preprocessor.')
+                raise UserError(
+                    f'{self.name}: view {self.view!r} is not among the inputs '
+                    f'({", ".join(inputs) if isinstance(inputs, dict) else "one image"}); give it in the data preprocessor.'
+                )
             return inputs[self.view]
         image = student_input(inputs)
         return image if self.view is None else self.view(image)

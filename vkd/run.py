@@ -1,4 +1,5 @@
 """One experiment in one folder: trained, tested, and described so that its numbers can be traced and made again."""
+
 import errno
 import fcntl
 import os
@@ -29,7 +30,8 @@ KEY = ('data', 'protocol', 'student', 'teacher', 'method')
 def experiment(cfg):
     """What a config is an experiment of, read from its file name: ``<method>_<student>[_<teacher>]_<protocol>_<data>.py``.
 
-    Returns ``dict(role, method, student, teacher, protocol, data)``; a file named otherwise is its own student, on a protocol and data of its own name.
+    Returns ``dict(role, method, student, teacher, protocol, data)``; a file named otherwise is its own student, on a protocol and data of
+    its own name.
     """
     stem = Path(cfg.filename or 'config').stem
     kinds = ['-'.join([type_name(m), *([m['variant']] if m.get('variant') else [])]) for m in cfg.model.get('methods') or []]
@@ -51,13 +53,15 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
     """Trains ``cfg`` (a Config) in ``folder``, tests it on its test set, and writes what the leaderboard reads.
 
     Args:
-        info: see ``experiment``; also ``suite`` and ``run`` (its name). resume: continue from the newest checkpoint; a finished run is left as it is.
+        info: see ``experiment``; also ``suite`` and ``run`` (its name). resume: continue from the newest checkpoint; a finished run is left
+            as it is.
         command: how to start it again, for run.json. identity: what tells this experiment from others; the config's fingerprint by default.
 
     Returns the scores that metrics.json holds, ``{'val': …, 'test': …}`` (on the first process; None on the others).
 
     Raises:
-        UserError: when another process trains in ``folder``, when it holds a run of another config or, without ``resume``, any run, or for what the config gets wrong.
+        UserError: when another process trains in ``folder``, when it holds a run of another config or, without ``resume``, any run, or for
+            what the config gets wrong.
     """
     folder = Path(folder)
     cfg.work_dir = str(folder)
@@ -75,21 +79,52 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
             return known
         info = {**experiment(cfg), **(info or {})}
         write_text(folder / 'config.py', cfg.pretty_text)
-        write_json(folder / 'run.json', dict(
-            format=FORMAT, suite=info.pop('suite', None), run=info.pop('run', folder.name), **info, seed=(cfg.get('randomness') or {}).get('seed'),
-            config=str(cfg.filename), fingerprint=identity, experiment=experiment_fingerprint(cfg), max_iters=cfg.train_cfg.get('max_iters'), batch_size=cfg.train_dataloader.get('batch_size'), processes=processes(launcher),
-            roles=['student', *teachers_of(cfg.model)], command=command or rerun_command(cfg.filename, folder, {}),
-            teacher_checkpoint=teacher_checkpoint(cfg.model.get('teacher') or {}), teacher_sha256=_sha256(teacher_checkpoint(cfg.model.get('teacher') or {})),
-            starts_from={name: dict(file=file, sha256=_sha256(file)) for name, file in _starts(cfg).items() if file},
-            **(dict(synthetic_text=True) if synthetic_text(cfg.model) else {}),
-            vkd=versions()['vkd'], git=git_state(), versions=versions(), hardware=hardware()))
+        write_json(
+            folder / 'run.json',
+            dict(
+                format=FORMAT,
+                suite=info.pop('suite', None),
+                run=info.pop('run', folder.name),
+                **info,
+                seed=(cfg.get('randomness') or {}).get('seed'),
+                config=str(cfg.filename),
+                fingerprint=identity,
+                experiment=experiment_fingerprint(cfg),
+                max_iters=cfg.train_cfg.get('max_iters'),
+                batch_size=cfg.train_dataloader.get('batch_size'),
+                processes=processes(launcher),
+                roles=['student', *teachers_of(cfg.model)],
+                command=command or rerun_command(cfg.filename, folder, {}),
+                teacher_checkpoint=teacher_checkpoint(cfg.model.get('teacher') or {}),
+                teacher_sha256=_sha256(teacher_checkpoint(cfg.model.get('teacher') or {})),
+                starts_from={name: dict(file=file, sha256=_sha256(file)) for name, file in _starts(cfg).items() if file},
+                **(dict(synthetic_text=True) if synthetic_text(cfg.model) else {}),
+                vkd=versions()['vkd'],
+                git=git_state(),
+                versions=versions(),
+                hardware=hardware(),
+            ),
+        )
         start, clock = datetime.now(timezone.utc), time.monotonic()
-        state = dict(format=FORMAT, state='running', pid=os.getpid(), host=socket.gethostname(), started=start.isoformat(timespec='seconds'), ended=None, seconds=None, lines=[])
+        state = dict(
+            format=FORMAT,
+            state='running',
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            started=start.isoformat(timespec='seconds'),
+            ended=None,
+            seconds=None,
+            lines=[],
+        )
         write_json(folder / 'state.json', state)
 
         def end(**facts):
             now = datetime.now(timezone.utc)  # which may have been set back meanwhile
-            write_json(folder / 'state.json', dict(state, ended=now.isoformat(timespec='seconds'), seconds=round(time.monotonic() - clock, 1), **facts))
+            write_json(
+                folder / 'state.json',
+                dict(state, ended=now.isoformat(timespec='seconds'), seconds=round(time.monotonic() - clock, 1), **facts),
+            )
+
         try:
             metrics, shown = _train_and_test(cfg, folder, resume, launcher, test)
             if shown:
@@ -101,7 +136,9 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
             except OSError:  # a full disk fails twice; the first failure is the one to tell
                 pass
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise UserError(f'The disk of {str(folder)!r} is full; the last whole checkpoint was kept: make room and start again with --resume.') from error
+                raise UserError(
+                    f'The disk of {str(folder)!r} is full; the last whole checkpoint was kept: make room and start again with --resume.'
+                ) from error
             raise
         end(state='done')
         return scores_of(folder, test=False)
@@ -129,14 +166,18 @@ def trained(folder):
 
 
 def scores_of(folder, test=True):
-    """The scores ``{'val': …, 'test': …}`` of a run that has ended well (none of a stage without a task); None of any other, and of one without test scores where ``test`` asks for them."""
+    """The scores ``{'val': …, 'test': …}`` of a run that has ended well (none of a stage without a task); None of any other, and of one
+    without test scores where ``test`` asks for them.
+    """
     ended = (read_json(Path(folder, 'state.json')) or {}).get('state') == 'done'
     metrics = read_json(Path(folder, 'metrics.json')) if ended else None
     return None if metrics is None or test and 'test' not in metrics else {k: v for k, v in metrics.items() if k in ('val', 'test')}
 
 
 def run_digest(facts, metrics):
-    """Digest of a run: of what run.json says, of the scores ``{'val': …, 'test': …}`` and of the digests of the data lists; metrics.json holds it, so that what is changed afterwards shows."""
+    """Digest of a run: of what run.json says, of the scores ``{'val': …, 'test': …}`` and of the digests of the data lists; metrics.json
+    holds it, so that what is changed afterwards shows.
+    """
     return digest([facts, {k: metrics[k] for k in ('data_sha256', 'val', 'test') if k in metrics}])
 
 
@@ -181,7 +222,10 @@ def locked(folder):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Busy(f'Run folder {str(folder)!r} is in use by process {(read_json(folder / "state.json") or {}).get("pid", "?")}; wait for it, or choose another --work-dir.') from None
+            raise Busy(
+                f'Run folder {str(folder)!r} is in use by process {(read_json(folder / "state.json") or {}).get("pid", "?")}; wait for it, '
+                'or choose another --work-dir.'
+            ) from None
         yield
 
 
@@ -190,8 +234,13 @@ class Busy(UserError):
 
 
 def claim(folder, own):
-    """Raises UserError where ``folder`` holds a run of another config than the one with fingerprint ``own``; one that left nothing behind is no claim."""
+    """Raises UserError where ``folder`` holds a run of another config than the one with fingerprint ``own``; one that left nothing behind
+    is no claim.
+    """
     known = read_json(folder / 'run.json')
     if known and known.get('fingerprint') != own and trained(folder):
-        raise UserError(f'Run folder {str(folder)!r} holds a run of another config ({known.get("config")!r}, fingerprint {known.get("fingerprint")}, now {own}); '
-                        'choose another --work-dir, or remove the folder.')
+        raise UserError(
+            f'Run folder {str(folder)!r} holds a run of another config ({known.get("config")!r}, fingerprint {known.get("fingerprint")}, '
+            f'now {own}); '
+            'choose another --work-dir, or remove the folder.'
+        )

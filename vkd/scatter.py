@@ -1,9 +1,12 @@
 """Scores against costs as an SVG drawing, with the Pareto front."""
+
 import math
 
 
 def pareto(points):
-    """Indices of ``[(cost, score)]`` that no other point beats: none costs less and scores at least as much, or costs as much and scores more; by rising cost."""
+    """Indices of ``[(cost, score)]`` that no other point beats: none costs less and scores at least as much, or costs as much and scores
+    more; by rising cost.
+    """
     front, best = [], -math.inf
     for i in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
         if points[i][1] > best:
@@ -13,14 +16,19 @@ def pareto(points):
 
 
 def scatter_layout(points, title, across, up, told='{:.3g}'.format, width=650, height=300):
-    """What the template draws: ``points`` are ``dict(x, y, half, label, kind)``, ``half`` the interval or None; axes named ``across`` and ``up``, numbers of the first as ``told`` writes them; x logarithmic where it spans more than 5 times. None for fewer than two points."""
+    """What the template draws: ``points`` are ``dict(x, y, half, label, kind)``, ``half`` the interval or None; axes named ``across`` and
+    ``up``, numbers of the first as ``told`` writes them; x logarithmic where it spans more than 5 times. None for fewer than two points.
+    """
     if len(points) < 2:
         return None
     xs, halves = [p['x'] for p in points], [p['half'] or 0 for p in points]
     # wide intervals of two seeds would press all scores together: an axis shows up to twice their spread beside them
     low, high = min(p['y'] for p in points), max(p['y'] for p in points)
     spread = max(high - low, 1e-3 * abs(high), 1e-6)
-    low, high = max(low - spread, min(p['y'] - h for p, h in zip(points, halves))) - 0.05 * spread, min(high + spread, max(p['y'] + h for p, h in zip(points, halves))) + 0.05 * spread
+    low, high = (
+        max(low - spread, min(p['y'] - h for p, h in zip(points, halves))) - 0.05 * spread,
+        min(high + spread, max(p['y'] + h for p, h in zip(points, halves))) + 0.05 * spread,
+    )
     bend = math.log if min(xs) > 0 and max(xs) > 5 * min(xs) else float
     first, last = bend(min(xs)), bend(max(xs))
     first, last = (first - 0.5, last + 0.5) if first == last else (first - 0.06 * (last - first), last + 0.06 * (last - first))
@@ -31,16 +39,41 @@ def scatter_layout(points, title, across, up, told='{:.3g}'.format, width=650, h
 
     def at_y(y):
         return top + (1 - (min(max(y, low), high) - low) / (high - low)) * (height - top - bottom)
-    drawn = [dict(p, cx=at_x(p['x']), cy=at_y(p['y']), top=at_y(p['y'] + h), bottom=at_y(p['y'] - h), cut=p['y'] + h > high or p['y'] - h < low) for p, h in zip(points, halves)]
+
+    drawn = [
+        dict(p, cx=at_x(p['x']), cy=at_y(p['y']), top=at_y(p['y'] + h), bottom=at_y(p['y'] - h), cut=p['y'] + h > high or p['y'] - h < low)
+        for p, h in zip(points, halves)
+    ]
     for p, y in zip(sorted(drawn, key=lambda p: p['cy']), apart(sorted(p['cy'] for p in drawn), 13, top + 6, height - bottom)):
         p['text'] = y
     ticks = decades(*map(math.exp, (first, last))) if bend is math.log else round_ticks(first, last)
     front = [drawn[i] for i in pareto([(p['x'], p['y']) for p in points])]
-    path = ' '.join(f'{"M" if i == 0 else "L"}{p["cx"]:.1f},{front[max(i - 1, 0)]["cy"]:.1f} L{p["cx"]:.1f},{p["cy"]:.1f}' for i, p in enumerate(front)) + f' L{width - right + 4:.1f},{front[-1]["cy"]:.1f}'
+    path = (
+        ' '.join(
+            f'{"M" if i == 0 else "L"}{p["cx"]:.1f},{front[max(i - 1, 0)]["cy"]:.1f} L{p["cx"]:.1f},{p["cy"]:.1f}'
+            for i, p in enumerate(front)
+        )
+        + f' L{width - right + 4:.1f},{front[-1]["cy"]:.1f}'
+    )
     up_ticks = [dict(y=at_y(t), text=f'{t:g}'.replace('-', '−')) for t in round_ticks(low, high)]
-    return dict(title=title, across=across, up=up, width=width, height=height, left=left, right=right, top=top, bottom=bottom,
-                points=drawn, kinds={p['kind'] for p in points}, front=path, on_front=[p['label'] for p in front],
-                logarithmic=bend is math.log, x=[dict(x=at_x(t), text=told(t)) for t in ticks], y=up_ticks)
+    return dict(
+        title=title,
+        across=across,
+        up=up,
+        width=width,
+        height=height,
+        left=left,
+        right=right,
+        top=top,
+        bottom=bottom,
+        points=drawn,
+        kinds={p['kind'] for p in points},
+        front=path,
+        on_front=[p['label'] for p in front],
+        logarithmic=bend is math.log,
+        x=[dict(x=at_x(t), text=told(t)) for t in ticks],
+        y=up_ticks,
+    )
 
 
 def round_ticks(low, high, most=6):
@@ -53,15 +86,17 @@ def round_ticks(low, high, most=6):
 
 def decades(low, high):
     """1, 2 and 5 times powers of ten within ``low`` and ``high``, both above 0; where they are many, some powers alone."""
-    powers = [10.0 ** e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    powers = [10.0**e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
     ticks = [k * p for p in powers for k in (1, 2, 5) if low <= k * p <= high]
     if len(ticks) > 6:
         ticks = [p for p in powers if low <= p <= high]
-    return ticks[::math.ceil(len(ticks) / 6) or 1]
+    return ticks[:: math.ceil(len(ticks) / 6) or 1]
 
 
 def apart(places, gap, low, high):
-    """``places``, rising, moved as little as a sweep does, so that none is nearer than ``gap`` to the one before; within ``low`` and ``high`` where that fits."""
+    """``places``, rising, moved as little as a sweep does, so that none is nearer than ``gap`` to the one before; within ``low`` and
+    ``high`` where that fits.
+    """
     out = []
     for y in places:
         out.append(max(y, low, out[-1] + gap if out else low))

@@ -1,4 +1,5 @@
 """Results that others made: read as what anybody may have written, kept beside one's own and marked."""
+
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from .files import is_sealed, safe_name, sealed, write_json
 from .run import FORMAT, KEY
 
 #: bytes of a leaderboard.json that is read; a thousand runs need about 5 MB
-LARGEST = 20 * 2 ** 20
+LARGEST = 20 * 2**20
 
 
 def _null(**schema):
@@ -27,96 +28,169 @@ _TEXT = dict(type='string', pattern=r'^(?!.*\.\.)[^<>&"`\\\x00-\x1f]{0,200}\Z')
 _PATH = _null(type='string', pattern=r'^(?!/)(?!.*\.\.)[\w +.,()=/:-]{0,300}\Z')
 _COMMAND = dict(type='string', pattern=r'^[\w +.,()=/:\'"\[\]{}-]{0,2000}\Z')
 _HASH = _null(type='string', pattern=r'^[0-9a-f]{0,64}\Z')
-_COUNT = _null(type='integer', minimum=0, maximum=10 ** 9)
+_COUNT = _null(type='integer', minimum=0, maximum=10**9)
 _NUMBER = _null(type='number', minimum=-1e6, maximum=1e6)
 _PERCENT = _null(type='number', minimum=0, maximum=100)
 _PLAIN = dict(anyOf=[_NUMBER, _TEXT, dict(type='boolean')])
 _FACTS = _null(type='object', maxProperties=30, propertyNames=_NAME, additionalProperties=_PLAIN)
 _OWN = {'$ref': '#/$defs/scores'}
 _SCORES = dict(
-    type='object', maxProperties=10000, propertyNames=_TEXT,
-    properties=dict(images=_COUNT, classes=_list(_TEXT, 1000), IoU=_list(_PERCENT, 1000),
-                    **dict.fromkeys(('domains', 'sets', 'peers'), dict(type='object', maxProperties=100, propertyNames=_NAME, additionalProperties=_OWN))),
+    type='object',
+    maxProperties=10000,
+    propertyNames=_TEXT,
+    properties=dict(
+        images=_COUNT,
+        classes=_list(_TEXT, 1000),
+        IoU=_list(_PERCENT, 1000),
+        **dict.fromkeys(
+            ('domains', 'sets', 'peers'), dict(type='object', maxProperties=100, propertyNames=_NAME, additionalProperties=_OWN)
+        ),
+    ),
     patternProperties={r'^(mIoU|mAcc|aAcc|hIoU)': _PERCENT},
-    additionalProperties=dict(anyOf=[_PLAIN, _list(_PLAIN, 1000), _OWN]))
+    additionalProperties=dict(anyOf=[_PLAIN, _list(_PLAIN, 1000), _OWN]),
+)
 #: of corruptions.json and attacks.json, whose cells are 'clean' and '<name>-<strength>'
 _VARIANTS = _null(
-    type='object', maxProperties=20, propertyNames=_NAME, dependentRequired=dict(summary=['cells']),
+    type='object',
+    maxProperties=20,
+    propertyNames=_NAME,
+    dependentRequired=dict(summary=['cells']),
     properties=dict(
-        cells=dict(type='object', maxProperties=1000, propertyNames=dict(pattern=r'^(clean|\w{1,60}-[0-9.]{1,12})\Z'), additionalProperties=_OWN),
-        summary=dict(type='object', required=['corrupted', 'relative'], properties=dict(clean=_PERCENT, corrupted=_PERCENT, relative=_NUMBER), additionalProperties=_OWN)),
-    additionalProperties=_PLAIN)
+        cells=dict(
+            type='object', maxProperties=1000, propertyNames=dict(pattern=r'^(clean|\w{1,60}-[0-9.]{1,12})\Z'), additionalProperties=_OWN
+        ),
+        summary=dict(
+            type='object',
+            required=['corrupted', 'relative'],
+            properties=dict(clean=_PERCENT, corrupted=_PERCENT, relative=_NUMBER),
+            additionalProperties=_OWN,
+        ),
+    ),
+    additionalProperties=_PLAIN,
+)
 _RUN = dict(
-    type='object', required=['run', 'seed', 'state', 'test'], additionalProperties=False,
+    type='object',
+    required=['run', 'seed', 'state', 'test'],
+    additionalProperties=False,
     properties=dict(
-        run=_NAME, seed=_COUNT, state=dict(enum=['done', 'failed', 'running', 'missing']), command=_COMMAND, config=_PATH, fingerprint=_HASH, experiment=_HASH,
-        seconds=_null(type='number', minimum=0), git=_FACTS, versions=_FACTS, hardware=_FACTS, lines=_list(dict(type='string', maxLength=10000), 100),
-        **dict.fromkeys(('max_iters', 'batch_size', 'processes'), _COUNT), teacher_checkpoint=_PATH, teacher_sha256=_HASH,
-        data_sha256=_null(type='object', propertyNames=dict(enum=['train', 'test']), additionalProperties=_HASH), synthetic_text=_null(type='boolean'),
-        **dict.fromkeys(('corruptions', 'attacks'), _VARIANTS), **dict.fromkeys(('test', 'val'), _OWN)))
+        run=_NAME,
+        seed=_COUNT,
+        state=dict(enum=['done', 'failed', 'running', 'missing']),
+        command=_COMMAND,
+        config=_PATH,
+        fingerprint=_HASH,
+        experiment=_HASH,
+        seconds=_null(type='number', minimum=0),
+        git=_FACTS,
+        versions=_FACTS,
+        hardware=_FACTS,
+        lines=_list(dict(type='string', maxLength=10000), 100),
+        **dict.fromkeys(('max_iters', 'batch_size', 'processes'), _COUNT),
+        teacher_checkpoint=_PATH,
+        teacher_sha256=_HASH,
+        data_sha256=_null(type='object', propertyNames=dict(enum=['train', 'test']), additionalProperties=_HASH),
+        synthetic_text=_null(type='boolean'),
+        **dict.fromkeys(('corruptions', 'attacks'), _VARIANTS),
+        **dict.fromkeys(('test', 'val'), _OWN),
+    ),
+)
 _ROW = dict(
-    type='object', required=['data', 'protocol', 'student', 'teacher', 'method', 'role', 'runs'],
-    properties=dict(**dict.fromkeys(('data', 'protocol', 'student', 'method'), _NAME), teacher=_null(**_NAME), role=dict(enum=['student', 'teacher', 'ensemble']),
-                    runs=dict(_list(_RUN, 100), minItems=1)))
+    type='object',
+    required=['data', 'protocol', 'student', 'teacher', 'method', 'role', 'runs'],
+    properties=dict(
+        **dict.fromkeys(('data', 'protocol', 'student', 'method'), _NAME),
+        teacher=_null(**_NAME),
+        role=dict(enum=['student', 'teacher', 'ensemble']),
+        runs=dict(_list(_RUN, 100), minItems=1),
+    ),
+)
 SCHEMA = {
-    '$schema': 'https://json-schema.org/draft/2020-12/schema', '$defs': dict(scores=_SCORES),
-    **dict(type='object', required=['format', 'metric', 'rows', 'digest'],
-           properties=dict(format=dict(const=FORMAT), metric=_NAME, rows=dict(_list(_ROW, 2000), minItems=1), digest=_HASH))}
+    '$schema': 'https://json-schema.org/draft/2020-12/schema',
+    '$defs': dict(scores=_SCORES),
+    **dict(
+        type='object',
+        required=['format', 'metric', 'rows', 'digest'],
+        properties=dict(format=dict(const=FORMAT), metric=_NAME, rows=dict(_list(_ROW, 2000), minItems=1), digest=_HASH),
+    ),
+}
 
 
 def read_results(file):
     """The content of a leaderboard.json that anybody may have written, checked against ``SCHEMA``.
 
-    Raises UserError, which names the place, for one that is too large, no json, of another schema, with nan, HTML, or a path that leads out of its folder.
+    Raises UserError, which names the place, for one that is too large, no json, of another schema, with nan, HTML, or a path that leads out
+    of its folder.
     """
     file = Path(file)
     if not file.is_file():
         raise UserError(f'Results {str(file)!r} do not exist; give the leaderboard.json of a table.')
     if file.stat().st_size > LARGEST:
-        raise UserError(f'Results {str(file)!r} have {file.stat().st_size} bytes, more than {LARGEST}; send the table of one suite at a time.')
+        raise UserError(
+            f'Results {str(file)!r} have {file.stat().st_size} bytes, more than {LARGEST}; send the table of one suite at a time.'
+        )
 
     def refuse(constant):
         raise ValueError(f'it holds {constant}, which is no result')
+
     try:
         content = json.loads(file.read_text(encoding='utf-8'), parse_constant=refuse)
         jsonschema.validate(content, SCHEMA, cls=jsonschema.Draft202012Validator)
     except (ValueError, RecursionError) as error:
-        raise UserError(f'Results {str(file)!r} are no json that can be read ({error}); send the leaderboard.json as tools/leaderboard.py wrote it.') from None
+        raise UserError(
+            f'Results {str(file)!r} are no json that can be read ({error}); send the leaderboard.json as tools/leaderboard.py wrote it.'
+        ) from None
     except jsonschema.ValidationError as error:
-        raise UserError(f'Results {str(file)!r}: at {error.json_path}, {str(error.instance)[:80]!r} is not what this schema (format {FORMAT}) has there ({error.validator}); '
-                        'send the leaderboard.json as this version of tools/leaderboard.py writes it.') from None
+        raise UserError(
+            f'Results {str(file)!r}: at {error.json_path}, {str(error.instance)[:80]!r} is not what this schema (format {FORMAT}) has '
+            f'there ({error.validator}); '
+            'send the leaderboard.json as this version of tools/leaderboard.py writes it.'
+        ) from None
     return content
 
 
 def runs_of(content):
     """The runs of leaderboard.json's rows, as ``results.read_runs`` gives them."""
-    return [dict(run, **{k: row[k] for k in (*KEY, 'role')}, external=row.get('external')) for row in content['rows'] for run in row['runs']]
+    return [
+        dict(run, **{k: row[k] for k in (*KEY, 'role')}, external=row.get('external')) for row in content['rows'] for run in row['runs']
+    ]
 
 
 def submit(file, folder, source, known):
     """Keeps the results of ``file`` as those of ``source`` in ``folder / 'external'``; returns the path.
 
-    Only finished runs that are compared with something here are taken: each row's data and protocol must be among ``known``, ``[(data, protocol)]``. Their runs stand in rows of their own, marked as external, and are compared with the
-    source's own student alone. Where the source sent the same run before with other numbers, the first stays, and this is refused.
+    Only finished runs that are compared with something here are taken: each row's data and protocol must be among ``known``, ``[(data,
+    protocol)]``. Their runs stand in rows of their own, marked as external, and are compared with the source's own student alone. Where the
+    source sent the same run before with other numbers, the first stays, and this is refused.
 
     Raises UserError.
     """
     content, name = read_results(file), safe_name(source)
     if not is_sealed(content):
-        raise UserError(f'Results {str(file)!r}: its digest does not fit its content, so it was changed after it was made; send it as tools/leaderboard.py wrote it.')
+        raise UserError(
+            f'Results {str(file)!r}: its digest does not fit its content, so it was changed after it was made; send it as '
+            'tools/leaderboard.py wrote it.'
+        )
     runs = [dict(run, run=f'{name}-{run["run"]}') for run in runs_of(content) if run['state'] == 'done']  # theirs may be called as ours
     if not runs:
         raise UserError(f'Results {str(file)!r} hold no finished run; send a table with scores.')
     for run in runs:
         if run['external']:
-            raise UserError(f'Results {str(file)!r}: {run["run"]!r} is of another source itself ({run["external"]!r}); let those who ran it send it.')
+            raise UserError(
+                f'Results {str(file)!r}: {run["run"]!r} is of another source itself ({run["external"]!r}); let those who ran it send it.'
+            )
         if (run['data'], run['protocol']) not in known:
-            raise UserError(f'Results {str(file)!r}: {run["run"]!r} is of protocol {run["protocol"]!r} on {run["data"]!r}, and this table has {", ".join(f"{p} on {d}" for d, p in sorted(known))}; numbers of two protocols stand in no common table.')
+            raise UserError(
+                f'Results {str(file)!r}: {run["run"]!r} is of protocol {run["protocol"]!r} on {run["data"]!r}, and this table has '
+                f'{", ".join(f"{p} on {d}" for d, p in sorted(known))}; numbers of two protocols stand in no common table.'
+            )
     target = Path(folder, 'external', f'{name}.json')
     before = {_identity(run): run for run in read_submission(target)['runs']} if target.is_file() else {}
     for run in runs:
         if before.get(_identity(run), run)['test'] != run['test']:
-            raise UserError(f'Results {str(file)!r}: {run["run"]!r} of {source!r} is here already with other numbers; the first stays: remove {str(target)!r} to replace them all.')
+            raise UserError(
+                f'Results {str(file)!r}: {run["run"]!r} of {source!r} is here already with other numbers; the first stays: remove '
+                f'{str(target)!r} to replace them all.'
+            )
     merged = list({**{_identity(run): dict(run, external=name) for run in runs}, **before}.values())
     write_json(target, sealed(dict(format=FORMAT, source=name, metric=content['metric'], runs=merged)))
     return target

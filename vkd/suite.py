@@ -1,4 +1,5 @@
 """A matrix of runs: what is missing is run, what was interrupted continues, what fails is shown and does not stop the others."""
+
 import os
 import socket
 import sys
@@ -18,7 +19,8 @@ from .run import FORMAT, claim
 def run_suite(path, work_dir=None, jobs=None, launcher='local', poll=0.5, out=print):
     """Runs the missing cells of the suite file ``path``, then profiles and writes the leaderboard.
 
-    Returns ``(path of the page, names of failed cells)``. Raises UserError before anything runs, for a mistake in the suite or a folder of another config.
+    Returns ``(path of the page, names of failed cells)``. Raises UserError before anything runs, for a mistake in the suite or a folder of
+    another config.
     """
     suite, cells = read_suite(path, work_dir)
     folder = suite.pop('folder')
@@ -30,6 +32,7 @@ def run_suite(path, work_dir=None, jobs=None, launcher='local', poll=0.5, out=pr
     out(f'{suite["title"]}: {len(cells)} runs, {engine.where}; {folder}')
     failed = run_cells(cells, folder, engine, poll, out)
     from .leaderboard import build
+
     build(folder)  # before the costs are measured: what was trained is shown in any case
     _profile(cells, folder, out)
     return build(folder)['html'], failed
@@ -58,7 +61,9 @@ def run_cells(cells, folder, engine, poll, out):
                     lines = [f'its {"teacher" if first == cell.needs else "stage"} {first} failed: {failed[first][-1]}']
                     write_json(folder / cell.name / 'state.json', _failed(lines))
                     fail(cell, lines)
-                ready = [c for c in waiting if done.issuperset(c.before) and later.get(c.name, 0) <= time.monotonic()][:engine.jobs - len(active)]
+                ready = [c for c in waiting if done.issuperset(c.before) and later.get(c.name, 0) <= time.monotonic()][
+                    : engine.jobs - len(active)
+                ]
                 if ready:
                     waiting = [c for c in waiting if c not in ready]
                     active.update(zip((c.name for c in ready), engine.start(ready)))
@@ -95,7 +100,9 @@ def run_cells(cells, folder, engine, poll, out):
 
 
 def _failed(lines):
-    return dict(format=FORMAT, state='failed', pid=os.getpid(), host=socket.gethostname(), started=None, ended=None, seconds=None, lines=lines)
+    return dict(
+        format=FORMAT, state='failed', pid=os.getpid(), host=socket.gethostname(), started=None, ended=None, seconds=None, lines=lines
+    )
 
 
 @contextmanager
@@ -105,14 +112,23 @@ def _progress(cells, folder):
         yield lambda: None
         return
     lengths, looked = {c.name: c.info['max_iters'] or 0 for c in cells}, [0.0]
-    shown = TextColumn('{task.completed:.0f}/{task.total:.0f} iterations'), BarColumn(), TimeElapsedColumn(), TextColumn('elapsed, left'), TimeRemainingColumn()
+    shown = (
+        TextColumn('{task.completed:.0f}/{task.total:.0f} iterations'),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn('elapsed, left'),
+        TimeRemainingColumn(),
+    )
     with Progress(*shown) as bar:
         task = bar.add_task('suite', total=sum(lengths.values()))
 
         def tick():
             if time.monotonic() - looked[0] > 1:
                 looked[0] = time.monotonic()
-                bar.update(task, completed=sum(lengths[c.name] if status(folder, c) == 'done' else iterations(folder / c.name) for c in cells))
+                bar.update(
+                    task, completed=sum(lengths[c.name] if status(folder, c) == 'done' else iterations(folder / c.name) for c in cells)
+                )
+
         yield tick
         looked[0] = 0.0
         tick()
@@ -121,6 +137,7 @@ def _progress(cells, folder):
 def _profile(cells, folder, out):
     """``profile.json``: what each network and each kind of step costs, measured once in one process when its cells are done."""
     from .profile import suite_profile
+
     kinds = {}
     for cell in cells:
         if status(folder, cell) == 'done' and cell.info['role'] != 'stage':

@@ -6,6 +6,7 @@ A tap is a module path, optionally with an index into a tuple output and the pre
     backbone[2]               third item of the backbone's output tuple
     in:decode_head.conv_seg   what goes into the classifier
 """
+
 import re
 from contextlib import contextmanager
 
@@ -38,8 +39,10 @@ def resolve_tap(model, tap, role='model'):
         raise UserError(f'Tap {tap!r}: the {role} ({type(model).__name__}) has no module {path!r}; {nearest(path, modules)}.')
     module = modules[path]
     if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
-        raise UserError(f'Tap {tap!r}: {path!r} of the {role} is a {type(module).__name__}, a container that never runs itself; '
-                        f'tap one of its children, for example {path + "." + next(iter(module._modules), "0")!r}.')
+        raise UserError(
+            f'Tap {tap!r}: {path!r} of the {role} is a {type(module).__name__}, a container that never runs itself; '
+            f'tap one of its children, for example {path + "." + next(iter(module._modules), "0")!r}.'
+        )
     return module
 
 
@@ -64,10 +67,15 @@ class TapReader:
             if index is not None:
                 if not isinstance(value, (tuple, list)) or not -len(value) <= index < len(value):
                     found = f'{len(value)} items' if isinstance(value, (tuple, list)) else type(value).__name__
-                    raise UserError(f'Tap {tap!r} of the {self.role}: index {index} was asked for but the module gives {found}; choose an index that exists.')
+                    raise UserError(
+                        f'Tap {tap!r} of the {self.role}: index {index} was asked for but the module gives {found}; choose an index that '
+                        'exists.'
+                    )
                 value = value[index]
             if not isinstance(value, torch.Tensor):
-                raise UserError(f'Tap {tap!r} of the {self.role} gives a {type(value).__name__}, not a tensor; add an index such as {tap + "[0]"!r}.')
+                raise UserError(
+                    f'Tap {tap!r} of the {self.role} gives a {type(value).__name__}, not a tensor; add an index such as {tap + "[0]"!r}.'
+                )
             out[tap] = value
             seen[tap] = seen.get(tap, 0) + 1
             if stop and all(seen.get(t, 0) >= self.calls[t] for t in self.taps):
@@ -78,6 +86,7 @@ class TapReader:
             def hook(module, args, kwargs):
                 first = args[0] if args else next(iter(kwargs.values()))
                 note(tap, first, index)
+
             return hook
 
         for tap, (module, is_input, _, index) in self._where.items():
@@ -103,7 +112,10 @@ class TapReader:
                 result = None
         missing = [tap for tap in self.taps if tap not in out]
         if missing:
-            raise UserError(f'Tap {missing[0]!r} of the {self.role} never ran in a forward pass; tap a module that runs (a parent or one of its children).')
+            raise UserError(
+                f'Tap {missing[0]!r} of the {self.role} never ran in a forward pass; tap a module that runs (a parent or one of its '
+                'children).'
+            )
         self.last_seen = seen
         return result, out
 

@@ -1,4 +1,5 @@
 """Pictures of what a method does between networks."""
+
 import colorsys
 from pathlib import Path
 
@@ -37,13 +38,17 @@ def who_teaches(logits, label, grid, margin=0.0, reliability='gt_ce', ignore_ind
         out = torch.full(a.shape, -1, dtype=torch.int8)
         out[teaches(b, a, counted, margin)], out[teaches(a, b, counted, margin)], out[~counted] = 0, 1, -2
         return out[0]
+
     (cost_a, active), (cost_b, _) = (region_costs(c, valid, grid) for c in (first, second))
     cells = decide(cost_a, cost_b, active)[None, None].float()
-    return decide(first, second, valid).numpy(), torch.nn.functional.interpolate(cells, size=label.shape[-2:], mode='nearest')[0, 0].to(torch.int8).numpy()
+    return decide(first, second, valid).numpy(), torch.nn.functional.interpolate(cells, size=label.shape[-2:], mode='nearest')[0, 0].to(
+        torch.int8
+    ).numpy()
 
 
 def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
-    """Writes a PNG of bidirectional selective distillation: for each image it, its truth, two networks' answers, and who teaches whom by region and by pixel.
+    """Writes a PNG of bidirectional selective distillation: for each image it, its truth, two networks' answers, and who teaches whom by
+    region and by pixel.
 
     Decided at the label's size and by cost alone, whatever ``resolution`` and ``require_correct`` of the method are.
 
@@ -64,7 +69,7 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
             raise UserError(f'Role {role!r} is not in {cfg.filename!r}; {nearest(role, model.networks)}.')
     dataset = build_loader(cfg, f'{split}_dataloader').dataset
     palette = np.full((256, 3), 0, np.uint8)
-    palette[:len(dataset.metainfo['palette'])] = dataset.metainfo['palette']
+    palette[: len(dataset.metainfo['palette'])] = dataset.metainfo['palette']
     rows = []
     for index in images:
         inputs = model.data_preprocessor(pseudo_collate([dataset[_in_range(index, dataset, split)]]), False)
@@ -72,7 +77,9 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
         for name in pair:
             x, size = model.image(name, inputs['inputs']), student_input(inputs['inputs']).shape[-2:]
             with torch.no_grad():
-                full = torch.nn.functional.interpolate(forward_features(model.networks[name], x).float(), size=size, mode='bilinear', align_corners=False)
+                full = torch.nn.functional.interpolate(
+                    forward_features(model.networks[name], x).float(), size=size, mode='bilinear', align_corners=False
+                )
             logits[name] = full[..., :height, :width]  # what was padded has no truth
         label = inputs['data_samples'][0].gt_sem_seg.data.long()
         grid = method.grid or tuple(max(1, s // 32) for s in (height, width))
@@ -90,7 +97,8 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
 
 
 def text_picture(cfg, checkpoint, texts, images, out, split='test'):
-    """Writes a PNG of what a network with a ``ClipSemanticHead`` names, image by image: the image, its truth, its answer among the classes it was trained for, and its answer among each of ``texts``.
+    """Writes a PNG of what a network with a ``ClipSemanticHead`` names, image by image: the image, its truth, its answer among the classes
+    it was trained for, and its answer among each of ``texts``.
 
     Args:
         cfg: Config of a run. checkpoint: of it. texts: files of text embeddings, of any classes. images: indices in the split.
@@ -105,7 +113,7 @@ def text_picture(cfg, checkpoint, texts, images, out, split='test'):
     model = build(with_model(cfg, dict(filled_from(cfg.model, checkpoint), teacher=None, teachers=None, methods=[]))).eval()
     dataset = build_loader(cfg, f'{split}_dataloader').dataset
     own_names, own_palette = dataset.metainfo['classes'], np.zeros((256, 3), np.uint8)
-    own_palette[:len(own_names)] = dataset.metainfo['palette']
+    own_palette[: len(own_names)] = dataset.metainfo['palette']
     named = {str(path): load_text_embeddings(path) for path in texts}
     inputs = [model.data_preprocessor(pseudo_collate([dataset[_in_range(i, dataset, split)]]), False) for i in images]
     answers = [[_answer(model.student, x) for x in inputs]]
@@ -119,7 +127,10 @@ def text_picture(cfg, checkpoint, texts, images, out, split='test'):
         size = label.shape[::-1]
         shown = [_pixels(model, x), own_palette[label], *(palette[found[i]] for palette, found in zip(palettes, answers))]
         columns.append([np.asarray(Image.fromarray(p).resize(size, Image.NEAREST if k else Image.BILINEAR)) for k, p in enumerate(shown)])
-    shares = {path: {c: float(np.mean([(found == k).mean() for found in answers[n + 1]])) for k, c in enumerate(text.classes)} for n, (path, text) in enumerate(named.items())}
+    shares = {
+        path: {c: float(np.mean([(found == k).mean() for found in answers[n + 1]])) for k, c in enumerate(text.classes)}
+        for n, (path, text) in enumerate(named.items())
+    }
     legends = [[(own_palette[k], c, None) for k, c in enumerate(own_names)]]
     for palette, (path, text) in zip(palettes[1:], named.items()):
         found = [(palette[k], c, shares[path][c]) for k, c in enumerate(text.classes) if shares[path][c]]
@@ -159,7 +170,9 @@ def distinct_colours(count):
 
 
 def _text_sheet(columns, titles, legends, width=300, gap=8, line=18):
-    """One column an image, one row a kind of picture, and beside it the legend of that row, as far as it fits: the classes with the largest shares."""
+    """One column an image, one row a kind of picture, and beside it the legend of that row, as far as it fits: the classes with the largest
+    shares.
+    """
     font = ImageFont.load_default(13)
     heights = [round(width * pictures[0].shape[0] / pictures[0].shape[1]) for pictures in columns]
     height, wide = max(heights), 330
@@ -170,8 +183,11 @@ def _text_sheet(columns, titles, legends, width=300, gap=8, line=18):
         top = gap + row * (height + line + gap)
         draw.text((gap, top), title, 'black', font)
         for i, pictures in enumerate(columns):
-            sheet.paste(Image.fromarray(pictures[row]).resize((width, heights[i]), Image.NEAREST if row else Image.BILINEAR), (gap + i * (width + gap), top + line))
-        for k, (colour, name, share) in enumerate(legends[max(row - 2, 0)][:2 * lines] if row else []):
+            sheet.paste(
+                Image.fromarray(pictures[row]).resize((width, heights[i]), Image.NEAREST if row else Image.BILINEAR),
+                (gap + i * (width + gap), top + line),
+            )
+        for k, (colour, name, share) in enumerate(legends[max(row - 2, 0)][: 2 * lines] if row else []):
             left, y = gap + len(columns) * (width + gap) + (k // lines) * (wide // 2), top + line + (k % lines) * line
             draw.rectangle((left, y + 2, left + 12, y + 14), tuple(int(v) for v in colour))
             draw.text((left + 18, y), name[:16] + ('' if share is None else f' {100 * share:.0f} %'), 'black', font)
@@ -190,10 +206,14 @@ def _sheet(rows, pair, width=240, gap=8, line=18):
     for r, (shown, shares) in enumerate(rows):
         top = line + gap + r * (height + gap + line)
         for i, picture in enumerate(shown):
-            sheet.paste(Image.fromarray(picture).resize((width, height), Image.NEAREST if i else Image.BILINEAR), (gap + i * (width + gap), top))
+            sheet.paste(
+                Image.fromarray(picture).resize((width, height), Image.NEAREST if i else Image.BILINEAR), (gap + i * (width + gap), top)
+            )
         draw.text((gap + 5 * (width + gap), top + height), f'{pair[0]} teaches {shares[0]}, {pair[1]} {shares[1]}', 'black', font)
     left, top = gap, sheet.height - line - gap // 2
-    for colour, text in zip((*TAUGHT, NOBODY, IGNORED), (f'{pair[0]} teaches {pair[1]}', f'{pair[1]} teaches {pair[0]}', 'neither', 'no label')):
+    for colour, text in zip(
+        (*TAUGHT, NOBODY, IGNORED), (f'{pair[0]} teaches {pair[1]}', f'{pair[1]} teaches {pair[0]}', 'neither', 'no label')
+    ):
         draw.rectangle((left, top + 2, left + 12, top + 14), colour)
         draw.text((left + 18, top), text, 'black', font)
         left += 40 + int(draw.textlength(text, font))

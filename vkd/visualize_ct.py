@@ -1,4 +1,5 @@
 """Pictures of what a network makes of few views: windows, errors, sinograms."""
+
 import matplotlib.figure
 import numpy as np
 import torch
@@ -14,10 +15,12 @@ from .evaluate import filled_from
 
 @torch.no_grad()
 def ct_picture(cfg, checkpoint, images, out, split='test', windows=WINDOWS, error=100):
-    """Writes a figure: for each slice a row a window with the back-projection of few views, the restored slice, the truth, and both errors in HU, and a row of sinograms (few views, all views).
+    """Writes a figure: for each slice a row a window with the back-projection of few views, the restored slice, the truth, and both errors
+    in HU, and a row of sinograms (few views, all views).
 
     Args:
-        cfg: Config of a Distiller behind a SparseViewCTPreprocessor. checkpoint: of its run. images: indices in the split. windows: ``(width, level)`` in HU. error: HU at which the colours of errors end.
+        cfg: Config of a Distiller behind a SparseViewCTPreprocessor. checkpoint: of its run. images: indices in the split. windows:
+            ``(width, level)`` in HU. error: HU at which the colours of errors end.
 
     Raises UserError for another kind of config, or an index beyond the split.
     """
@@ -40,14 +43,16 @@ def ct_picture(cfg, checkpoint, images, out, split='test', windows=WINDOWS, erro
         name = f'{sample.get("patient", "")} {index}'.strip()
         for j, (width, level) in enumerate(windows):
             own = axes[k * (len(windows) + 1) + j]
-            for axis, (title, hu) in zip(own, {f'{scanner.sparse.views} views': seen, 'restored': restored, f'{scanner.full.views} views (truth)': truth}.items()):
+            for axis, (title, hu) in zip(
+                own, {f'{scanner.sparse.views} views': seen, 'restored': restored, f'{scanner.full.views} views (truth)': truth}.items()
+            ):
                 axis.imshow(hu, cmap='gray', vmin=level - width / 2, vmax=level + width / 2)
                 axis.set_title(f'{title}\n{name}, {width}/{level}', fontsize=7)
             low, high = level - width / 2, level + width / 2
             for axis, (title, hu) in zip(own[3:], {f'{scanner.sparse.views} views': seen, 'restored': restored}.items()):
                 difference = np.clip(hu, low, high) - np.clip(truth, low, high)
                 drawn = axis.imshow(difference, cmap='RdBu_r', vmin=-error, vmax=error)
-                axis.set_title(f'{title} − truth\nRMSE {np.sqrt((difference ** 2).mean()):.0f} HU', fontsize=7)
+                axis.set_title(f'{title} − truth\nRMSE {np.sqrt((difference**2).mean()):.0f} HU', fontsize=7)
             figure.colorbar(drawn, ax=own[3:].tolist(), shrink=0.8, label='HU')
         mu = item['inputs'][None].to(batch['inputs'])
         own = axes[k * (len(windows) + 1) + len(windows)]

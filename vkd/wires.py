@@ -1,4 +1,5 @@
 """Between which networks a method is, and which taps of theirs it reads."""
+
 from torch import nn
 
 from .errors import UserError, nearest
@@ -33,11 +34,9 @@ def wire_up(cfg, networks, learners):
             known = ', '.join(networks)
             raise UserError(f'Method {kind!r} names the role {name!r}, but the roles are {known}; {nearest(name, networks)}.')
     if len(set(roles)) < max(2, len(roles)):
-        raise UserError(
-            f'Method {kind!r} is between {", ".join(roles)}; it needs two different roles or more, of {", ".join(networks)}.')
+        raise UserError(f'Method {kind!r} is between {", ".join(roles)}; it needs two different roles or more, of {", ".join(networks)}.')
     if not mutual and roles[0] not in learners:
-        raise UserError(
-            f'Method {kind!r}: the learner {roles[0]!r} is frozen; choose one of {", ".join(learners)}, or set trainable=True.')
+        raise UserError(f'Method {kind!r}: the learner {roles[0]!r} is frozen; choose one of {", ".join(learners)}, or set trainable=True.')
     if hasattr(method, 'find_taps'):
         own = {name: networks[name] for name in roles}
         method.find_taps(own) if mutual else method.find_taps(*own.values())

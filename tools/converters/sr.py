@@ -1,4 +1,5 @@
 """Official weights of IMDN, IMDN_AS, RFDN, EDSR or RCAN to those of vkd's networks, or back."""
+
 import torch
 
 from vkd.checkpoint import load_weights

@@ -1,4 +1,5 @@
 """Weights of official SegFormer-style checkpoints (SegFormer, TransKD) to mmseg names, or back."""
+
 import torch
 
 from vkd.checkpoint import load_weights

@@ -1,4 +1,5 @@
 """A suite of many short cells whose workers are killed at random: what gets lost, and how long the leaderboard takes."""
+
 import os
 import random
 import tempfile
@@ -19,7 +20,9 @@ GOAL = 30
 
 
 class Killing(Local):
-    """Local workers of which ``share`` are killed by SIGKILL, each at a moment of the first ``within`` seconds of its life; cells do all that runs do but train."""
+    """Local workers of which ``share`` are killed by SIGKILL, each at a moment of the first ``within`` seconds of its life; cells do all
+    that runs do but train.
+    """
 
     def __init__(self, folder, jobs, ended, share=0.1, within=0.4, seed=0):
         super().__init__(folder, jobs)
@@ -29,7 +32,10 @@ class Killing(Local):
     def _start(self, cell):
         process = self.context.Process(target=short, args=(cell, self.folder, self.ended))
         process.start()
-        process.gpu, process.end = None, time.monotonic() + self.random.uniform(0, self.within) if self.random.random() < self.share else None
+        process.gpu, process.end = (
+            None,
+            time.monotonic() + self.random.uniform(0, self.within) if self.random.random() < self.share else None,
+        )
         return process
 
     def finished(self, process):
@@ -42,6 +48,7 @@ class Killing(Local):
 
 def short(cell, folder, ended):
     """One cell whose training is a short sleep with a log; scores follow from its name, and its end is noted in ``ended``."""
+
     def instead(cfg, own, resume, launcher, test):
         drawn = random.Random(cell.name)
         log = Path(own, f'{time.time_ns()}/vis_data/scalars.json')
@@ -50,7 +57,10 @@ def short(cell, folder, ended):
         time.sleep(drawn.uniform(0.01, 0.1))
         with open(ended, 'a') as file:
             file.write(f'{cell.name}\n')
-        return dict(data_sha256={}, val={}, test=dict(images=100, classes=['a', 'b'], mIoU=score(cell.name), IoU=[score(cell.name)] * 2)), None
+        return dict(
+            data_sha256={}, val={}, test=dict(images=100, classes=['a', 'b'], mIoU=score(cell.name), IoU=[score(cell.name)] * 2)
+        ), None
+
     running._train_and_test = instead
     try:
         run_cell(cell, folder, threads=1, leash=True)
@@ -63,7 +73,9 @@ def score(name):
 
 
 def measure(rounds, device, seeds=250, workers=8):
-    """``dict(cells, starts, kills, lost, wrong, twice, seconds, leaderboard)`` of a teacher and four rows of ``seeds``; the suite is started again until no cell has failed. ``rounds`` and ``device`` do not matter."""
+    """``dict(cells, starts, kills, lost, wrong, twice, seconds, leaderboard)`` of a teacher and four rows of ``seeds``; the suite is
+    started again until no cell has failed. ``rounds`` and ``device`` do not matter.
+    """
     narrow = CONFIGS / 'alone/alone_narrow_quick_demo.py'
     with tempfile.TemporaryDirectory() as folder:
         suite, ended, start = Path(folder, 'many.py'), Path(folder, 'ended'), time.monotonic()
@@ -85,11 +97,26 @@ runs = [dict(method='alone', student='narrow', config={str(narrow)!r}, seeds=lis
         build(Path(folder, 'runs'))
         took = time.monotonic() - start
         rows = read_json(Path(folder, 'runs/leaderboard.json'))['rows']
-        return dict(cells=len(cells), workers=workers, starts=starts, kills=kills, lost=sum(test is None for test in found.values()), wrong=sum(bool(test) and test['mIoU'] != score(name) for name, test in found.items()),
-                    twice=sum(n - 1 for n in times.values()), counted=sum(len(r['seeds']) for r in rows), seconds=seconds, leaderboard=took)
+        return dict(
+            cells=len(cells),
+            workers=workers,
+            starts=starts,
+            kills=kills,
+            lost=sum(test is None for test in found.values()),
+            wrong=sum(bool(test) and test['mIoU'] != score(name) for name, test in found.items()),
+            twice=sum(n - 1 for n in times.values()),
+            counted=sum(len(r['seeds']) for r in rows),
+            seconds=seconds,
+            leaderboard=took,
+        )
 
 
 def show(out, found):
-    out.print(f'{found["cells"]} cells that sleep instead of training, {found["workers"]} workers of which one in ten is killed: {found["kills"]} kills, {found["starts"]} starts of the suite, {found["seconds"]:.0f} s; {found["lost"]} lost, '
-              f'{found["wrong"]} wrong, {found["twice"]} trained to the end twice (killed between their last step and their score), {found["counted"]} in the table. Leaderboard: {found["leaderboard"]:.1f} s '
-              f'(goal {GOAL} for 1,000: {verdict(found["leaderboard"] * 1000 / found["cells"], GOAL)}).', markup=False)
+    out.print(
+        f'{found["cells"]} cells that sleep instead of training, {found["workers"]} workers of which one in ten is killed: '
+        f'{found["kills"]} kills, {found["starts"]} starts of the suite, {found["seconds"]:.0f} s; {found["lost"]} lost, '
+        f'{found["wrong"]} wrong, {found["twice"]} trained to the end twice (killed between their last step and their score), '
+        f'{found["counted"]} in the table. Leaderboard: {found["leaderboard"]:.1f} s '
+        f'(goal {GOAL} for 1,000: {verdict(found["leaderboard"] * 1000 / found["cells"], GOAL)}).',
+        markup=False,
+    )

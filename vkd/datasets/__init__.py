@@ -10,7 +10,17 @@ from .domains import MultiDomainDataset
 from .isprs import ISPRSDataset, PotsdamDataset
 from .loading import LoadImage, LoadLabel
 from .nyuv2 import NYUv2Dataset
-from .restoration import BasicImageDataset, Flip, LoadImageFromFile, MATLABLikeResize, ModCrop, PackInputs, PairedRandomCrop, RandomDegradation, RandomTransposeHW
+from .restoration import (
+    BasicImageDataset,
+    Flip,
+    LoadImageFromFile,
+    MATLABLikeResize,
+    ModCrop,
+    PackInputs,
+    PairedRandomCrop,
+    RandomDegradation,
+    RandomTransposeHW,
+)
 from .root import data_root
 from .shift import RandomShift
 from .street import StreetDataset
@@ -18,11 +28,48 @@ from .unlabeled import ImageNetAugment, RepeatedAugmentation, UnlabeledImageData
 from .voc import VOCDataset
 from .zero_shot import COCOStuffDataset, MaskUnseenLabels, PascalContext59Dataset, VOC20Dataset, ZeroShotCamVidDataset
 
-__all__ = ['ACDCDataset', 'ADE20KDataset', 'BasicImageDataset', 'COCOStuffDataset', 'CTSliceDataset', 'CamVidDataset', 'CityscapesDataset', 'ClipHU', 'Corrupt', 'DemoDataset',
-           'DemoPhantomDataset', 'DemoPictureDataset', 'DrawPhantom', 'DrawPicture', 'DrawScene', 'Flip',
-           'ISPRSDataset', 'ImageNetAugment', 'LoadCTSlice', 'LoadImage', 'LoadImageFromFile',
-           'LoadLabel', 'MATLABLikeResize', 'MaskUnseenLabels', 'ModCrop', 'MultiDomainDataset', 'NYUv2Dataset', 'PackCTInputs', 'PackInputs', 'PairedRandomCrop',
-           'PascalContext59Dataset', 'PotsdamDataset',
-           'RandomDegradation', 'RandomShift', 'RandomTransposeHW', 'RepeatedAugmentation', 'ResizeHU',
-           'StreetDataset', 'UnlabeledImageDataset',
-           'VOC20Dataset', 'VOCDataset', 'ZeroShotCamVidDataset', 'data_root']
+__all__ = [
+    'ACDCDataset',
+    'ADE20KDataset',
+    'BasicImageDataset',
+    'COCOStuffDataset',
+    'CTSliceDataset',
+    'CamVidDataset',
+    'CityscapesDataset',
+    'ClipHU',
+    'Corrupt',
+    'DemoDataset',
+    'DemoPhantomDataset',
+    'DemoPictureDataset',
+    'DrawPhantom',
+    'DrawPicture',
+    'DrawScene',
+    'Flip',
+    'ISPRSDataset',
+    'ImageNetAugment',
+    'LoadCTSlice',
+    'LoadImage',
+    'LoadImageFromFile',
+    'LoadLabel',
+    'MATLABLikeResize',
+    'MaskUnseenLabels',
+    'ModCrop',
+    'MultiDomainDataset',
+    'NYUv2Dataset',
+    'PackCTInputs',
+    'PackInputs',
+    'PairedRandomCrop',
+    'PascalContext59Dataset',
+    'PotsdamDataset',
+    'RandomDegradation',
+    'RandomShift',
+    'RandomTransposeHW',
+    'RepeatedAugmentation',
+    'ResizeHU',
+    'StreetDataset',
+    'UnlabeledImageDataset',
+    'VOC20Dataset',
+    'VOCDataset',
+    'ZeroShotCamVidDataset',
+    'data_root',
+]

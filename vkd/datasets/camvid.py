@@ -1,4 +1,5 @@
 """CamVid in the 11 classes of the SegNet split."""
+
 from pathlib import Path
 
 from mmseg.datasets import BaseSegDataset
@@ -12,8 +13,8 @@ from .root import Rooted
 class CamVidDataset(Rooted, BaseSegDataset):
     """Cambridge-driving Labeled Video Database (Brostow et al., 2009): 367, 101 and 233 images of 480x360.
 
-    ``data_root`` holds ``images/{train,val,test}/*.jpg`` (or ``.png``) and ``labels/{train,val,test}/*.png`` with class indices; 11 (unlabelled) is
-    read as 255 (ignored).
+    ``data_root`` holds ``images/{train,val,test}/*.jpg`` (or ``.png``) and ``labels/{train,val,test}/*.png`` with class indices; 11
+    (unlabelled) is read as 255 (ignored).
 
     Args:
         split: 'train', 'val' or 'test'.
@@ -25,8 +26,20 @@ class CamVidDataset(Rooted, BaseSegDataset):
 
     METAINFO = dict(
         classes=('Sky', 'Building', 'Pole', 'Road', 'Pavement', 'Tree', 'SignSymbol', 'Fence', 'Car', 'Pedestrian', 'Bicyclist'),
-        palette=[[128, 128, 128], [128, 0, 0], [192, 192, 128], [128, 64, 128], [60, 40, 222], [128, 128, 0],
-                 [192, 128, 128], [64, 64, 128], [64, 0, 128], [64, 64, 0], [0, 128, 192]])
+        palette=[
+            [128, 128, 128],
+            [128, 0, 0],
+            [192, 192, 128],
+            [128, 64, 128],
+            [60, 40, 222],
+            [128, 128, 0],
+            [192, 128, 128],
+            [64, 64, 128],
+            [64, 0, 128],
+            [64, 64, 0],
+            [0, 128, 192],
+        ],
+    )
 
     splits = ('train', 'val', 'test')
 
@@ -41,5 +54,7 @@ class CamVidDataset(Rooted, BaseSegDataset):
 
     def load_data_list(self):
         images, labels = Path(self.data_prefix['img_path']), Path(self.data_prefix['seg_map_path'])
-        kept = (p for p in images.glob('*') if p.suffix in ('.jpg', '.png') and (self.sequences is None or p.name.startswith(self.sequences)))
+        kept = (
+            p for p in images.glob('*') if p.suffix in ('.jpg', '.png') and (self.sequences is None or p.name.startswith(self.sequences))
+        )
         return list_pairs(self, kept, lambda image: labels / f'{image.stem}.png')

@@ -1,4 +1,5 @@
 """Cityscapes, and ACDC, which has its 19 classes."""
+
 from pathlib import Path
 
 from mmseg.datasets import CityscapesDataset as _CityscapesDataset
@@ -29,11 +30,17 @@ class CityscapesDataset(Rooted, _CityscapesDataset):
 
     def __init__(self, data_root='data/cityscapes', split='train', **kwargs):
         self.set_split(split)
-        super().__init__(**{**dict(data_root=data_root, data_prefix=dict(img_path=f'leftImg8bit/{split}', seg_map_path=f'gtFine/{split}')), **kwargs})
+        super().__init__(
+            **{**dict(data_root=data_root, data_prefix=dict(img_path=f'leftImg8bit/{split}', seg_map_path=f'gtFine/{split}')), **kwargs}
+        )
 
     def load_data_list(self):
         images, labels = Path(self.data_prefix['img_path']), Path(self.data_prefix['seg_map_path'])
-        return list_pairs(self, self._images(images), lambda image: labels / image.relative_to(images).with_name(image.name.removesuffix(self.img_suffix) + self.seg_map_suffix))
+        return list_pairs(
+            self,
+            self._images(images),
+            lambda image: labels / image.relative_to(images).with_name(image.name.removesuffix(self.img_suffix) + self.seg_map_suffix),
+        )
 
     def _images(self, folder):
         return folder.glob(f'*/*{self.img_suffix}')
@@ -43,7 +50,8 @@ class CityscapesDataset(Rooted, _CityscapesDataset):
 class ACDCDataset(CityscapesDataset):
     """The Adverse Conditions Dataset (Sakaridis et al., ICCV 2021): 1600 training and 406 validation images of 1920x1080; 255 is ignored.
 
-    ``data_root`` holds, as it is distributed, ``rgb_anon/<condition>/<split>/<sequence>/*_rgb_anon.png`` and ``gt/<condition>/<split>/<sequence>/*_gt_labelTrainIds.png``.
+    ``data_root`` holds, as it is distributed, ``rgb_anon/<condition>/<split>/<sequence>/*_rgb_anon.png`` and
+    ``gt/<condition>/<split>/<sequence>/*_gt_labelTrainIds.png``.
 
     Args:
         split: 'train' or 'val' (the labels of 'test' are not public).
@@ -55,7 +63,14 @@ class ACDCDataset(CityscapesDataset):
 
     def __init__(self, data_root='data/acdc', split='train', conditions=CONDITIONS, **kwargs):
         self.conditions = tuple(choice('ACDCDataset', 'condition', c, CONDITIONS) for c in conditions)
-        super().__init__(data_root, split, data_prefix=dict(img_path='rgb_anon', seg_map_path='gt'), img_suffix='_rgb_anon.png', seg_map_suffix='_gt_labelTrainIds.png', **kwargs)
+        super().__init__(
+            data_root,
+            split,
+            data_prefix=dict(img_path='rgb_anon', seg_map_path='gt'),
+            img_suffix='_rgb_anon.png',
+            seg_map_suffix='_gt_labelTrainIds.png',
+            **kwargs,
+        )
 
     def _images(self, folder):
         return (p for condition in self.conditions for p in (folder / condition / self.split).glob(f'*/*{self.img_suffix}'))

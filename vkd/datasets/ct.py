@@ -2,6 +2,7 @@
 
 A pipeline's results hold ``hu [H, W]``, float32, with ``img_path``, ``name``, ``patient`` and ``set``.
 """
+
 import re
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -26,13 +27,15 @@ from .root import Rooted
 class CTSliceDataset(Rooted, BaseDataset):
     """Slices of one split, chosen by patient, so that no patient is in two.
 
-    Which files there are: an ``index`` (json: a list of ``dict(png=…, patient=…)``), or ``lists``, ``{split: text file of one path a line}``, or, with neither, all ``.npy`` below ``data_root`` by name.
+    Which files there are: an ``index`` (json: a list of ``dict(png=…, patient=…)``), or ``lists``, ``{split: text file of one path a
+        line}``, or, with neither, all ``.npy`` below ``data_root`` by name.
 
     Args:
         data_root: a folder, below ``VKD_DATA_ROOT`` where that is set and the path starts with ``data``.
         split: a key of ``splits`` (or of ``lists``).
-        splits: ``{split: [patterns of patients]}``, or ``{split: {set: [patterns]}}`` where a split has several sets, which metrics tell apart; with ``*`` and ``?``. Or ``{split: (first, last)}``: places in the
-            sorted list, as GloReDi takes the AAPM slices; then a patient in two splits is refused as well.
+        splits: ``{split: [patterns of patients]}``, or ``{split: {set: [patterns]}}`` where a split has several sets, which metrics tell
+            apart; with ``*`` and ``?``. Or ``{split: (first, last)}``: places in the sorted list, as GloReDi takes the AAPM slices; then a
+            patient in two splits is refused as well.
         index, lists: see above. patient: a regular expression whose first group is the patient in a file's path, where there is no index.
 
     Raises:
@@ -42,9 +45,18 @@ class CTSliceDataset(Rooted, BaseDataset):
     METAINFO = dict(dataset_type='ct_slices', task_name='ct')
 
     def __init__(self, data_root='data/ct', split='train', splits=None, index=None, lists=None, patient=r'^([^/_]+)', **kwargs):
-        self.split, self.splits, self.index, self.lists, self.patient = split, dict(splits or {}), index, dict(lists or {}), re.compile(patient)
+        self.split, self.splits, self.index, self.lists, self.patient = (
+            split,
+            dict(splits or {}),
+            index,
+            dict(lists or {}),
+            re.compile(patient),
+        )
         if split not in (self.lists or self.splits):
-            raise UserError(f'CTSliceDataset: split {split!r} is none of {", ".join(self.lists or self.splits) or "the splits, of which there are none"}; choose one of them.')
+            raise UserError(
+                f'CTSliceDataset: split {split!r} is none of '
+                f'{", ".join(self.lists or self.splits) or "the splits, of which there are none"}; choose one of them.'
+            )
         super().__init__(data_root=data_root, data_prefix={}, **kwargs)
 
     def load_data_list(self):
@@ -52,7 +64,9 @@ class CTSliceDataset(Rooted, BaseDataset):
         self._refuse_shared(by_split)
         out = by_split[self.split]
         if not out:
-            raise UserError(f'CTSliceDataset: split {self.split!r} of {self.data_root!r} has no slice; lay the data out as docs/data.md says.')
+            raise UserError(
+                f'CTSliceDataset: split {self.split!r} of {self.data_root!r} has no slice; lay the data out as docs/data.md says.'
+            )
         return out
 
     # -- which files -----------------------------------------------------------------------------------------------------
@@ -60,7 +74,10 @@ class CTSliceDataset(Rooted, BaseDataset):
         if patient is None:
             found = self.patient.search(path)
             if not found:
-                raise UserError(f'CTSliceDataset: the path {path!r} does not tell its patient by {self.patient.pattern!r}; give patient= another expression.')
+                raise UserError(
+                    f'CTSliceDataset: the path {path!r} does not tell its patient by {self.patient.pattern!r}; give patient= another '
+                    'expression.'
+                )
             patient = found[1]
         return dict(img_path=str(Path(self.data_root, path)), name=Path(path).with_suffix('').as_posix(), patient=str(patient), set=own)
 
@@ -73,22 +90,33 @@ class CTSliceDataset(Rooted, BaseDataset):
             out[split] = [self._item(line.strip()) for line in file.read_text().splitlines() if line.strip()]
         missing = next((item['img_path'] for item in out[self.split] if not Path(item['img_path']).is_file()), None)
         if missing:
-            raise UserError(f'CTSliceDataset: {self.lists[self.split]!r} lists {missing!r}, which does not exist; add it or remove the line.')
+            raise UserError(
+                f'CTSliceDataset: {self.lists[self.split]!r} lists {missing!r}, which does not exist; add it or remove the line.'
+            )
         return out
 
     def _places(self):
-        return self.splits and all(isinstance(v, (list, tuple)) and all(isinstance(i, int) or i is None for i in v) for v in self.splits.values())
+        return self.splits and all(
+            isinstance(v, (list, tuple)) and all(isinstance(i, int) or i is None for i in v) for v in self.splits.values()
+        )
 
     def _by_place(self):
         files = sorted(p.relative_to(self.data_root).as_posix() for p in Path(self.data_root).rglob('*.npy'))
         wanted = max(abs(i) for place in self.splits.values() for i in place if i is not None)
         if len(files) < wanted:
-            raise UserError(f'CTSliceDataset: {self.data_root!r} holds {len(files)} .npy files, but the splits name place {wanted}; complete the data, or mend splits.')
+            raise UserError(
+                f'CTSliceDataset: {self.data_root!r} holds {len(files)} .npy files, but the splits name place {wanted}; complete the data, '
+                'or mend splits.'
+            )
         return {split: [self._item(f) for f in files[slice(*place)]] for split, place in self.splits.items()}
 
     def _by_patient(self):
         file = Path(self.data_root, self.index or '')
-        rows = read_json(file) if self.index else [dict(png=p.relative_to(self.data_root).as_posix()) for p in sorted(Path(self.data_root).rglob('*.npy'))]
+        rows = (
+            read_json(file)
+            if self.index
+            else [dict(png=p.relative_to(self.data_root).as_posix()) for p in sorted(Path(self.data_root).rglob('*.npy'))]
+        )
         if rows is None:
             raise UserError(f'CTSliceDataset: the index {str(file)!r} does not exist; lay the data out as docs/data.md says.')
         items = [self._item(row['png'], row.get('patient')) for row in rows]
@@ -99,7 +127,10 @@ class CTSliceDataset(Rooted, BaseDataset):
                 for pattern in patterns:
                     own = [dict(item, set=name) for item in items if fnmatchcase(item['patient'], pattern)]
                     if not own:
-                        raise UserError(f'CTSliceDataset: no patient of {self.data_root!r} is called {pattern!r}; there are {", ".join(sorted({i["patient"] for i in items})[:8])} and so on.')
+                        raise UserError(
+                            f'CTSliceDataset: no patient of {self.data_root!r} is called {pattern!r}; there are '
+                            f'{", ".join(sorted({i["patient"] for i in items})[:8])} and so on.'
+                        )
                     out[split] += own
         return out
 
@@ -108,13 +139,18 @@ class CTSliceDataset(Rooted, BaseDataset):
         for split, items in by_split.items():
             for patient in {i['patient'] for i in items}:
                 if patient in seen:
-                    raise UserError(f'CTSliceDataset: patient {patient!r} is in the splits {seen[patient]!r} and {split!r}, so that a network would be tested on whom it has seen; give each patient to one split.')
+                    raise UserError(
+                        f'CTSliceDataset: patient {patient!r} is in the splits {seen[patient]!r} and {split!r}, so that a network would be '
+                        'tested on whom it has seen; give each patient to one split.'
+                    )
                 seen[patient] = split
 
 
 @TRANSFORMS.register_module()
 class LoadCTSlice(BaseTransform):
-    """``hu`` of the file ``img_path``; ``offset`` is what its 16-bit PNG has at 0 HU: 1024, or 32768 of DeepLesion. Raises UserError as ``vkd.slices.read_slice`` does."""
+    """``hu`` of the file ``img_path``; ``offset`` is what its 16-bit PNG has at 0 HU: 1024, or 32768 of DeepLesion. Raises UserError as
+    ``vkd.slices.read_slice`` does.
+    """
 
     def __init__(self, offset=1024):
         self.offset = offset
@@ -129,7 +165,8 @@ class ResizeHU(BaseTransform):
     """``hu`` to ``size`` (a side, or ``(H, W)``).
 
     Args:
-        method: 'area' (means of pixels, our decision for halving), 'bicubic' (Pillow's, which smooths before it reduces; DeepLesion in GloReDi), or 'bilinear' (OpenCV's, which does not; AAPM there).
+        method: 'area' (means of pixels, our decision for halving), 'bicubic' (Pillow's, which smooths before it reduces; DeepLesion in
+            GloReDi), or 'bilinear' (OpenCV's, which does not; AAPM there).
     """
 
     METHODS = dict(area=cv2.INTER_AREA, bilinear=cv2.INTER_LINEAR)
@@ -142,7 +179,11 @@ class ResizeHU(BaseTransform):
         hu = results['hu']
         if hu.shape != self.size:
             wanted = self.size[::-1]
-            results['hu'] = np.array(Image.fromarray(hu).resize(wanted, Image.BICUBIC)) if self.method == 'bicubic' else cv2.resize(hu, wanted, interpolation=self.METHODS[self.method])
+            results['hu'] = (
+                np.array(Image.fromarray(hu).resize(wanted, Image.BICUBIC))
+                if self.method == 'bicubic'
+                else cv2.resize(hu, wanted, interpolation=self.METHODS[self.method])
+            )
         return results
 
 
@@ -160,7 +201,9 @@ class ClipHU(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackCTInputs(BaseTransform):
-    """``dict(inputs=mu [1, H, W], data_samples)``: attenuation in 1/cm, float32; name, set, patient and path as metainfo. Raises UserError for values that are no HU."""
+    """``dict(inputs=mu [1, H, W], data_samples)``: attenuation in 1/cm, float32; name, set, patient and path as metainfo. Raises UserError
+    for values that are no HU.
+    """
 
     def transform(self, results):
         check_hu(results['hu'], results.get('img_path') or results['name'])

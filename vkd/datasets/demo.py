@@ -3,6 +3,7 @@
 Colours overlap between classes on purpose (a facade may have the grey of the road, a car the green of a tree), so that a network has to use
 texture, place and shape; poles and signs are one to three pixels wide; light, shadow, haze and noise change from scene to scene.
 """
+
 from functools import lru_cache
 
 import cv2
@@ -28,7 +29,8 @@ def draw_scene(seed, height=64, width=96):
     """A scene from ``seed`` (an int or a tuple of ints).
 
     Returns:
-        image uint8 ``[height, width, 3]`` (BGR) and label uint8 ``[height, width]`` with the indices of ``CLASSES``; treat both as read-only.
+        image uint8 ``[height, width, 3]`` (BGR) and label uint8 ``[height, width]`` with the indices of ``CLASSES``; treat both as
+        read-only.
     """
     rng = np.random.default_rng(seed)
     h, w = height, width
@@ -91,7 +93,14 @@ def draw_scene(seed, height=64, width=96):
         y, s = place(depth)
         x, r = side_x(depth, side), rng.uniform(7, 13) * s * unit
         fill(shape(lambda m: cv2.line(m, (int(x), int(y)), (int(x), int(y - 2 * r)), 1, max(int(2 * s * unit), 1))), TREE, (45, 60, 80))
-        crown = shape(lambda m: [cv2.circle(m, (int(x + rng.normal(0, r / 2)), int(y - 2 * r + rng.normal(0, r / 2))), max(int(r * rng.uniform(0.4, 0.8)), 1), 1, -1) for _ in range(6)])
+        crown = shape(
+            lambda m: [
+                cv2.circle(
+                    m, (int(x + rng.normal(0, r / 2)), int(y - 2 * r + rng.normal(0, r / 2))), max(int(r * rng.uniform(0.4, 0.8)), 1), 1, -1
+                )
+                for _ in range(6)
+            ]
+        )
         holes = _texture(rng, h, w, 2, 1.0)[..., 0] > 1.6  # the sky shows through
         fill((crown > 0) & ~holes, TREE, rng.uniform(35, 90) + np.array([0, rng.uniform(5, 50), rng.uniform(-10, 25)]), 2, 20)
 
@@ -100,30 +109,98 @@ def draw_scene(seed, height=64, width=96):
         x = vanish + depth * ((left + right) / 2 - vanish) + rng.uniform(-28, 28) * s * unit
         wide, tall = rng.uniform(13, 20) * s * unit, rng.uniform(7, 10) * s * unit
         colour = rng.uniform(30, 210) + rng.uniform(-45, 45, 3)
-        body = polygon([(x - wide / 2, y), (x - wide / 2, y - tall * 0.55), (x - wide * 0.3, y - tall * 0.6), (x - wide * 0.2, y - tall), (x + wide * 0.2, y - tall),
-                        (x + wide * 0.35, y - tall * 0.6), (x + wide / 2, y - tall * 0.5), (x + wide / 2, y)])
+        body = polygon(
+            [
+                (x - wide / 2, y),
+                (x - wide / 2, y - tall * 0.55),
+                (x - wide * 0.3, y - tall * 0.6),
+                (x - wide * 0.2, y - tall),
+                (x + wide * 0.2, y - tall),
+                (x + wide * 0.35, y - tall * 0.6),
+                (x + wide / 2, y - tall * 0.5),
+                (x + wide / 2, y),
+            ]
+        )
         fill(body, CAR, colour, 4, 6)
-        image[polygon([(x - wide * 0.2, y - tall * 0.6), (x - wide * 0.14, y - tall * 0.92), (x + wide * 0.15, y - tall * 0.92), (x + wide * 0.25, y - tall * 0.6)]) > 0] = rng.uniform(40, 90)
-        fill(shape(lambda m: [cv2.circle(m, (int(x + k * wide), int(y)), max(int(tall * 0.2), 1), 1, -1) for k in (-0.3, 0.3)]), CAR, 30, 2, 5)
+        image[
+            polygon(
+                [
+                    (x - wide * 0.2, y - tall * 0.6),
+                    (x - wide * 0.14, y - tall * 0.92),
+                    (x + wide * 0.15, y - tall * 0.92),
+                    (x + wide * 0.25, y - tall * 0.6),
+                ]
+            )
+            > 0
+        ] = rng.uniform(40, 90)
+        fill(
+            shape(lambda m: [cv2.circle(m, (int(x + k * wide), int(y)), max(int(tall * 0.2), 1), 1, -1) for k in (-0.3, 0.3)]),
+            CAR,
+            30,
+            2,
+            5,
+        )
 
     def person(depth, side):
         y, s = place(depth)
         x, tall = side_x(depth, side) - side * rng.uniform(0, 8) * unit, rng.uniform(11, 15) * s * unit
         wide = max(tall * 0.14, 0.8)
-        fill(shape(lambda m: cv2.ellipse(m, (int(x), int(y - tall * 0.62)), (int(round(wide)), max(int(tall * 0.24), 1)), 0, 0, 360, 1, -1)), PERSON, rng.uniform(20, 220, 3), 2, 8)
-        fill(polygon([(x - wide, y - tall * 0.45), (x + wide, y - tall * 0.45), (x + wide * rng.uniform(0.4, 1.2), y), (x - wide * rng.uniform(0.4, 1.2), y)]), PERSON, rng.uniform(20, 140, 3), 2, 8)
-        fill(shape(lambda m: cv2.circle(m, (int(x), int(y - tall * 0.93)), max(int(tall * 0.09), 1), 1, -1)), PERSON, rng.uniform(70, 190) + np.array([-25, 0, 25]), 2, 4)
+        fill(
+            shape(lambda m: cv2.ellipse(m, (int(x), int(y - tall * 0.62)), (int(round(wide)), max(int(tall * 0.24), 1)), 0, 0, 360, 1, -1)),
+            PERSON,
+            rng.uniform(20, 220, 3),
+            2,
+            8,
+        )
+        fill(
+            polygon(
+                [
+                    (x - wide, y - tall * 0.45),
+                    (x + wide, y - tall * 0.45),
+                    (x + wide * rng.uniform(0.4, 1.2), y),
+                    (x - wide * rng.uniform(0.4, 1.2), y),
+                ]
+            ),
+            PERSON,
+            rng.uniform(20, 140, 3),
+            2,
+            8,
+        )
+        fill(
+            shape(lambda m: cv2.circle(m, (int(x), int(y - tall * 0.93)), max(int(tall * 0.09), 1), 1, -1)),
+            PERSON,
+            rng.uniform(70, 190) + np.array([-25, 0, 25]),
+            2,
+            4,
+        )
 
     def pole(depth, side):
         y, s = place(depth)
         x, tall = side_x(depth, side), rng.uniform(26, 40) * s * unit
-        fill(shape(lambda m: cv2.line(m, (int(x), int(y)), (int(x), int(y - tall)), 1, max(int(round(1.6 * s * unit)), 1))), POLE, rng.uniform(50, 170), 2, 6)
+        fill(
+            shape(lambda m: cv2.line(m, (int(x), int(y)), (int(x), int(y - tall)), 1, max(int(round(1.6 * s * unit)), 1))),
+            POLE,
+            rng.uniform(50, 170),
+            2,
+            6,
+        )
         if rng.random() < 0.45:  # the rare class
             r = rng.uniform(2.0, 3.6) * s * unit
             colour = [(40, 40, 190), (170, 90, 30), (40, 170, 200)][rng.integers(3)]
             round_ = rng.random() < 0.5
-            fill(shape(lambda m: cv2.circle(m, (int(x), int(y - tall)), max(int(r), 1), 1, -1) if round_ else
-                       cv2.rectangle(m, (int(x - r), int(y - tall - r)), (int(x + r), int(y - tall + r)), 1, -1)), SIGN, colour, 2, 6)
+            fill(
+                shape(
+                    lambda m: (
+                        cv2.circle(m, (int(x), int(y - tall)), max(int(r), 1), 1, -1)
+                        if round_
+                        else cv2.rectangle(m, (int(x - r), int(y - tall - r)), (int(x + r), int(y - tall + r)), 1, -1)
+                    )
+                ),
+                SIGN,
+                colour,
+                2,
+                6,
+            )
 
     things = [(tree, rng.integers(1, 5)), (car, rng.integers(1, 5)), (person, rng.integers(1, 5)), (pole, rng.integers(1, 5))]
     order = sorted(((rng.uniform(0.02, 1.0) ** 1.3, thing) for thing, count in things for _ in range(count)), key=lambda item: item[0])
@@ -135,7 +212,9 @@ def draw_scene(seed, height=64, width=96):
     image = image * (1 - haze) + 190 * haze
     if rng.random() < 0.5:
         x = rng.uniform(0, w)
-        shade = polygon([(x, horizon), (x + 12 * unit, horizon), (x + rng.uniform(10, 50) * unit, h), (x - rng.uniform(0, 40) * unit, h)])[..., None]
+        shade = polygon([(x, horizon), (x + 12 * unit, horizon), (x + rng.uniform(10, 50) * unit, h), (x - rng.uniform(0, 40) * unit, h)])[
+            ..., None
+        ]
         image = image * (1 - 0.4 * cv2.GaussianBlur(shade.astype(np.float32), (3, 3), 0)[..., None])
     image = image * rng.uniform(0.45, 1.15) * rng.uniform(0.88, 1.12, 3) + rng.uniform(-12, 18)
     image = cv2.GaussianBlur(image.astype(np.float32), (3, 3), rng.uniform(0.2, 0.8))
@@ -151,15 +230,30 @@ class DemoDataset(BaseSegDataset):
         split: 'train', 'val' or 'test'. length: how many scenes. seed: another world. size: ``(height, width)``.
     """
 
-    METAINFO = dict(classes=CLASSES, palette=[[105, 150, 200], [140, 80, 70], [90, 80, 100], [175, 160, 170], [80, 130, 60],
-                                              [40, 70, 170], [210, 90, 60], [215, 195, 90], [225, 60, 130]])
+    METAINFO = dict(
+        classes=CLASSES,
+        palette=[
+            [105, 150, 200],
+            [140, 80, 70],
+            [90, 80, 100],
+            [175, 160, 170],
+            [80, 130, 60],
+            [40, 70, 170],
+            [210, 90, 60],
+            [215, 195, 90],
+            [225, 60, 130],
+        ],
+    )
 
     def __init__(self, split='train', length=200, seed=0, size=(64, 96), **kwargs):
         self.split, self.length, self.seed, self.size = split, length, seed, tuple(size)
         super().__init__(data_root=None, data_prefix=dict(img_path=None, seg_map_path=None), **kwargs)
 
     def load_data_list(self):
-        return [dict(img_path=f'demo-{self.split}-{i}', scene=(self.seed, _SPLITS[self.split], i), size=self.size, seg_fields=[]) for i in range(self.length)]
+        return [
+            dict(img_path=f'demo-{self.split}-{i}', scene=(self.seed, _SPLITS[self.split], i), size=self.size, seg_fields=[])
+            for i in range(self.length)
+        ]
 
 
 @TRANSFORMS.register_module()

@@ -1,4 +1,5 @@
 """Bodies drawn from a seed: sparse-view CT without a download."""
+
 from functools import lru_cache
 
 import numpy as np
@@ -13,7 +14,9 @@ _OVER = 3  # drawn this much larger and averaged
 
 @lru_cache(maxsize=1024)
 def draw_phantom(seed, size=64):
-    """HU float32 ``[size, size]`` from ``seed`` (an int or a tuple of ints): an elliptic body in air with lungs, organs, vessels and bones; treat it as read-only."""
+    """HU float32 ``[size, size]`` from ``seed`` (an int or a tuple of ints): an elliptic body in air with lungs, organs, vessels and bones;
+    treat it as read-only.
+    """
     rng, side = np.random.default_rng(seed), size * _OVER
     y, x = np.mgrid[0:side, 0:side] * (2 / side) + (1 / side - 1)
     hu = np.full((side, side), -1000.0)
@@ -25,22 +28,46 @@ def draw_phantom(seed, size=64):
         mask = mask if inside is None else mask & inside
         hu[mask] = value
         return mask
+
     middle = rng.uniform(-0.05, 0.05, 2)
     wide, high = rng.uniform(0.68, 0.85), rng.uniform(0.5, 0.65)
     ellipse(middle, (wide, high), rng.uniform(-110, -80))  # fat
     body = ellipse(middle, (0.92 * wide, 0.9 * high), rng.uniform(30, 60))
     if rng.random() < 0.6:
         for sign in (-1, 1):
-            lung = ellipse(middle + (sign * 0.45 * wide, rng.uniform(-0.08, 0.02)), (rng.uniform(0.25, 0.35) * wide, rng.uniform(0.45, 0.65) * high), rng.uniform(-880, -780), sign * rng.uniform(0, 0.3), body)
+            lung = ellipse(
+                middle + (sign * 0.45 * wide, rng.uniform(-0.08, 0.02)),
+                (rng.uniform(0.25, 0.35) * wide, rng.uniform(0.45, 0.65) * high),
+                rng.uniform(-880, -780),
+                sign * rng.uniform(0, 0.3),
+                body,
+            )
             for _ in range(rng.integers(6, 14)):
-                ellipse(middle + (sign * rng.uniform(0.2, 0.7) * wide, rng.uniform(-0.5, 0.5) * high), rng.uniform(0.01, 0.035, 2), rng.uniform(0, 60), inside=lung)
+                ellipse(
+                    middle + (sign * rng.uniform(0.2, 0.7) * wide, rng.uniform(-0.5, 0.5) * high),
+                    rng.uniform(0.01, 0.035, 2),
+                    rng.uniform(0, 60),
+                    inside=lung,
+                )
     for _ in range(rng.integers(5, 10)):
-        ellipse(middle + rng.uniform(-0.6, 0.6, 2) * (wide, high), rng.uniform(0.04, 0.2, 2), rng.uniform(-60, 160), rng.uniform(0, np.pi), body & (hu > -200))
+        ellipse(
+            middle + rng.uniform(-0.6, 0.6, 2) * (wide, high),
+            rng.uniform(0.04, 0.2, 2),
+            rng.uniform(-60, 160),
+            rng.uniform(0, np.pi),
+            body & (hu > -200),
+        )
     spine = middle + (0, 0.6 * high)
     ellipse(spine, rng.uniform(0.09, 0.13, 2), rng.uniform(400, 900), inside=body)
     ellipse(spine, rng.uniform(0.05, 0.08, 2), rng.uniform(150, 300), inside=body)
     for angle in np.linspace(0, 2 * np.pi, rng.integers(8, 16), endpoint=False) + rng.uniform(0, 1):
-        ellipse(middle + (0.84 * wide * np.cos(angle), 0.82 * high * np.sin(angle)), (0.045, 0.02), rng.uniform(500, 1200), angle + np.pi / 2, body)
+        ellipse(
+            middle + (0.84 * wide * np.cos(angle), 0.82 * high * np.sin(angle)),
+            (0.045, 0.02),
+            rng.uniform(500, 1200),
+            angle + np.pi / 2,
+            body,
+        )
     return hu.reshape(size, _OVER, size, _OVER).mean((1, 3)).astype(np.float32)
 
 
@@ -59,7 +86,16 @@ class DemoPhantomDataset(BaseDataset):
         super().__init__(**kwargs)
 
     def load_data_list(self):
-        return [dict(name=f'{self.split}-{i}', patient=f'{self.split}-{i}', set='phantoms', phantom=(self.seed, _SPLITS[self.split], i), size=self.size) for i in range(self.length)]
+        return [
+            dict(
+                name=f'{self.split}-{i}',
+                patient=f'{self.split}-{i}',
+                set='phantoms',
+                phantom=(self.seed, _SPLITS[self.split], i),
+                size=self.size,
+            )
+            for i in range(self.length)
+        ]
 
 
 @TRANSFORMS.register_module()

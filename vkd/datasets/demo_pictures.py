@@ -1,7 +1,9 @@
 """Pictures drawn from a seed: super-resolution without a download.
 
-They hold what interpolation loses: edges of all directions, gratings near the limit of resolution, writing, thin lines and fans, over smooth shades and grain.
+They hold what interpolation loses: edges of all directions, gratings near the limit of resolution, writing, thin lines and fans, over
+    smooth shades and grain.
 """
+
 from functools import lru_cache
 
 import cv2
@@ -34,9 +36,13 @@ def draw_picture(seed, height=96, width=96):
         angle, period = rng.uniform(0, np.pi), rng.uniform(3, 12) * _OVER
         wave = np.sin((x * np.cos(angle) + y * np.sin(angle)) * 2 * np.pi / period)[..., None]
         mask = np.zeros((h, w), np.uint8)
-        cv2.ellipse(mask, spot(), (int(rng.uniform(8, 26) * _OVER), int(rng.uniform(8, 26) * _OVER)), float(rng.uniform(0, 180)), 0, 360, 1, -1)
+        cv2.ellipse(
+            mask, spot(), (int(rng.uniform(8, 26) * _OVER), int(rng.uniform(8, 26) * _OVER)), float(rng.uniform(0, 180)), 0, 360, 1, -1
+        )
         shade = np.asarray(colour(), np.float32)
-        image[mask > 0] = (shade + np.sign(wave) * rng.uniform(20, 70) if rng.random() < 0.5 else shade + wave * rng.uniform(20, 70))[mask > 0]
+        image[mask > 0] = (shade + np.sign(wave) * rng.uniform(20, 70) if rng.random() < 0.5 else shade + wave * rng.uniform(20, 70))[
+            mask > 0
+        ]
 
     def polygon():
         centre, count = np.array(spot()), rng.integers(3, 8)
@@ -53,7 +59,15 @@ def draw_picture(seed, height=96, width=96):
     def writing():
         text = ''.join(rng.choice(list('ABCDEFGHKLMNPRSTUVXYZabdeghkmnpqrsty0123456789'), rng.integers(3, 9)))
         mask = np.zeros((h, w), np.uint8)  # newer OpenCV writes on 8 bits only
-        cv2.putText(mask, text, spot(), int(rng.integers(0, 5)), float(rng.uniform(0.25, 0.6) * _OVER), 255, max(int(rng.uniform(0.6, 1.6) * _OVER), 1))
+        cv2.putText(
+            mask,
+            text,
+            spot(),
+            int(rng.integers(0, 5)),
+            float(rng.uniform(0.25, 0.6) * _OVER),
+            255,
+            max(int(rng.uniform(0.6, 1.6) * _OVER), 1),
+        )
         image[mask > 0] = np.asarray(colour(), np.float32)
 
     def ring():
@@ -70,7 +84,8 @@ class DemoPictureDataset(BaseDataset):
     """``length`` pictures of ``draw_picture``; the splits draw from different streams, so none shares a picture.
 
     Args:
-        split: 'train', 'val' or 'test'. length: how many pictures. seed: another world. size: ``(height, width)`` of the truth. scale: of the pairs.
+        split: 'train', 'val' or 'test'. length: how many pictures. seed: another world. size: ``(height, width)`` of the truth. scale: of
+            the pairs.
     """
 
     METAINFO = dict(dataset_type='demo_picture', task_name='sisr')
@@ -80,7 +95,10 @@ class DemoPictureDataset(BaseDataset):
         super().__init__(**kwargs)
 
     def load_data_list(self):
-        return [dict(name=f'{self.split}-{i}', set='demo', picture=(self.seed, _SPLITS[self.split], i), size=self.size, scale=self.scale) for i in range(self.length)]
+        return [
+            dict(name=f'{self.split}-{i}', set='demo', picture=(self.seed, _SPLITS[self.split], i), size=self.size, scale=self.scale)
+            for i in range(self.length)
+        ]
 
 
 @TRANSFORMS.register_module()

@@ -1,4 +1,5 @@
 """Potsdam and Vaihingen, as mmsegmentation's converters cut them into tiles."""
+
 from pathlib import Path
 
 from mmseg.datasets import ISPRSDataset as _ISPRSDataset

@@ -1,4 +1,5 @@
 """Reading images and labels with errors that name the file."""
+
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from mmseg.datasets.transforms import LoadAnnotations
@@ -36,11 +37,16 @@ class LoadLabel(LoadAnnotations):
             raise UserError(f'Label {path!r} cannot be read ({type(error).__name__}); replace the file.') from error
         label = out['gt_seg_map']
         if label.shape != tuple(results['ori_shape'][:2]):
-            raise UserError(f'Label {path!r} is {label.shape[1]}x{label.shape[0]} and image {results["img_path"]!r} is '
-                            f'{results["ori_shape"][1]}x{results["ori_shape"][0]} (width x height); give both one size.')
+            raise UserError(
+                f'Label {path!r} is {label.shape[1]}x{label.shape[0]} and image {results["img_path"]!r} is '
+                f'{results["ori_shape"][1]}x{results["ori_shape"][0]} (width x height); give both one size.'
+            )
         classes = results.get('num_classes')
         if classes is not None:
             wrong = label[(label >= classes) & (label != 255)]
             if wrong.size:
-                raise UserError(f'Label {path!r} holds class {int(np.max(wrong))}; the dataset has classes 0 to {classes - 1} and 255 (ignored): mend the file or the label map.')
+                raise UserError(
+                    f'Label {path!r} holds class {int(np.max(wrong))}; the dataset has classes 0 to {classes - 1} and 255 (ignored): mend '
+                    'the file or the label map.'
+                )
         return out

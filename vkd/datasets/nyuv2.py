@@ -1,4 +1,5 @@
 """NYU Depth V2 in 40 classes (mmseg's own NYUDataset is for depth)."""
+
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ def voc_colours(count):
 
 @DATASETS.register_module()
 class NYUv2Dataset(Rooted, BaseSegDataset):
-    """Indoor scenes (Silberman et al., ECCV 2012) with the 40 classes of Gupta et al., CVPR 2013: 795 training and 654 test images of 640x480.
+    """Indoor scenes (Silberman et al., ECCV 2012) with the 40 classes of Gupta et al., CVPR 2013: 795 training and 654 test images of
+    640x480.
 
-    ``data_root`` holds ``images/*.png`` (or ``.jpg``), ``labels40/*.png`` (0: unlabelled, 1 to 40: classes) and ``train.txt`` and ``test.txt`` with one stem a line.
+    ``data_root`` holds ``images/*.png`` (or ``.jpg``), ``labels40/*.png`` (0: unlabelled, 1 to 40: classes) and ``train.txt`` and
+    ``test.txt`` with one stem a line.
 
     Args:
         split: 'train' or 'test'.
@@ -31,25 +34,75 @@ class NYUv2Dataset(Rooted, BaseSegDataset):
     """
 
     METAINFO = dict(
-        classes=('wall', 'floor', 'cabinet', 'bed', 'chair', 'sofa', 'table', 'door', 'window', 'bookshelf', 'picture', 'counter', 'blinds', 'desk', 'shelves', 'curtain', 'dresser', 'pillow', 'mirror',
-                 'floor mat', 'clothes', 'ceiling', 'books', 'refrigerator', 'television', 'paper', 'towel', 'shower curtain', 'box', 'whiteboard', 'person', 'night stand', 'toilet', 'sink', 'lamp',
-                 'bathtub', 'bag', 'otherstructure', 'otherfurniture', 'otherprop'),
-        palette=voc_colours(40))
+        classes=(
+            'wall',
+            'floor',
+            'cabinet',
+            'bed',
+            'chair',
+            'sofa',
+            'table',
+            'door',
+            'window',
+            'bookshelf',
+            'picture',
+            'counter',
+            'blinds',
+            'desk',
+            'shelves',
+            'curtain',
+            'dresser',
+            'pillow',
+            'mirror',
+            'floor mat',
+            'clothes',
+            'ceiling',
+            'books',
+            'refrigerator',
+            'television',
+            'paper',
+            'towel',
+            'shower curtain',
+            'box',
+            'whiteboard',
+            'person',
+            'night stand',
+            'toilet',
+            'sink',
+            'lamp',
+            'bathtub',
+            'bag',
+            'otherstructure',
+            'otherfurniture',
+            'otherprop',
+        ),
+        palette=voc_colours(40),
+    )
 
     splits = ('train', 'test')
 
     def __init__(self, data_root='data/nyuv2', split='train', **kwargs):
         self.set_split(split)
-        super().__init__(data_root=data_root, data_prefix=dict(img_path='images', seg_map_path='labels40'), reduce_zero_label=True, **kwargs)
+        super().__init__(
+            data_root=data_root, data_prefix=dict(img_path='images', seg_map_path='labels40'), reduce_zero_label=True, **kwargs
+        )
 
     def load_data_list(self):
-        images, labels, names = Path(self.data_prefix['img_path']), Path(self.data_prefix['seg_map_path']), Path(self.data_root, f'{self.split}.txt')
+        images, labels, names = (
+            Path(self.data_prefix['img_path']),
+            Path(self.data_prefix['seg_map_path']),
+            Path(self.data_root, f'{self.split}.txt'),
+        )
         if not names.is_file():
-            raise UserError(f'NYUv2Dataset: the list {str(names)!r} does not exist; write one stem of an image a line, as docs/data.md says.')
+            raise UserError(
+                f'NYUv2Dataset: the list {str(names)!r} does not exist; write one stem of an image a line, as docs/data.md says.'
+            )
         kept = []
         for stem in names.read_text().split():
             found = [p for p in (images / f'{stem}.png', images / f'{stem}.jpg') if p.is_file()]
             if not found:
-                raise UserError(f'NYUv2Dataset: {str(names)!r} lists {stem!r}, but {str(images)!r} has no such .png or .jpg; add it or remove the line.')
+                raise UserError(
+                    f'NYUv2Dataset: {str(names)!r} lists {stem!r}, but {str(images)!r} has no such .png or .jpg; add it or remove the line.'
+                )
             kept.append(found[0])
         return list_pairs(self, kept, lambda image: labels / f'{image.stem}.png')

@@ -1,7 +1,9 @@
 """Images and their degraded versions, and the transforms between file and network; names as in mmagic.
 
-A pipeline's results hold RGB ``img`` (degraded) and ``gt``, ``[H, W, 3]``, uint8, uint16 or floating, with ``img_path``, ``gt_path``, ``name``, ``set`` and ``scale``.
+A pipeline's results hold RGB ``img`` (degraded) and ``gt``, ``[H, W, 3]``, uint8, uint16 or floating, with ``img_path``, ``gt_path``,
+``name``, ``set`` and ``scale``.
 """
+
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +23,18 @@ from .root import Rooted
 
 @DATASETS.register_module()
 class BasicImageDataset(Rooted, BaseDataset):
-    """Pairs of images in two folders, or the truths alone (their degraded versions are then made by the pipeline, ``MATLABLikeResize``); one set or several.
+    """Pairs of images in two folders, or the truths alone (their degraded versions are then made by the pipeline, ``MATLABLikeResize``);
+    one set or several.
 
     Args:
         data_root: a folder, below ``VKD_DATA_ROOT`` where that is set and the path starts with ``data``.
-        data_prefix: ``dict(gt='HR', img='LR_bicubic/X{scale}')``, folders in it; without ``img``, truths alone; without ``gt``, images to be restored.
+        data_prefix: ``dict(gt='HR', img='LR_bicubic/X{scale}')``, folders in it; without ``img``, truths alone; without ``gt``, images to
+            be restored.
         filename_tmpl: ``dict(img='{}x{scale}')``: how the stem of an image follows from that of its truth; suffixes may differ.
         scale: of the pairs. name: of the set, by which metrics group; the last part of ``data_root`` by default.
         filter_cfg: ``dict(min_size=96)`` leaves out images (truths, where there are) with a side below 96 pixels; how many is told.
-        sets: ``{name: folder in data_root}``, each laid out by ``data_prefix``: several sets as one, in order; None as a folder leaves one out that a config inherits.
+        sets: ``{name: folder in data_root}``, each laid out by ``data_prefix``: several sets as one, in order; None as a folder leaves one
+            out that a config inherits.
 
     Raises:
         UserError: for a missing or empty folder, a truth without its image, or one smaller than the patches of the pipeline.
@@ -41,7 +46,11 @@ class BasicImageDataset(Rooted, BaseDataset):
         self.prefix = {k: v for k, v in data_prefix.items() if v is not None}
         if not set(self.prefix) <= {'img', 'gt'} or not self.prefix:
             raise UserError(f'BasicImageDataset: data_prefix names {sorted(data_prefix)}; give gt, img, or both.')
-        self.filename_tmpl, self.scale, self.sets = (filename_tmpl or {}).get('img', '{}'), scale, {k: v for k, v in (sets or {name or Path(data_root).name: ''}).items() if v is not None}
+        self.filename_tmpl, self.scale, self.sets = (
+            (filename_tmpl or {}).get('img', '{}'),
+            scale,
+            {k: v for k, v in (sets or {name or Path(data_root).name: ''}).items() if v is not None},
+        )
         if not self.sets:
             raise UserError('BasicImageDataset: every set is left out; keep one.')
         wrong = sorted({*(kwargs.get('filter_cfg') or {})} - {'min_size'})
@@ -50,24 +59,40 @@ class BasicImageDataset(Rooted, BaseDataset):
         super().__init__(data_root=data_root, data_prefix={}, **kwargs)
 
     def filter_data(self):
-        least, patch = (self.filter_cfg or {}).get('min_size', 0), max((getattr(step, 'gt_patch_size', 0) for step in self.pipeline.transforms), default=0)
+        least, patch = (
+            (self.filter_cfg or {}).get('min_size', 0),
+            max((getattr(step, 'gt_patch_size', 0) for step in self.pipeline.transforms), default=0),
+        )
         if not least and not patch:
             return self.data_list
         sizes = [image_size(item.get('gt_path') or item['img_path']) for item in self.data_list]
         kept = [item for item, size in zip(self.data_list, sizes) if min(size) >= least]
         small = next(((item, size) for item, size in zip(self.data_list, sizes) if least <= min(size) < patch), None)
         if small and 'gt_path' in small[0]:  # said now, and not when the image is drawn
-            raise UserError(f'Image {small[0]["gt_path"]!r} is {small[1][0]}x{small[1][1]}, smaller than the patch of {patch}x{patch}; remove it, take smaller patches, or leave out such images by filter_cfg=dict(min_size={patch}).')
+            raise UserError(
+                f'Image {small[0]["gt_path"]!r} is {small[1][0]}x{small[1][1]}, smaller than the patch of {patch}x{patch}; remove it, take '
+                f'smaller patches, or leave out such images by filter_cfg=dict(min_size={patch}).'
+            )
         if not kept:
-            raise UserError(f'No image of {", ".join(self.sets)} in {str(self.data_root)!r} has sides of {least} pixels (min_size) or more; take smaller patches, and a smaller min_size.')
+            raise UserError(
+                f'No image of {", ".join(self.sets)} in {str(self.data_root)!r} has sides of {least} pixels (min_size) or more; take '
+                'smaller patches, and a smaller min_size.'
+            )
         if len(kept) < len(self.data_list):
-            print_log(f'{len(self.data_list) - len(kept)} of {len(self.data_list)} images in {str(self.data_root)!r} have a side below {least} pixels and are left out', logger='current')
+            print_log(
+                f'{len(self.data_list) - len(kept)} of {len(self.data_list)} images in {str(self.data_root)!r} have a side below {least} '
+                'pixels and are left out',
+                logger='current',
+            )
         return kept
 
     def load_data_list(self):
         missing = next((name for name, folder in self.sets.items() if not Path(self.data_root, folder).is_dir()), None)
         if missing and self.sets[missing]:
-            raise UserError(f'Set {missing!r} is not there: folder {str(Path(self.data_root, self.sets[missing]))!r} does not exist; put it there, or leave the set out (dataset.sets.{missing}=None).')
+            raise UserError(
+                f'Set {missing!r} is not there: folder {str(Path(self.data_root, self.sets[missing]))!r} does not exist; put it there, or '
+                f'leave the set out (dataset.sets.{missing}=None).'
+            )
         return [item for name, folder in self.sets.items() for item in self._one_set(name, Path(self.data_root, folder))]
 
     def _one_set(self, name, root):
@@ -81,11 +106,17 @@ class BasicImageDataset(Rooted, BaseDataset):
         images, out = {}, []
         for path in list_images(folders['img']):
             if images.setdefault(path.stem, path) != path:
-                raise UserError(f'Images {str(images[path.stem])!r} and {path.name!r} have one name, so it is not clear which is the degraded version; remove one.')
+                raise UserError(
+                    f'Images {str(images[path.stem])!r} and {path.name!r} have one name, so it is not clear which is the degraded version; '
+                    'remove one.'
+                )
         for truth in truths:
             stem = self.filename_tmpl.format(truth.stem, scale=self.scale)
             if stem not in images:
-                raise UserError(f'Image {str(truth)!r} has no degraded version {stem!r} in {str(folders["img"])!r}; add it, remove the image, or mend filename_tmpl.')
+                raise UserError(
+                    f'Image {str(truth)!r} has no degraded version {stem!r} in {str(folders["img"])!r}; add it, remove the image, or mend '
+                    'filename_tmpl.'
+                )
             out.append(dict(facts, gt_path=str(truth), img_path=str(images[stem]), name=truth.stem))
         return out
 
@@ -111,7 +142,9 @@ class LoadImageFromFile(BaseTransform):
 
 @TRANSFORMS.register_module()
 class ModCrop(BaseTransform):
-    """``gt`` without the last rows and columns that the scale does not divide; the first such image is told of. Raises UserError for one of which nothing would be left."""
+    """``gt`` without the last rows and columns that the scale does not divide; the first such image is told of. Raises UserError for one of
+    which nothing would be left.
+    """
 
     def __init__(self):
         self.told = False
@@ -124,14 +157,14 @@ class ModCrop(BaseTransform):
         results['gt'] = mod_crop(image, scale)
         if not self.told and results['gt'].shape != image.shape:
             self.told = True
-            print_log(f'{where(results, "gt")} of {size} is cropped to multiples of {scale}; so are others like it',
-                      logger='current')
+            print_log(f'{where(results, "gt")} of {size} is cropped to multiples of {scale}; so are others like it', logger='current')
         return results
 
 
 @TRANSFORMS.register_module()
 class MATLABLikeResize(BaseTransform):
-    """``key``: ``source`` reduced by the scale as MATLAB's ``imresize`` does (see ``vkd.physics.resize``). Crop the source by ``ModCrop`` first.
+    """``key``: ``source`` reduced by the scale as MATLAB's ``imresize`` does (see ``vkd.physics.resize``). Crop the source by ``ModCrop``
+    first.
 
     Args:
         cache: folder of memory-mapped results, made at first need, for sources that are whole files; None works them out each time.
@@ -145,7 +178,10 @@ class MATLABLikeResize(BaseTransform):
     def transform(self, results):
         image, scale = results[self.source], results['scale']
         if image.shape[0] % scale or image.shape[1] % scale:
-            raise UserError(f'{where(results, self.source)} is {image.shape[0]}x{image.shape[1]}, which {scale} does not divide; put ModCrop before MATLABLikeResize.')
+            raise UserError(
+                f'{where(results, self.source)} is {image.shape[0]}x{image.shape[1]}, which {scale} does not divide; put ModCrop before '
+                'MATLABLikeResize.'
+            )
         if scale == 1:
             results[self.key] = image
         elif self.cache:
@@ -160,7 +196,8 @@ class RandomDegradation(BaseTransform):
     """``img`` from ``gt`` by blur, reduction, noise and JPEG (see ``vkd.physics.degradations.degrade``), of strengths drawn for each image.
 
     Args:
-        seed: None draws anew each time, from numpy's global stream; a number gives every image its own fixed degradation, for validation and test.
+        seed: None draws anew each time, from numpy's global stream; a number gives every image its own fixed degradation, for validation
+            and test.
         options: ranges of ``degrade``.
     """
 
@@ -168,9 +205,16 @@ class RandomDegradation(BaseTransform):
         self.seed, self.options = seed, options
 
     def transform(self, results):
-        own = np.random.randint(2 ** 62) if self.seed is None else np.random.SeedSequence([self.seed, *f'{results.get("set")}/{results["name"]}'.encode()]).generate_state(1, np.uint64)[0] >> np.uint64(1)
+        own = (
+            np.random.randint(2**62)
+            if self.seed is None
+            else np.random.SeedSequence([self.seed, *f'{results.get("set")}/{results["name"]}'.encode()]).generate_state(1, np.uint64)[0]
+            >> np.uint64(1)
+        )
         try:
-            results['img'] = degrade(np.ascontiguousarray(results['gt']), results['scale'], generator=torch.Generator().manual_seed(int(own)), **self.options)
+            results['img'] = degrade(
+                np.ascontiguousarray(results['gt']), results['scale'], generator=torch.Generator().manual_seed(int(own)), **self.options
+            )
         except UserError as error:
             raise UserError(f'{where(results, "gt")}: {error}') from error
         return results
@@ -194,10 +238,13 @@ class PairedRandomCrop(BaseTransform):
         h, w = results['img'].shape[:2]
         small = size // scale
         if min(h, w) < small:
-            raise UserError(f'{where(results, "img")} is {h}x{w}, smaller than the patch of {small}x{small} (gt_patch_size {size}, scale {scale}); remove it, or take smaller patches.')
+            raise UserError(
+                f'{where(results, "img")} is {h}x{w}, smaller than the patch of {small}x{small} (gt_patch_size {size}, scale {scale}); '
+                'remove it, or take smaller patches.'
+            )
         y, x = np.random.randint(h - small + 1), np.random.randint(w - small + 1)
-        results['img'] = results['img'][y:y + small, x:x + small]
-        results['gt'] = results['gt'][scale * y:scale * y + size, scale * x:scale * x + size]
+        results['img'] = results['img'][y : y + small, x : x + small]
+        results['gt'] = results['gt'][scale * y : scale * y + size, scale * x : scale * x + size]
         return results
 
 
@@ -232,9 +279,11 @@ class RandomTransposeHW(BaseTransform):
 
 @TRANSFORMS.register_module()
 class PackInputs(BaseTransform):
-    """``dict(inputs=img [3, h, w], data_samples)``; the sample has ``gt_img [3, H, W]`` where there is a truth, and name, set, scale and paths as metainfo.
+    """``dict(inputs=img [3, h, w], data_samples)``; the sample has ``gt_img [3, H, W]`` where there is a truth, and name, set, scale and
+    paths as metainfo.
 
-    Both are on 0 to 255: uint8 stays, 16 bits become float32 over 257. Raises UserError for a truth that is not the image's by the scale, or values that are not finite.
+    Both are on 0 to 255: uint8 stays, 16 bits become float32 over 257. Raises UserError for a truth that is not the image's by the scale,
+        or values that are not finite.
     """
 
     def transform(self, results):
@@ -265,5 +314,8 @@ def check_ratio(results):
     """Raises UserError unless ``gt`` is ``scale`` times as large as ``img``."""
     image, truth, scale = results['img'].shape[:2], results['gt'].shape[:2], results['scale']
     if truth != (scale * image[0], scale * image[1]):
-        raise UserError(f'{where(results, "gt")} is {truth[0]}x{truth[1]} and {where(results, "img")[0].lower()}{where(results, "img")[1:]} is {image[0]}x{image[1]} (height x width), '
-                        f'not {scale} times smaller; mend the pair, put ModCrop before, or set the scale of the dataset.')
+        raise UserError(
+            f'{where(results, "gt")} is {truth[0]}x{truth[1]} and {where(results, "img")[0].lower()}{where(results, "img")[1:]} is '
+            f'{image[0]}x{image[1]} (height x width), '
+            f'not {scale} times smaller; mend the pair, put ModCrop before, or set the scale of the dataset.'
+        )

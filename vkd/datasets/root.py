@@ -1,4 +1,5 @@
 """Where data lies: ``data/`` by convention, ``VKD_DATA_ROOT`` instead where that is set."""
+
 import os
 from pathlib import Path
 
@@ -12,7 +13,10 @@ def data_root(path):
         path = Path(root, *path.parts[1:])
     if not path.is_dir():
         where = f'VKD_DATA_ROOT is {root!r}' if root else 'VKD_DATA_ROOT is not set'
-        raise UserError(f'Data root {str(path)!r} does not exist ({where}); put the data there as docs/data.md says, or set VKD_DATA_ROOT to the folder that holds it.')
+        raise UserError(
+            f'Data root {str(path)!r} does not exist ({where}); put the data there as docs/data.md says, or set VKD_DATA_ROOT to the '
+            'folder that holds it.'
+        )
     return str(path)
 
 

@@ -1,4 +1,5 @@
 """A shift of image and label alike."""
+
 import numpy as np
 from mmcv.transforms import BaseTransform
 
@@ -7,7 +8,9 @@ from ..registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomShift(BaseTransform):
-    """Moves image and label maps by the same whole pixels, drawn from -``most`` to ``most`` on either axis; what comes in is 0 in the image and 255 in a label."""
+    """Moves image and label maps by the same whole pixels, drawn from -``most`` to ``most`` on either axis; what comes in is 0 in the image
+    and 255 in a label.
+    """
 
     def __init__(self, most=2):
         self.most = most
@@ -23,5 +26,7 @@ def shifted(array, down, right, fill):
     """``array [H, W, …]`` moved by whole pixels; a new array of the same size."""
     out = np.full_like(array, fill)
     h, w = array.shape[:2]
-    out[max(down, 0):h + min(down, 0), max(right, 0):w + min(right, 0)] = array[max(-down, 0):h - max(down, 0), max(-right, 0):w - max(right, 0)]
+    out[max(down, 0) : h + min(down, 0), max(right, 0) : w + min(right, 0)] = array[
+        max(-down, 0) : h - max(down, 0), max(-right, 0) : w - max(right, 0)
+    ]
     return out

@@ -1,4 +1,5 @@
 """Street scenes of other worlds in the 19 classes of Cityscapes: sources and targets of domain generalisation."""
+
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +19,71 @@ LAYOUTS = dict(
     gtav=dict(images='images', labels='labels', image='.png', label=_TRAIN_IDS),
     synthia=dict(images='RGB', labels='GT/LABELS', image='.png', label=_TRAIN_IDS),
     urbansyn=dict(images='rgb', labels='ss', image='.png', label='.png', begins=('rgb_', 'ss_')),
-    bdd100k=dict(images='images/10k/{split}', labels='labels/sem_seg/masks/{split}', image='.jpg', label='.png', splits=dict(train='train', val='val')),
-    mapillary=dict(images='{split}/images', labels='{split}/v1.2/labels', image='.jpg', label=_TRAIN_IDS, splits=dict(train='training', val='validation')))
+    bdd100k=dict(
+        images='images/10k/{split}',
+        labels='labels/sem_seg/masks/{split}',
+        image='.jpg',
+        label='.png',
+        splits=dict(train='train', val='val'),
+    ),
+    mapillary=dict(
+        images='{split}/images',
+        labels='{split}/v1.2/labels',
+        image='.jpg',
+        label=_TRAIN_IDS,
+        splits=dict(train='training', val='validation'),
+    ),
+)
 
 #: of the raw ids of each data set, the class of Cityscapes; what is not named is ignored
 _CITYSCAPES = dict(zip((7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33), range(19)))
 RAW_IDS = dict(
     gtav=_CITYSCAPES,
-    synthia={3: 0, 4: 1, 2: 2, 21: 3, 5: 4, 7: 5, 15: 6, 9: 7, 6: 8, 16: 9, 1: 10, 10: 11, 17: 12, 8: 13, 18: 14, 19: 15, 20: 16, 12: 17, 11: 18},
-    # Vistas 1.2, by the names that the protocol's converter goes by (Rein): bike and service lanes, parking and markings are road, curbs and pedestrian areas sidewalk, all signs traffic signs
-    mapillary={**dict.fromkeys((7, 8, 10, 13, 14, 23, 24), 0), **dict.fromkeys((2, 9, 11, 15), 1), 17: 2, 6: 3, 3: 4, **dict.fromkeys((44, 45, 47), 5), 48: 6, **dict.fromkeys((46, 49, 50), 7), 30: 8, 29: 9, 27: 10,
-               19: 11, **dict.fromkeys((20, 21, 22), 12), 55: 13, 61: 14, 54: 15, 58: 16, 57: 17, 52: 18})
+    synthia={
+        3: 0,
+        4: 1,
+        2: 2,
+        21: 3,
+        5: 4,
+        7: 5,
+        15: 6,
+        9: 7,
+        6: 8,
+        16: 9,
+        1: 10,
+        10: 11,
+        17: 12,
+        8: 13,
+        18: 14,
+        19: 15,
+        20: 16,
+        12: 17,
+        11: 18,
+    },
+    # Vistas 1.2, by the names that the protocol's converter goes by (Rein): bike and service lanes, parking and markings are road, curbs
+    # and pedestrian areas sidewalk, all signs traffic signs
+    mapillary={
+        **dict.fromkeys((7, 8, 10, 13, 14, 23, 24), 0),
+        **dict.fromkeys((2, 9, 11, 15), 1),
+        17: 2,
+        6: 3,
+        3: 4,
+        **dict.fromkeys((44, 45, 47), 5),
+        48: 6,
+        **dict.fromkeys((46, 49, 50), 7),
+        30: 8,
+        29: 9,
+        27: 10,
+        19: 11,
+        **dict.fromkeys((20, 21, 22), 12),
+        55: 13,
+        61: 14,
+        54: 15,
+        58: 16,
+        57: 17,
+        52: 18,
+    },
+)
 
 
 def layout_of(name):
@@ -46,9 +101,11 @@ def _folders(name, split):
 
 @DATASETS.register_module()
 class StreetDataset(CityscapesDataset):
-    """GTAV, SYNTHIA (RAND_CITYSCAPES), UrbanSyn, BDD100K (10k) and Mapillary Vistas 1.2, laid out as they are distributed; docs/data.md shows the folders.
+    """GTAV, SYNTHIA (RAND_CITYSCAPES), UrbanSyn, BDD100K (10k) and Mapillary Vistas 1.2, laid out as they are distributed; docs/data.md
+    shows the folders.
 
-    Labels of GTAV, SYNTHIA and Vistas are read as ``*_labelTrainIds.png``, which ``tools/converters/train_ids.py`` writes beside the raw ones. 255 is ignored, and so is 19 in UrbanSyn.
+    Labels of GTAV, SYNTHIA and Vistas are read as ``*_labelTrainIds.png``, which ``tools/converters/train_ids.py`` writes beside the raw
+    ones. 255 is ignored, and so is 19 in UrbanSyn.
 
     Args:
         name: 'gtav', 'synthia', 'urbansyn', 'bdd100k' or 'mapillary'.
@@ -61,17 +118,30 @@ class StreetDataset(CityscapesDataset):
     def __init__(self, name, data_root=None, split='train', **kwargs):
         self.name = name
         self.layout, images, labels = _folders(name, split)
-        super().__init__(data_root=data_root or f'data/{name}', split=split, data_prefix=dict(img_path=images, seg_map_path=labels), img_suffix=self.layout['image'], seg_map_suffix=self.layout['label'], **kwargs)
+        super().__init__(
+            data_root=data_root or f'data/{name}',
+            split=split,
+            data_prefix=dict(img_path=images, seg_map_path=labels),
+            img_suffix=self.layout['image'],
+            seg_map_suffix=self.layout['label'],
+            **kwargs,
+        )
 
     def load_data_list(self):
         images, labels = Path(self.data_prefix['img_path']), Path(self.data_prefix['seg_map_path'])
         ours, theirs = self.layout.get('begins', ('', ''))
-        out = list_pairs(self, images.glob(f'{ours}*{self.img_suffix}'), lambda image: labels / (theirs + image.stem.removeprefix(ours) + self.seg_map_suffix))
+        out = list_pairs(
+            self,
+            images.glob(f'{ours}*{self.img_suffix}'),
+            lambda image: labels / (theirs + image.stem.removeprefix(ours) + self.seg_map_suffix),
+        )
         return [dict(item, label_map={19: 255}) for item in out] if self.name == 'urbansyn' else out
 
 
 def to_train_ids(label, ids):
-    """A label of raw ids, ``[H, W]`` or ``[H, W, C]`` whose first channel counts, as uint8 of the classes ``ids[raw]``; 255 where ``ids`` names none."""
+    """A label of raw ids, ``[H, W]`` or ``[H, W, C]`` whose first channel counts, as uint8 of the classes ``ids[raw]``; 255 where ``ids``
+    names none.
+    """
     label = np.asarray(label)
     label = label[..., 0] if label.ndim == 3 else label
     table = np.full(max(int(label.max()), *ids) + 1, 255, np.uint8)
@@ -105,6 +175,7 @@ def write_train_ids(name, root=None, split='train', progress=True):
 def _read_raw(path):
     """Ids as stored: palette indices, or the first channel of 16 bits (in SYNTHIA's files the red one)."""
     import cv2
+
     with Image.open(path) as image:
         if image.mode in ('P', 'L', 'I', 'I;16'):
             return np.array(image)

@@ -1,4 +1,5 @@
 """Pascal VOC 2012, with the additional labels of SBD."""
+
 from pathlib import Path
 
 from mmseg.datasets import BaseSegDataset, PascalVOCDataset
@@ -8,15 +9,20 @@ from .listing import list_pairs, read_list
 from .root import Rooted
 
 #: lists of each split, with the folder of their labels
-SPLITS = dict(train=[('train', 'SegmentationClass')], val=[('val', 'SegmentationClass')], trainaug=[('train', 'SegmentationClass'), ('aug', 'SegmentationClassAug')])
+SPLITS = dict(
+    train=[('train', 'SegmentationClass')],
+    val=[('val', 'SegmentationClass')],
+    trainaug=[('train', 'SegmentationClass'), ('aug', 'SegmentationClassAug')],
+)
 
 
 @DATASETS.register_module()
 class VOCDataset(Rooted, BaseSegDataset):
-    """Everingham et al.; 20 classes and background, 255 is ignored: 1464 training and 1449 validation images; 'trainaug' adds 9118 of Hariharan et al., ICCV 2011.
+    """Everingham et al.; 20 classes and background, 255 is ignored: 1464 training and 1449 validation images; 'trainaug' adds 9118 of
+    Hariharan et al., ICCV 2011.
 
-    mmseg's classes, below ``VKD_DATA_ROOT`` where that is set, with errors that name the file. ``data_root`` is ``VOCdevkit/VOC2012`` as mmseg lays it out: ``JPEGImages``,
-    ``SegmentationClass``, ``SegmentationClassAug``, and ``ImageSets/Segmentation/{train,aug,val}.txt``.
+    mmseg's classes, below ``VKD_DATA_ROOT`` where that is set, with errors that name the file. ``data_root`` is ``VOCdevkit/VOC2012`` as
+    mmseg lays it out: ``JPEGImages``, ``SegmentationClass``, ``SegmentationClassAug``, and ``ImageSets/Segmentation/{train,aug,val}.txt``.
 
     Args:
         split: 'train', 'trainaug' or 'val'.

@@ -1,7 +1,9 @@
 """Generalised zero-shot segmentation: which classes are seen and which are not, their data sets, and the labels that training may look at.
 
-Every data set keeps one label space, ids 0 to K-1 in training and test: a subset of classes (mmseg's ``metainfo=dict(classes=seen)``) would number them anew, and the two would no longer agree.
+Every data set keeps one label space, ids 0 to K-1 in training and test: a subset of classes (mmseg's ``metainfo=dict(classes=seen)``) would
+number them anew, and the two would no longer agree.
 """
+
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from .listing import list_pairs, read_list
 from .root import Rooted
 from .voc import VOCDataset
 
-#: What padding of labels is in the transductive phase (ZegCLIP's number): 255 there means "may be pseudo-labelled", which padding must never be.
+#: What padding of labels is in the transductive phase (ZegCLIP's number): 255 there means "may be pseudo-labelled", which padding must
+#: never be.
 PAD_VALUE = 200
 
 #: ``{name: dict(classes, unseen)}``, both as names.
@@ -24,13 +27,36 @@ PAD_VALUE = 200
 #: - voc20: 15/5 without background, the last five (ZegCLIP, DeOP and their predecessors).
 #: - coco-stuff: 156/15 (the same).
 #: - context59: 49/10 (OTSeg).
-#: - camvid: 8/3, ours. Car and Pavement are large (4.0 and 9.3 % of the test pixels; Car is a thing, Pavement a stuff that lies beside Road, seen, so that a network cannot win by guessing what is left over); Fence is
-#:   small (1.2 %). All three have a published text row of their very name, which Bicyclist, the other small one, has not: its row is 'bicycle', and a mean with 'person' would lie on the seen Pedestrian's.
+#: - camvid: 8/3, ours. Car and Pavement are large (4.0 and 9.3 % of the test pixels; Car is a thing, Pavement a stuff that lies beside
+#: Road, seen, so that a network cannot win by guessing what is left over); Fence is
+#:   small (1.2 %). All three have a published text row of their very name, which Bicyclist, the other small one, has not: its row is
+#: 'bicycle', and a mean with 'person' would lie on the seen Pedestrian's.
 SPLITS = {
     'voc20': dict(classes=PascalVOCDataset.METAINFO['classes'][1:], unseen=('pottedplant', 'sheep', 'sofa', 'train', 'tvmonitor')),
-    'coco-stuff': dict(classes=_COCOStuffDataset.METAINFO['classes'], unseen=(
-        'cow', 'giraffe', 'suitcase', 'frisbee', 'skateboard', 'carrot', 'scissors', 'cardboard', 'clouds', 'grass', 'playingfield', 'river', 'road', 'tree', 'wall-concrete')),
-    'context59': dict(classes=PascalContextDataset59.METAINFO['classes'], unseen=('cow', 'motorbike', 'sofa', 'cat', 'boat', 'fence', 'bird', 'tvmonitor', 'keyboard', 'aeroplane')),
+    'coco-stuff': dict(
+        classes=_COCOStuffDataset.METAINFO['classes'],
+        unseen=(
+            'cow',
+            'giraffe',
+            'suitcase',
+            'frisbee',
+            'skateboard',
+            'carrot',
+            'scissors',
+            'cardboard',
+            'clouds',
+            'grass',
+            'playingfield',
+            'river',
+            'road',
+            'tree',
+            'wall-concrete',
+        ),
+    ),
+    'context59': dict(
+        classes=PascalContextDataset59.METAINFO['classes'],
+        unseen=('cow', 'motorbike', 'sofa', 'cat', 'boat', 'fence', 'bird', 'tvmonitor', 'keyboard', 'aeroplane'),
+    ),
     'camvid': dict(classes=CamVidDataset.METAINFO['classes'], unseen=('Pavement', 'Fence', 'Car')),
 }
 
@@ -88,11 +114,16 @@ def zero_shot_split(name):
 
 
 def class_names(text):
-    """A list of class names as a command line gives it: a name of ``SPLITS``, a text file of one name a line, or names with commas between ('sofa,' for one). Raises UserError."""
+    """A list of class names as a command line gives it: a name of ``SPLITS``, a text file of one name a line, or names with commas between
+    ('sofa,' for one). Raises UserError.
+    """
     if text in SPLITS:
         return SPLITS[text]['classes']
     if ',' not in text and not Path(text).is_file():
-        raise UserError(f'Class list {text!r} is neither known ({", ".join(SPLITS)}) nor a file that exists; write names with commas between ("{text}," for one class).')
+        raise UserError(
+            f'Class list {text!r} is neither known ({", ".join(SPLITS)}) nor a file that exists; write names with commas between '
+            f'("{text}," for one class).'
+        )
     names = tuple(n.strip() for n in (text.split(',') if ',' in text else Path(text).read_text(encoding='utf-8').splitlines()) if n.strip())
     if not names:
         raise UserError(f'Class list {text!r} holds no name; write one a line, or with commas between.')
@@ -102,32 +133,46 @@ def class_names(text):
 # -- labels ----------------------------------------------------------------------------------------------------------------
 @TRANSFORMS.register_module()
 class MaskUnseenLabels(BaseTransform):
-    """Turns the labels of unseen classes into ``ignore_index``, right after ``LoadLabel``. Images that show unseen classes stay in the training set, as the protocol has it.
+    """Turns the labels of unseen classes into ``ignore_index``, right after ``LoadLabel``. Images that show unseen classes stay in the
+    training set, as the protocol has it.
 
     Args:
         unseen: ids, or the name of one of ``SPLITS``.
-        pad_value: of the transductive phase, ``PAD_VALUE``: what the preprocessor of the model pads labels with (``seg_pad_val=200``; it notes where, which a ``Pad`` in the pipeline does not), so
-            that ``pseudo_labels`` can tell padding from what is masked here. None: padding is ignored like the rest.
+        pad_value: of the transductive phase, ``PAD_VALUE``: what the preprocessor of the model pads labels with (``seg_pad_val=200``; it
+            notes where, which a ``Pad`` in the pipeline does not), so that ``pseudo_labels`` can tell padding from what is masked here.
+            None: padding is ignored like the rest.
 
     Raises:
-        UserError: where no label was loaded; and, with ``pad_value``, where the label was padded before or has a class of that id: padding could no longer be told apart.
+        UserError: where no label was loaded; and, with ``pad_value``, where the label was padded before or has a class of that id: padding
+            could no longer be told apart.
     """
 
     def __init__(self, unseen, ignore_index=255, pad_value=None):
         self.unseen = zero_shot_split(unseen).unseen if isinstance(unseen, str) else tuple(unseen)
         wrong = next((i for i in self.unseen if not isinstance(i, int) or not 0 <= i < 255 or i in (ignore_index, pad_value)), None)
         if wrong is not None:
-            raise UserError(f'MaskUnseenLabels: unseen={wrong!r} is no class id; give ids of the classes that are unseen, or the name of a split ({", ".join(SPLITS)}).')
+            raise UserError(
+                f'MaskUnseenLabels: unseen={wrong!r} is no class id; give ids of the classes that are unseen, or the name of a split '
+                f'({", ".join(SPLITS)}).'
+            )
         if pad_value is not None and pad_value == ignore_index:
-            raise UserError(f'MaskUnseenLabels: pad_value={pad_value} is ignore_index too, so padding would be pseudo-labelled; pad labels with {PAD_VALUE}.')
+            raise UserError(
+                f'MaskUnseenLabels: pad_value={pad_value} is ignore_index too, so padding would be pseudo-labelled; pad labels with '
+                f'{PAD_VALUE}.'
+            )
         self.ignore_index, self.pad_value = ignore_index, pad_value
 
     def transform(self, results):
         if 'gt_seg_map' not in results:
             raise UserError('MaskUnseenLabels: no label was loaded yet; put it right after LoadLabel in the pipeline.')
         label = results['gt_seg_map']
-        if self.pad_value is not None and ('pad_shape' in results and tuple(results['pad_shape'][:2]) != tuple(results['ori_shape'][:2]) or (label == self.pad_value).any()):
-            raise UserError(f'MaskUnseenLabels: the label of {results.get("img_path", "an image")!r} was padded before, or has a class {self.pad_value}; put this transform right after LoadLabel.')
+        if self.pad_value is not None and (
+            'pad_shape' in results and tuple(results['pad_shape'][:2]) != tuple(results['ori_shape'][:2]) or (label == self.pad_value).any()
+        ):
+            raise UserError(
+                f'MaskUnseenLabels: the label of {results.get("img_path", "an image")!r} was padded before, or has a class '
+                f'{self.pad_value}; put this transform right after LoadLabel.'
+            )
         label = label.copy()
         for i in self.unseen:
             label[label == i] = self.ignore_index
@@ -139,7 +184,8 @@ def pseudo_labels(labels, scores, unseen, ignore_index=255, pad_value=PAD_VALUE)
     """Labels of the transductive phase: ignored pixels become the best of the unseen classes, padding becomes ignored, all others stay.
 
     Args:
-        labels: ``[B, H, W]`` of class ids, ``ignore_index`` (masked or unlabelled) and ``pad_value`` (padding). scores: ``[B, K, H, W]``, larger is likelier. unseen: ids.
+        labels: ``[B, H, W]`` of class ids, ``ignore_index`` (masked or unlabelled) and ``pad_value`` (padding). scores: ``[B, K, H, W]``,
+            larger is likelier. unseen: ids.
 
     Returns a new tensor like ``labels``; no gradient flows into it.
     """
@@ -154,10 +200,15 @@ def _meta(name, palette):
 
 
 def _checked(dataset, metainfo):
-    """``metainfo`` with both groups of classes where it names one. Raises UserError for other classes, or groups that do not share them out."""
+    """``metainfo`` with both groups of classes where it names one. Raises UserError for other classes, or groups that do not share them
+    out.
+    """
     own, metainfo = dataset.METAINFO['classes'], dict(metainfo or {})
     if 'classes' in metainfo and tuple(metainfo['classes']) != tuple(own):
-        raise UserError(f'{type(dataset).__name__}: metainfo.classes would number the labels anew; leave all {len(own)} classes, and choose by metainfo.unseen.')
+        raise UserError(
+            f'{type(dataset).__name__}: metainfo.classes would number the labels anew; leave all {len(own)} classes, and choose by '
+            'metainfo.unseen.'
+        )
     if 'seen' in metainfo and 'unseen' not in metainfo:
         raise UserError(f'{type(dataset).__name__}: metainfo.seen without metainfo.unseen; name the unseen classes (the others are seen).')
     return {**metainfo, **(Split(own, metainfo['unseen'], metainfo.get('seen')).metainfo if 'unseen' in metainfo else {})}
@@ -165,7 +216,8 @@ def _checked(dataset, metainfo):
 
 @DATASETS.register_module()
 class VOC20Dataset(VOCDataset):
-    """``VOCDataset`` without background, whose pixels are ignored: label 0 becomes 255, i becomes i-1. ``metainfo`` has ``seen`` and ``unseen`` (15/5).
+    """``VOCDataset`` without background, whose pixels are ignored: label 0 becomes 255, i becomes i-1. ``metainfo`` has ``seen`` and
+    ``unseen`` (15/5).
 
     Raises:
         UserError: also for ``reduce_zero_label=False`` or other classes in ``metainfo``: background leaves once, by one way.
@@ -175,15 +227,20 @@ class VOC20Dataset(VOCDataset):
 
     def __init__(self, split='train', metainfo=None, reduce_zero_label=True, **kwargs):
         if not reduce_zero_label:
-            raise UserError('VOC20Dataset: reduce_zero_label=False would make background the first class; leave it out, or take VOCDataset, which has background.')
+            raise UserError(
+                'VOC20Dataset: reduce_zero_label=False would make background the first class; leave it out, or take VOCDataset, which has '
+                'background.'
+            )
         super().__init__(split=split, metainfo=_checked(self, metainfo), reduce_zero_label=True, **kwargs)
 
 
 @DATASETS.register_module()
 class COCOStuffDataset(Rooted, _COCOStuffDataset):
-    """COCO-Stuff 164k (Caesar et al., CVPR 2018): 118287 training and 5000 validation images in 171 classes; 255 is ignored. ``metainfo`` has ``seen`` and ``unseen`` (156/15).
+    """COCO-Stuff 164k (Caesar et al., CVPR 2018): 118287 training and 5000 validation images in 171 classes; 255 is ignored. ``metainfo``
+    has ``seen`` and ``unseen`` (156/15).
 
-    mmseg's classes and files, below ``VKD_DATA_ROOT`` where that is set: ``images/<split>2017/*.jpg`` and ``annotations/<split>2017/*_labelTrainIds.png``.
+    mmseg's classes and files, below ``VKD_DATA_ROOT`` where that is set: ``images/<split>2017/*.jpg`` and
+    ``annotations/<split>2017/*_labelTrainIds.png``.
 
     Args:
         split: 'train' or 'val'.
@@ -198,19 +255,29 @@ class COCOStuffDataset(Rooted, _COCOStuffDataset):
 
     def __init__(self, data_root='data/coco_stuff164k', split='train', metainfo=None, **kwargs):
         self.set_split(split)
-        super().__init__(data_root=data_root, metainfo=_checked(self, metainfo), data_prefix=dict(img_path=f'images/{split}2017', seg_map_path=f'annotations/{split}2017'), **kwargs)
+        super().__init__(
+            data_root=data_root,
+            metainfo=_checked(self, metainfo),
+            data_prefix=dict(img_path=f'images/{split}2017', seg_map_path=f'annotations/{split}2017'),
+            **kwargs,
+        )
 
     def load_data_list(self):
         labels = Path(self.data_prefix['seg_map_path'])
-        return list_pairs(self, Path(self.data_prefix['img_path']).glob(f'*{self.img_suffix}'), lambda image: labels / f'{image.stem}{self.seg_map_suffix}')
+        return list_pairs(
+            self,
+            Path(self.data_prefix['img_path']).glob(f'*{self.img_suffix}'),
+            lambda image: labels / f'{image.stem}{self.seg_map_suffix}',
+        )
 
 
 @DATASETS.register_module()
 class PascalContext59Dataset(Rooted, BaseSegDataset):
-    """Pascal Context (Mottaghi et al., CVPR 2014) in 59 classes, background ignored: 4996 training and 5104 validation images. ``metainfo`` has ``seen`` and ``unseen`` (49/10).
+    """Pascal Context (Mottaghi et al., CVPR 2014) in 59 classes, background ignored: 4996 training and 5104 validation images. ``metainfo``
+    has ``seen`` and ``unseen`` (49/10).
 
-    mmseg's classes and files, below ``VKD_DATA_ROOT`` where that is set. ``data_root`` is ``VOCdevkit/VOC2010``: ``JPEGImages``, ``SegmentationClassContext`` (0 is background, which becomes 255; i becomes i-1) and
-    ``ImageSets/SegmentationContext/{train,val}.txt``.
+    mmseg's classes and files, below ``VKD_DATA_ROOT`` where that is set. ``data_root`` is ``VOCdevkit/VOC2010``: ``JPEGImages``,
+    ``SegmentationClassContext`` (0 is background, which becomes 255; i becomes i-1) and ``ImageSets/SegmentationContext/{train,val}.txt``.
 
     Args:
         split: 'train' or 'val'.
@@ -225,7 +292,13 @@ class PascalContext59Dataset(Rooted, BaseSegDataset):
 
     def __init__(self, data_root='data/VOCdevkit/VOC2010', split='train', metainfo=None, **kwargs):
         self.set_split(split)
-        super().__init__(data_root=data_root, metainfo=_checked(self, metainfo), data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassContext'), reduce_zero_label=True, **kwargs)
+        super().__init__(
+            data_root=data_root,
+            metainfo=_checked(self, metainfo),
+            data_prefix=dict(img_path='JPEGImages', seg_map_path='SegmentationClassContext'),
+            reduce_zero_label=True,
+            **kwargs,
+        )
 
     def load_data_list(self):
         labels = Path(self.data_prefix['seg_map_path'])
@@ -235,7 +308,9 @@ class PascalContext59Dataset(Rooted, BaseSegDataset):
 
 @DATASETS.register_module()
 class ZeroShotCamVidDataset(CamVidDataset):
-    """``CamVidDataset`` whose ``metainfo`` has ``seen`` and ``unseen`` (8/3; see ``SPLITS``). Raises UserError also for other classes in ``metainfo``."""
+    """``CamVidDataset`` whose ``metainfo`` has ``seen`` and ``unseen`` (8/3; see ``SPLITS``). Raises UserError also for other classes in
+    ``metainfo``.
+    """
 
     METAINFO = _meta('camvid', CamVidDataset.METAINFO['palette'])
 

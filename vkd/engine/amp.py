@@ -1,4 +1,5 @@
 """Mixed precision where mmengine's own wrapper asks for a GPU."""
+
 from contextlib import contextmanager
 
 import torch

@@ -1,4 +1,5 @@
 """Hooks that mmengine has not."""
+
 import math
 import random
 
@@ -18,8 +19,12 @@ def random_state():
     """The random streams of torch, numpy and Python as plain data."""
     name, keys, *rest = np.random.get_state()
     kind, numbers, gauss = random.getstate()
-    return dict(torch=torch.get_rng_state(), cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-                numpy=[name, torch.from_numpy(keys.astype(np.int64)), *rest], python=[kind, list(numbers), gauss])
+    return dict(
+        torch=torch.get_rng_state(),
+        cuda=torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        numpy=[name, torch.from_numpy(keys.astype(np.int64)), *rest],
+        python=[kind, list(numbers), gauss],
+    )
 
 
 def set_random_state(state, parts=('torch', 'numpy', 'python')):
@@ -41,8 +46,9 @@ class RandomState(Hook):
     """Keeps the random streams of torch, numpy and Python in the checkpoint, so that a resumed run equals an uninterrupted one.
 
     Validation, which a resumed run does not repeat, leaves the streams as they were. Exact with ``num_workers=0``; worker processes have
-    streams of their own, which a resume starts anew. In a distributed run the other processes draw streams of their own, by seed, rank and the
-    iteration at which they begin, and only the first one's is kept: there a resume repeats the data order, not the dropout masks of the others.
+    streams of their own, which a resume starts anew. In a distributed run the other processes draw streams of their own, by seed, rank and
+    the iteration at which they begin, and only the first one's is kept: there a resume repeats the data order, not the dropout masks of the
+    others.
     """
 
     priority = 'VERY_LOW'
@@ -94,6 +100,7 @@ class PlainState(Hook):
             if isinstance(states, dict) and all(isinstance(v, list) for v in states.values()):  # several optimizers
                 return {k: plain(v) for k, v in states.items()}
             return [{k: v for k, v in state.items() if not callable(v)} for state in states]
+
         if checkpoint.get('param_schedulers'):
             checkpoint['param_schedulers'] = plain(checkpoint['param_schedulers'])
 
@@ -102,7 +109,8 @@ class PlainState(Hook):
 class StopOnNonFinite(Hook):
     """Ends a run at its first nan or infinite loss, and before a checkpoint or a result of weights that are such. Raises UserError.
 
-    It reads the losses that mmengine has already brought to the host for its log, so a step waits for nothing; weights are looked at when they are saved.
+    It reads the losses that mmengine has already brought to the host for its log, so a step waits for nothing; weights are looked at when
+    they are saved.
     """
 
     priority = 'NORMAL'
@@ -125,17 +133,24 @@ class StopOnNonFinite(Hook):
         names, weights = zip(*((n, p) for n, p in runner.model.named_parameters() if p.requires_grad))
         finite = torch.stack([p.detach().isfinite().all() for p in weights]).cpu()
         if not finite.all():
-            raise UserError(f'Parameter {names[int((~finite).nonzero()[0])]!r} is not finite at iteration {runner.iter}, though the losses were: a gradient overflowed; the last checkpoint before it was kept in '
-                            f'{runner.work_dir}: lower the learning rate, or add clip_grad to optim_wrapper.')
+            raise UserError(
+                f'Parameter {names[int((~finite).nonzero()[0])]!r} is not finite at iteration {runner.iter}, though the losses were: a '
+                'gradient overflowed; the last checkpoint before it was kept in '
+                f'{runner.work_dir}: lower the learning rate, or add clip_grad to optim_wrapper.'
+            )
 
     def _stop(self, runner, key, value):
-        raise UserError(f'Loss term {key!r} is {value} at iteration {runner.iter + 1}; the last checkpoint before it was kept in {runner.work_dir}: '
-                        'lower the learning rate or the loss weight of this term, or add clip_grad to optim_wrapper.')
+        raise UserError(
+            f'Loss term {key!r} is {value} at iteration {runner.iter + 1}; the last checkpoint before it was kept in {runner.work_dir}: '
+            'lower the learning rate or the loss weight of this term, or add clip_grad to optim_wrapper.'
+        )
 
 
 @HOOKS.register_module()
 class ChannelsLast(Hook):
-    """Lays the model out in torch's channels_last memory format, which convolutions on CPUs and tensor cores prefer; results agree to rounding."""
+    """Lays the model out in torch's channels_last memory format, which convolutions on CPUs and tensor cores prefer; results agree to
+    rounding.
+    """
 
     def before_run(self, runner):
         runner.model.to(memory_format=torch.channels_last)

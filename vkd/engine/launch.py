@@ -1,4 +1,5 @@
 """From a config to a Runner: on a CPU too, in one process or many."""
+
 import os
 from pathlib import Path
 
@@ -28,7 +29,10 @@ def init_distributed(cfg, launcher):
     if not dist.is_initialized():
         missing = [k for k in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT') if k not in os.environ]
         if missing:
-            raise UserError(f'Launcher {launcher!r}: the environment has no {missing[0]}; start with torchrun (tools/dist_train.sh), or use --launcher none.')
+            raise UserError(
+                f'Launcher {launcher!r}: the environment has no {missing[0]}; start with torchrun (tools/dist_train.sh), or use --launcher '
+                'none.'
+            )
         dist.init_process_group('gloo')
     os.environ.setdefault('LOCAL_RANK', '0')
     wrapper = dict(cfg.get('model_wrapper_cfg') or {})
@@ -38,7 +42,9 @@ def init_distributed(cfg, launcher):
 
 def rank(launcher):
     """This process's number, from the environment, before any group exists."""
-    return 0 if launcher == 'none' else int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', os.environ.get('OMPI_COMM_WORLD_RANK', 0))))
+    return (
+        0 if launcher == 'none' else int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', os.environ.get('OMPI_COMM_WORLD_RANK', 0))))
+    )
 
 
 def processes(launcher):
@@ -48,7 +54,9 @@ def processes(launcher):
 
 
 def last_checkpoint(folder):
-    """The last ``iter_N.pth`` of ``folder``, else its last ``epoch_N.pth``, or None; ``last_checkpoint`` files may be stale after a kill, so they are not read."""
+    """The last ``iter_N.pth`` of ``folder``, else its last ``epoch_N.pth``, or None; ``last_checkpoint`` files may be stale after a kill,
+    so they are not read.
+    """
     for kind in ('iter', 'epoch'):
         files = {int(p.stem.split('_')[1]): str(p) for p in Path(folder).glob(f'{kind}_*.pth') if p.stem.split('_')[1].isdigit()}
         if files:
@@ -57,7 +65,9 @@ def last_checkpoint(folder):
 
 
 def use_amp(cfg):
-    """Mixed precision in ``cfg``: bf16 autocast on a CPU, fp16 with loss scaling on a GPU (bf16 with an optimizer a role), unless its optim_wrapper is a special one already."""
+    """Mixed precision in ``cfg``: bf16 autocast on a CPU, fp16 with loss scaling on a GPU (bf16 with an optimizer a role), unless its
+    optim_wrapper is a special one already.
+    """
     if cfg.optim_wrapper.get('constructor') == 'vkd.PerRole':
         cfg.optim_wrapper.amp = True
     elif cfg.optim_wrapper.get('type', 'OptimWrapper') == 'OptimWrapper':
@@ -82,7 +92,10 @@ def build_runner(cfg, work_dir=None, resume=False, launcher='none'):
     if cfg.get('load_from'):
         load_weights(cfg.load_from)  # before the data are read
     if cfg.get('resume') and cfg.get('load_from') and not {'optimizer', 'message_hub'} <= set(read_checkpoint(cfg.load_from)):
-        raise UserError(f'Checkpoint {cfg.load_from!r} holds weights but no state of a run, so it cannot be resumed; start from it with --cfg-options load_from={cfg.load_from} in another --work-dir.')
+        raise UserError(
+            f'Checkpoint {cfg.load_from!r} holds weights but no state of a run, so it cannot be resumed; start from it with --cfg-options '
+            f'load_from={cfg.load_from} in another --work-dir.'
+        )
     kind = RUNNERS.get(cfg.runner_type) if 'runner_type' in cfg else Runner
     runner = kind.from_cfg(cfg)
     check_names(runner.model, cfg.get('optim_wrapper'), cfg.get('param_scheduler'))

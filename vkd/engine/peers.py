@@ -1,4 +1,5 @@
 """An optimizer for each network that learns, under one backward pass."""
+
 from contextlib import contextmanager, nullcontext
 
 import torch
@@ -14,7 +15,8 @@ class PeerOptimWrapper(OptimWrapperDict):
     """mmengine's OptimWrapperDict for losses that are summed: one backward pass, then a step of each optimizer.
 
     Args:
-        amp: autocast to bfloat16, which needs no loss scaling; float16 is not offered, since each optimizer's scaler would scale the one loss again.
+        amp: autocast to bfloat16, which needs no loss scaling; float16 is not offered, since each optimizer's scaler would scale the one
+            loss again.
         wrappers: ``{role: OptimWrapper}``, with equal ``accumulative_counts``.
     """
 
@@ -63,10 +65,16 @@ def check_names(model, optim_wrapper, param_scheduler):
     if len(roles) < 2:
         return
     if isinstance(optim_wrapper, dict) and not {'optimizer', 'constructor'} & set(optim_wrapper):
-        raise UserError(f"optim_wrapper names {', '.join(optim_wrapper)}, but neither an optimizer nor a constructor; give one optimizer to all, or constructor='vkd.PerRole' and one each to {', '.join(roles)}.")
+        raise UserError(
+            f"optim_wrapper names {', '.join(optim_wrapper)}, but neither an optimizer nor a constructor; give one optimizer to all, or "
+            f"constructor='vkd.PerRole' and one each to {', '.join(roles)}."
+        )
     apart = isinstance(optim_wrapper, dict) and optim_wrapper.get('constructor') == 'vkd.PerRole'
     if isinstance(param_scheduler, dict) and 'type' not in param_scheduler and (not apart or set(param_scheduler) != set(roles)):
-        raise UserError(f"param_scheduler names {', '.join(param_scheduler)}; {'the roles that learn are ' + ', '.join(roles) + ': name each of them' if apart else 'give a list, or an optimizer to each role by vkd.PerRole'}.")
+        raise UserError(
+            f"param_scheduler names {', '.join(param_scheduler)}; "
+            f"{'the roles that learn are ' + ', '.join(roles) + ': name each of them' if apart else 'give a list, or an optimizer to each role by vkd.PerRole'}."
+        )
     names = [n for n, _ in model.named_parameters()]
     for key in ((optim_wrapper or {}).get('paramwise_cfg') or {}).get('custom_keys') or {}:
         if not any(key in n for n in names):
@@ -95,10 +103,11 @@ def part_of(module, owned, prefix=''):
 class PerRole:
     """Builds a PeerOptimWrapper for a Distiller::
 
-        optim_wrapper = dict(constructor='vkd.PerRole', student=dict(optimizer=dict(type='SGD', …)), vit=dict(optimizer=dict(type='AdamW', …), paramwise_cfg=…, clip_grad=…))
+        optim_wrapper = dict(constructor='vkd.PerRole', student=dict(optimizer=dict(type='SGD', …)), vit=dict(optimizer=dict(type='AdamW',
+        …), paramwise_cfg=…, clip_grad=…))
 
-    A role's optimizer has its network and what it learns by in the methods (``Distiller.owner``). Beside the roles: ``accumulative_counts``, ``amp``. Schedules go by role too:
-    ``param_scheduler = dict(student=[…], vit=[…])``.
+    A role's optimizer has its network and what it learns by in the methods (``Distiller.owner``). Beside the roles:
+    ``accumulative_counts``, ``amp``. Schedules go by role too: ``param_scheduler = dict(student=[…], vit=[…])``.
 
     Raises:
         UserError: for a role that does not learn, or one that learns and has no optimizer.
@@ -113,7 +122,9 @@ class PerRole:
         model = unwrapped(model)
         roles = getattr(model, 'learners', None)
         if roles is None:
-            raise UserError(f"optim_wrapper: constructor='vkd.PerRole' is for a vkd.Distiller, not for a {type(model).__name__}; remove it.")
+            raise UserError(
+                f"optim_wrapper: constructor='vkd.PerRole' is for a vkd.Distiller, not for a {type(model).__name__}; remove it."
+            )
         cfg = dict(self.cfg)
         amp, counts = cfg.pop('amp', False), cfg.pop('accumulative_counts', 1)
         wrong = [name for name in cfg if name not in roles]
@@ -121,14 +132,20 @@ class PerRole:
             raise UserError(f'optim_wrapper: {wrong[0]!r} is no role that learns; {nearest(wrong[0], roles)}.')
         missing = [name for name in roles if name not in cfg]
         if missing:
-            raise UserError(f'optim_wrapper: {missing[0]!r} learns but has no optimizer; give one to each of {", ".join(roles)}, or one optimizer to all without constructor.')
+            raise UserError(
+                f'optim_wrapper: {missing[0]!r} learns but has no optimizer; give one to each of {", ".join(roles)}, or one optimizer to '
+                'all without constructor.'
+            )
         wrappers = {}
         for role in roles:
             own = dict(cfg[role])
             own.setdefault('type', 'OptimWrapper')
             if own['type'] != 'OptimWrapper' or own.get('accumulative_counts', counts) != counts:
-                raise UserError(f"optim_wrapper: {role!r} has type {own['type']!r} and accumulative_counts {own.get('accumulative_counts', counts)}; each role's is a plain OptimWrapper, "
-                                'and amp and accumulative_counts stand once, beside the roles.')
+                raise UserError(
+                    f"optim_wrapper: {role!r} has type {own['type']!r} and accumulative_counts {own.get('accumulative_counts', counts)}; "
+                    "each role's is a plain OptimWrapper, "
+                    'and amp and accumulative_counts stand once, beside the roles.'
+                )
             own['accumulative_counts'] = counts
             owned = {n for n, p in model.named_parameters() if model.owner(n) == role}
             wrappers[role] = DefaultOptimWrapperConstructor(own, own.pop('paramwise_cfg', None))(part_of(model, owned))

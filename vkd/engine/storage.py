@@ -1,4 +1,5 @@
 """mmengine's local file backend, with files that are whole or absent."""
+
 from mmengine.fileio import LocalBackend, register_backend
 
 from ..files import write_whole

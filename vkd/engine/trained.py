@@ -1,4 +1,5 @@
 """An optimizer of what is trained, and of nothing else."""
+
 from mmengine.optim import DefaultOptimWrapperConstructor
 
 from ..errors import UserError
@@ -18,5 +19,7 @@ class TrainedOnly(DefaultOptimWrapperConstructor):
         model = unwrapped(model)
         trained = part_of(model, {n for n, p in model.named_parameters() if p.requires_grad})
         if trained is None:
-            raise UserError(f'optim_wrapper: no parameter of the {type(model).__name__} requires a gradient; unfreeze what is to be trained.')
+            raise UserError(
+                f'optim_wrapper: no parameter of the {type(model).__name__} requires a gradient; unfreeze what is to be trained.'
+            )
         return super().__call__(trained)

@@ -1,4 +1,5 @@
 """PSNR and SSIM as super-resolution papers report them, by test set."""
+
 import math
 
 import torch
@@ -16,7 +17,9 @@ def quantize(image):
 
 
 def luma(image):
-    """RGB ``[3, H, W]`` on 0 to 255 -> Y ``[1, H, W]`` of ITU-R BT.601 on 16 to 235, float64, not rounded (MATLAB's ``rgb2ycbcr`` before it rounds)."""
+    """RGB ``[3, H, W]`` on 0 to 255 -> Y ``[1, H, W]`` of ITU-R BT.601 on 16 to 235, float64, not rounded (MATLAB's ``rgb2ycbcr`` before it
+    rounds).
+    """
     weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=image.device).view(3, 1, 1)
     return 16 + (weights * image.double()).sum(0, keepdim=True) / 255
 
@@ -27,39 +30,44 @@ EQUAL = 100.0
 
 def psnr(a, b, peak=255.0):
     """Peak signal-to-noise ratio in dB (``EQUAL`` at most) of two images of one shape, a tensor without waiting for it."""
-    return (10 * torch.log10(peak ** 2 / (a.double() - b.double()).square().mean())).clamp(max=EQUAL)
+    return (10 * torch.log10(peak**2 / (a.double() - b.double()).square().mean())).clamp(max=EQUAL)
 
 
 def ssim(a, b, peak=255.0, size=11):
-    """Mean structural similarity of two images ``[C, H, W]``, over the places where the Gaussian window lies wholly inside, and over channels.
+    """Mean structural similarity of two images ``[C, H, W]``, over the places where the Gaussian window lies wholly inside, and over
+    channels.
 
-    Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004, with its window and constants. Sides of ``size`` pixels or more.
+    Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", 2004, with its window and constants. Sides of
+    ``size`` pixels or more.
     """
-    window = [math.exp(-(i - size // 2) ** 2 / (2 * 1.5 ** 2)) for i in range(size)]
+    window = [math.exp(-((i - size // 2) ** 2) / (2 * 1.5**2)) for i in range(size)]
     window = [w / sum(window) for w in window]
 
     def smooth(x):
         for dim in (-2, -1):  # sums of slices: torch's convolution of float64 is several times slower
             x = sum(w * x.narrow(dim, i, x.shape[dim] - size + 1) for i, w in enumerate(window))
         return x
+
     a, b = a.double(), b.double()
     mean_a, mean_b = smooth(a), smooth(b)
-    var_a, var_b, cov = smooth(a * a) - mean_a ** 2, smooth(b * b) - mean_b ** 2, smooth(a * b) - mean_a * mean_b
+    var_a, var_b, cov = smooth(a * a) - mean_a**2, smooth(b * b) - mean_b**2, smooth(a * b) - mean_a * mean_b
     c1, c2 = (0.01 * peak) ** 2, (0.03 * peak) ** 2
-    return ((2 * mean_a * mean_b + c1) * (2 * cov + c2) / ((mean_a ** 2 + mean_b ** 2 + c1) * (var_a + var_b + c2))).mean()
+    return ((2 * mean_a * mean_b + c1) * (2 * cov + c2) / ((mean_a**2 + mean_b**2 + c1) * (var_a + var_b + c2))).mean()
 
 
 @METRICS.register_module()
 class RestorationMetric(BaseMetric):
-    """PSNR (dB) and SSIM of ``pred_img`` (0 to 1) against ``gt_img`` (0 to 255), both RGB ``[3, H, W]``: of each image, then the mean over the images of each test set.
+    """PSNR (dB) and SSIM of ``pred_img`` (0 to 1) against ``gt_img`` (0 to 255), both RGB ``[3, H, W]``: of each image, then the mean over
+    the images of each test set.
 
-    The defaults are the protocol of published super-resolution tables: the prediction is rounded to 8 bits, both are converted to Y without rounding, ``crop_border`` pixels are shaved off each
-    side, and values are averaged over images. A set is named by the samples' ``set`` (``BasicImageDataset(sets=…)`` has several): the scores are ``Set5/PSNR`` and so on, and, of the first set (or
-    ``main``), ``PSNR`` and ``SSIM`` alone.
+    The defaults are the protocol of published super-resolution tables: the prediction is rounded to 8 bits, both are converted to Y without
+    rounding, ``crop_border`` pixels are shaved off each side, and values are averaged over images. A set is named by the samples' ``set``
+    (``BasicImageDataset(sets=…)`` has several): the scores are ``Set5/PSNR`` and so on, and, of the first set (or ``main``), ``PSNR`` and
+    ``SSIM`` alone.
 
-    Every image must come once over all processes (``DefaultSampler(shuffle=False, round_up=False)``); padding is refused because it would count an image twice. After ``evaluate``, ``report`` holds
-    the scores unrounded, by set (``sets``) and by image (``per_image``: ``{name: [PSNR, SSIM]}``). PSNR of equal images
-    is 100 dB.
+    Every image must come once over all processes (``DefaultSampler(shuffle=False, round_up=False)``); padding is refused because it would
+    count an image twice. After ``evaluate``, ``report`` holds the scores unrounded, by set (``sets``) and by image (``per_image``: ``{name:
+    [PSNR, SSIM]}``). PSNR of equal images is 100 dB.
 
     Args:
         crop_border: pixels shaved off each side; by custom the scale. convert_to: 'Y', or None for RGB.
@@ -68,7 +76,8 @@ class RestorationMetric(BaseMetric):
         main: the set whose scores stand without its name. prefix: before all names.
 
     Raises:
-        UserError: for an unknown option, a prediction of another size, an image too small, Y of images without three channels, or a value that is not finite.
+        UserError: for an unknown option, a prediction of another size, an image too small, Y of images without three channels, or a value
+            that is not finite.
     """
 
     default_prefix = None
@@ -85,7 +94,13 @@ class RestorationMetric(BaseMetric):
             name = self.name(sample)
             if 'gt_img' not in sample:
                 raise UserError(f'{type(self).__name__}: {name} has no gt_img to be compared with; give the dataset a gt prefix.')
-            self.values.append((str(sample.get('set', 'test')), name, self.scores(sample['pred_img'], sample['gt_img'].to(sample['pred_img'].device), name)))
+            self.values.append(
+                (
+                    str(sample.get('set', 'test')),
+                    name,
+                    self.scores(sample['pred_img'], sample['gt_img'].to(sample['pred_img'].device), name),
+                )
+            )
 
     def name(self, sample):
         return str(sample.get('name', len(self.values)))
@@ -93,17 +108,25 @@ class RestorationMetric(BaseMetric):
     def scores(self, output, truth, name='an image'):
         """``[PSNR, SSIM]`` of ``output [C, H, W]`` in 0 to 1 and ``truth [C, H, W]`` on 0 to 255, a float64 tensor on their device."""
         if output.shape != truth.shape:
-            raise UserError(f'{name}: prediction {"x".join(map(str, output.shape))} and truth {"x".join(map(str, truth.shape))} (channels x height x width) differ in size; give the network and the data the same scale.')
+            raise UserError(
+                f'{name}: prediction {"x".join(map(str, output.shape))} and truth {"x".join(map(str, truth.shape))} (channels x height x '
+                'width) differ in size; give the network and the data the same scale.'
+            )
         if self.convert_to == 'Y' and len(output) != 3:
-            raise UserError(f'{name}: Y is worked out from RGB, but the image has {len(output)} channel{"s" * (len(output) != 1)}; set convert_to=None.')
+            raise UserError(
+                f'{name}: Y is worked out from RGB, but the image has {len(output)} channel{"s" * (len(output) != 1)}; set convert_to=None.'
+            )
         border = self.crop_border
         if min(output.shape[-2:]) - 2 * border < 11:
-            raise UserError(f'{name}: {output.shape[-2]}x{output.shape[-1]} pixels less a border of {border} on each side leave no room for the 11x11 window of SSIM; remove the image, or lower crop_border.')
+            raise UserError(
+                f'{name}: {output.shape[-2]}x{output.shape[-1]} pixels less a border of {border} on each side leave no room for the 11x11 '
+                'window of SSIM; remove the image, or lower crop_border.'
+            )
         pair = quantize(output) if self.round_output else output.clamp(0, 1) * 255, truth
         if self.convert_to == 'Y':
             pair = [luma(x) for x in pair]
             pair = [x.round() for x in pair] if self.y_mode == 'uint8' else pair
-        a, b = (x[..., border:x.shape[-2] - border, border:x.shape[-1] - border] for x in pair)
+        a, b = (x[..., border : x.shape[-2] - border, border : x.shape[-1] - border] for x in pair)
         return torch.stack([psnr(a, b), ssim(a, b)])
 
     def evaluate(self, size):
@@ -117,10 +140,15 @@ class RestorationMetric(BaseMetric):
             own = [row for part in gathered for row in part]
         rows = sorted(own)  # DefaultSampler deals the images out in turn, so this is the data set's order
         if len(rows) != size:
-            raise UserError(f'{type(self).__name__} saw {len(rows)} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), so that each comes once.')
+            raise UserError(
+                f'{type(self).__name__} saw {len(rows)} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, '
+                'round_up=False), so that each comes once.'
+            )
         broken = next((f'{s}/{name}' for _, s, name, v in rows if any(x != x for x in v)), None)
         if broken:
-            raise UserError(f'{broken}: the prediction or the truth holds values that are not finite; look at the image, or at the weights.')
+            raise UserError(
+                f'{broken}: the prediction or the truth holds values that are not finite; look at the image, or at the weights.'
+            )
         sets = {}
         for _, key, name, v in rows:
             own = sets.setdefault(key, {})
@@ -135,8 +163,10 @@ class RestorationMetric(BaseMetric):
 
     def describe(self, sets, images):
         """What metrics.json holds, from ``{set: {image: [PSNR, SSIM]}}``."""
+
         def mean(rows, k):
             return sum(v[k] for v in rows.values()) / len(rows)
+
         own = {key: dict(images=len(rows), PSNR=mean(rows, 0), SSIM=mean(rows, 1), per_image=rows) for key, rows in sets.items()}
         first = own[self.main or next(iter(own))]
         return dict(images=images, PSNR=first['PSNR'], SSIM=first['SSIM'], sets=own)

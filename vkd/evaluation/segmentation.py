@@ -1,4 +1,5 @@
 """Segmentation metric: one bincount an image, on its device, one reduction at the end."""
+
 import numpy as np
 import torch
 import torch.distributed as dist
@@ -24,8 +25,11 @@ def confusion_counts(pred, label, num_classes, ignore_index=255):
     else:
         counts = torch.bincount(index, minlength=k + k * k)
         if len(counts) > k + k * k:
-            raise UserError(f'A label holds class {(len(counts) - 1) // k - 1}, but there are {k} classes (0 to {k - 1}) and {ignore_index} is ignored; '
-                            'mend the label files or the classes of the dataset.')
+            raise UserError(
+                f'A label holds class {(len(counts) - 1) // k - 1}, but there are {k} classes (0 to {k - 1}) and {ignore_index} is '
+                'ignored; '
+                'mend the label files or the classes of the dataset.'
+            )
     return counts[k:].view(k, k)
 
 
@@ -39,7 +43,10 @@ def sample_counts(sample, field, num_classes, ignore_index=255):
     """``confusion_counts`` of the prediction ``field`` of an mmseg data sample. Raises UserError where it and the label differ in size."""
     pred, label = sample[field]['data'].squeeze(), sample['gt_sem_seg']['data'].squeeze()
     if pred.shape != label.shape:
-        raise UserError(f'{sample.get("img_path", "an image")}: prediction {tuple(pred.shape)} and label {tuple(label.shape)} differ in size; load annotations after resizing.')
+        raise UserError(
+            f'{sample.get("img_path", "an image")}: prediction {tuple(pred.shape)} and label {tuple(label.shape)} differ in size; load '
+            'annotations after resizing.'
+        )
     return confusion_counts(pred, label.to(pred.device), num_classes, ignore_index)
 
 
@@ -63,10 +70,18 @@ def over_processes(*tensors):
 
 
 def report(counts, classes, images):
-    """What metrics.json holds of a test set: scores in percent, lists in the order of ``classes``, None where a class neither occurs nor is predicted."""
+    """What metrics.json holds of a test set: scores in percent, lists in the order of ``classes``, None where a class neither occurs nor is
+    predicted.
+    """
+
     def plain(v):
         return None if np.isnan(v) else round(float(v), 4)
-    return dict(images=images, classes=list(classes), **{k: [plain(x) for x in v] if isinstance(v, np.ndarray) else plain(v) for k, v in seg_scores(counts).items()})
+
+    return dict(
+        images=images,
+        classes=list(classes),
+        **{k: [plain(x) for x in v] if isinstance(v, np.ndarray) else plain(v) for k, v in seg_scores(counts).items()},
+    )
 
 
 @METRICS.register_module()
@@ -74,12 +89,13 @@ class SegMetric(BaseMetric):
     """mIoU, mAcc, aAcc (percent, two decimals, as mmseg's IoUMetric) and ``IoU.<class>`` of each class.
 
     Counts stay on the device of the predictions and are summed over processes once. Every image must come once over all processes
-    (``DefaultSampler(shuffle=False, round_up=False)``); padding is refused because it would count an image twice. After ``evaluate``, ``report``
-    holds the scores to four decimals.
+    (``DefaultSampler(shuffle=False, round_up=False)``); padding is refused because it would count an image twice. After ``evaluate``,
+    ``report`` holds the scores to four decimals.
 
     Args:
-        peers: ``{label: role}`` of a Distiller with peers, such as ``dict(cnn='student', vit='vit')``: the scores are those of each, ``cnn/mIoU`` and so on, and of the mean of their
-            probabilities, ``ensemble/mIoU``, counted in the same pass. ``report`` is then the student's (else the first's), and holds the others' under ``peers``.
+        peers: ``{label: role}`` of a Distiller with peers, such as ``dict(cnn='student', vit='vit')``: the scores are those of each,
+            ``cnn/mIoU`` and so on, and of the mean of their probabilities, ``ensemble/mIoU``, counted in the same pass. ``report`` is then
+            the student's (else the first's), and holds the others' under ``peers``.
     """
 
     default_prefix = None
@@ -89,7 +105,10 @@ class SegMetric(BaseMetric):
         if 'ensemble' in (peers or {}):
             raise UserError("SegMetric: 'ensemble' names the mean of all peers; choose another label for one of them.")
         self.ignore_index, self.peers = ignore_index, dict(peers or {})
-        self.fields = {label: 'pred_sem_seg' + ('' if role == 'student' else f'_{role}') for label, role in {**self.peers, **({'ensemble': 'ensemble'} if peers else {})}.items()} or {None: 'pred_sem_seg'}
+        self.fields = {
+            label: 'pred_sem_seg' + ('' if role == 'student' else f'_{role}')
+            for label, role in {**self.peers, **({'ensemble': 'ensemble'} if peers else {})}.items()
+        } or {None: 'pred_sem_seg'}
         self.counts, self.images, self.report = None, 0, None
 
     def process(self, data_batch, data_samples):
@@ -102,7 +121,10 @@ class SegMetric(BaseMetric):
     def _count(self, sample, field, k):
         if field not in sample:
             known = [f.removeprefix('pred_sem_seg').removeprefix('_') or 'student' for f in sample if f.startswith('pred_sem_seg')]
-            raise UserError(f'SegMetric: peers names {field.removeprefix("pred_sem_seg_")!r}, but the model predicts as {", ".join(known)}; name roles that learn.')
+            raise UserError(
+                f'SegMetric: peers names {field.removeprefix("pred_sem_seg_")!r}, but the model predicts as {", ".join(known)}; name roles '
+                'that learn.'
+            )
         return sample_counts(sample, field, k, self.ignore_index)
 
     def evaluate(self, size):
@@ -112,12 +134,17 @@ class SegMetric(BaseMetric):
         counts, images = over_processes(counts, images)
         self.counts, seen, self.images = None, int(images), 0
         if seen != size:
-            raise UserError(f'SegMetric saw {seen} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), so that each comes once.')
+            raise UserError(
+                f'SegMetric saw {seen} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), '
+                'so that each comes once.'
+            )
         counts = dict(zip(self.fields, counts.cpu()))
         own = {label: dict(self.describe(c, seen), role=self.peers.get(label, label)) for label, c in counts.items() if label}
         first = next((label for label, role in self.peers.items() if role == 'student'), next(iter(counts)))
         self.report = dict(self.describe(counts[first], seen), **(dict(peers=own) if own else {}))
-        scores = {'/'.join([label, key] if label else [key]): v for label, c in counts.items() for key, v in self.compute_metrics(c).items()}
+        scores = {
+            '/'.join([label, key] if label else [key]): v for label, c in counts.items() for key, v in self.compute_metrics(c).items()
+        }
         return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in scores.items()}
 
     def describe(self, counts, images):

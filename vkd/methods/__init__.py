@@ -1,4 +1,5 @@
 """One file a method: a pure loss function beside its class. Importing this package registers them all."""
+
 from importlib import import_module
 from pkgutil import iter_modules
 

@@ -1,4 +1,5 @@
 """Attention transfer."""
+
 import torch.nn.functional as F
 from torch import nn
 
@@ -34,7 +35,14 @@ class AT(nn.Module):
         UserError: for lists of unequal length or none, and options out of range.
     """
 
-    def __init__(self, student=('backbone[1]', 'backbone[2]', 'backbone[3]'), teacher=('backbone[1]', 'backbone[2]', 'backbone[3]'), p=2, loss_weight=1.0, align='student'):
+    def __init__(
+        self,
+        student=('backbone[1]', 'backbone[2]', 'backbone[3]'),
+        teacher=('backbone[1]', 'backbone[2]', 'backbone[3]'),
+        p=2,
+        loss_weight=1.0,
+        align='student',
+    ):
         super().__init__()
         self.student_taps, self.teacher_taps = ([x] if isinstance(x, str) else list(x) for x in (student, teacher))
         check_pairs(self)
@@ -51,4 +59,6 @@ def check_pairs(method):
     """Raises UserError unless the two lists of taps are equally long, and not empty."""
     expect(method.student_taps, type(method).__name__, 'student', method.student_taps, 'one tap or more')
     if len(method.student_taps) != len(method.teacher_taps):
-        raise UserError(f'{type(method).__name__}: {len(method.student_taps)} student taps face {len(method.teacher_taps)} teacher taps; give pairs.')
+        raise UserError(
+            f'{type(method).__name__}: {len(method.student_taps)} student taps face {len(method.teacher_taps)} teacher taps; give pairs.'
+        )

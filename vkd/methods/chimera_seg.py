@@ -1,11 +1,13 @@
-"""Selective global distillation: CLIP's one vector of an image teaches those places of the student that already resemble it, fewer and fewer of them.
+"""Selective global distillation: CLIP's one vector of an image teaches those places of the student that already resemble it, fewer and
+fewer of them.
 
-Chimera-Seg-style, reconstructed: of Chen et al., "Chimera-Seg" (arXiv 2506.22032) the abstract alone was at hand, which says that dense features of high similarity to the class token
-are chosen and that their number falls in training. Formulas, schedule and constants are our decision (docs/chimera_seg.md); the contrast to other images follows the same authors'
-CLIP-ZSS (arXiv 2310.02296).
+Chimera-Seg-style, reconstructed: of Chen et al., "Chimera-Seg" (arXiv 2506.22032) the abstract alone was at hand, which says that dense
+features of high similarity to the class token are chosen and that their number falls in training. Formulas, schedule and constants are our
+decision (docs/chimera_seg.md); the contrast to other images follows the same authors' CLIP-ZSS (arXiv 2310.02296).
 
 ``tokens`` are unit vectors ``[B, L, D]`` of the student, ``cls`` unit vectors ``[B, D]`` of the teacher, ``a [B, L]`` their cosines.
 """
+
 import math
 
 import torch
@@ -26,13 +28,17 @@ def keep_count(places, progress, first=1.0, last=0.1, schedule='linear', least=1
 
     schedule: 'linear'; 'cosine': along half a cosine; 'step': ``first`` in the first half of the run, ``last`` in the second.
     """
-    p = min(max(progress, 0.), 1.)
-    share = dict(linear=first + (last - first) * p, cosine=last + (first - last) * (1 + math.cos(math.pi * p)) / 2, step=first if p < 0.5 else last)[schedule]
+    p = min(max(progress, 0.0), 1.0)
+    share = dict(
+        linear=first + (last - first) * p, cosine=last + (first - last) * (1 + math.cos(math.pi * p)) / 2, step=first if p < 0.5 else last
+    )[schedule]
     return min(max(math.floor(share * places + 0.5), least), places)
 
 
 def select_tokens(a, count, valid=None):
-    """``(indices [B, N], kept [B, N])`` of the ``count`` largest of ``a [B, L]``, equal ones by position; ``kept`` is False where an image has too few ``valid`` places."""
+    """``(indices [B, N], kept [B, N])`` of the ``count`` largest of ``a [B, L]``, equal ones by position; ``kept`` is False where an image
+    has too few ``valid`` places.
+    """
     a = a.detach().float()
     if valid is not None:
         a = a.masked_fill(~valid, -torch.inf)
@@ -42,26 +48,33 @@ def select_tokens(a, count, valid=None):
 
 # -- the loss --------------------------------------------------------------------------------------------------------------
 def pool_tokens(chosen, cls, kept, pool='mean'):
-    """One unit vector an image ``[B, D]`` of its chosen tokens ``[B, N, D]``: their mean, or (``pool='attn'``) weighted by ``softmax(a / sqrt(D))``."""
+    """One unit vector an image ``[B, D]`` of its chosen tokens ``[B, N, D]``: their mean, or (``pool='attn'``) weighted by ``softmax(a /
+    sqrt(D))``.
+    """
     if pool == 'attn':
         a = torch.einsum('bnd,bd->bn', chosen, cls) / math.sqrt(cls.shape[1])
-        weights = a.masked_fill(~kept, -torch.inf).softmax(1).nan_to_num(0.)
+        weights = a.masked_fill(~kept, -torch.inf).softmax(1).nan_to_num(0.0)
     else:
         weights = kept / kept.sum(1, keepdim=True).clamp(min=1)
     return F.normalize(torch.einsum('bn,bnd->bd', weights, chosen), dim=1, eps=1e-6)
 
 
 def info_nce(pooled, candidates, own, tau=0.07, there=None):
-    """Mean over images of the cross entropy of ``pooled [B, D]`` to its own vector ``own [B]`` among ``candidates [M, D]`` (those ``there [M]``, or all), by cosine over ``tau``."""
+    """Mean over images of the cross entropy of ``pooled [B, D]`` to its own vector ``own [B]`` among ``candidates [M, D]`` (those ``there
+    [M]``, or all), by cosine over ``tau``.
+    """
     logits = pooled @ candidates.t() / tau
     return F.cross_entropy(logits if there is None else logits.masked_fill(~there, -torch.inf), own)
 
 
-def global_distill_loss(tokens, cls, count, mode='infonce', tau=0.07, pool='mean', rank_by=None, valid=None, candidates=None, own=None, there=None):
+def global_distill_loss(
+    tokens, cls, count, mode='infonce', tau=0.07, pool='mean', rank_by=None, valid=None, candidates=None, own=None, there=None
+):
     """``(loss, a, index, kept)`` of unit tokens ``[B, L, D]`` and their images' unit vectors ``cls [B, D]``.
 
     Args:
-        count: N. mode: 'infonce': the pooled tokens against ``candidates [M, D]`` (``cls`` by default; those ``there [M]``) of which ``own [B]`` is the image's; 'cosine': mean of ``1 - a`` over the chosen.
+        count: N. mode: 'infonce': the pooled tokens against ``candidates [M, D]`` (``cls`` by default; those ``there [M]``) of which ``own
+            [B]`` is the image's; 'cosine': mean of ``1 - a`` over the chosen.
         rank_by: ``[B, L]`` to choose by in place of ``a``. valid: ``[B, L]``, False at padding.
 
     The gradient reaches the chosen tokens only.
@@ -80,24 +93,46 @@ def global_distill_loss(tokens, cls, count, mode='infonce', tau=0.07, pool='mean
 # -- the method ------------------------------------------------------------------------------------------------------------
 @METHODS.register_module()
 class ChimeraSeg(nn.Module):
-    """Selective global distillation (SGD) from a frozen CLIP image tower into the unit vectors of a ``ClipSemanticHead``; semantic alignment is that head's own loss.
+    """Selective global distillation (SGD) from a frozen CLIP image tower into the unit vectors of a ``ClipSemanticHead``; semantic
+    alignment is that head's own loss.
 
     Args:
         student: tap of a map ``[B, D, h, w]``; one of another width than the teacher's vector gets a trainable 1x1 adapter.
         teacher: tap of one vector an image ``[B, D]``; a map there is averaged over its places.
-        mode: 'infonce', or 'cosine', which needs no other image. With one candidate in all (a batch of one, one process, no bank) the first would be zero, so the second is used.
+        mode: 'infonce', or 'cosine', which needs no other image. With one candidate in all (a batch of one, one process, no bank) the first
+            would be zero, so the second is used.
         pool: 'mean' or 'attn'. tau: temperature of InfoNCE.
         first, last, schedule, least: see ``keep_count``.
-        bank_size: that many vectors of past batches are further candidates; saved with the run. Images of one class in it are false negatives.
-        select_by: 'student', or 'teacher': places are ranked by the similarity of CLIP's own patch tokens to its class token (a ``ClipImageTower`` with a ViT alone).
+        bank_size: that many vectors of past batches are further candidates; saved with the run. Images of one class in it are false
+            negatives.
+        select_by: 'student', or 'teacher': places are ranked by the similarity of CLIP's own patch tokens to its class token (a
+            ``ClipImageTower`` with a ViT alone).
 
     Logs ``tokens`` (N), ``similarity_selected`` and ``similarity_all`` (mean cosines). Padding of the data preprocessor is never chosen.
     """
 
-    def __init__(self, student='decode_head.embed', teacher='visual', mode='infonce', pool='mean', tau=0.07, first=1.0, last=0.1, schedule='linear', least=1, bank_size=0, select_by='student',
-                 loss_weight=1.0):
+    def __init__(
+        self,
+        student='decode_head.embed',
+        teacher='visual',
+        mode='infonce',
+        pool='mean',
+        tau=0.07,
+        first=1.0,
+        last=0.1,
+        schedule='linear',
+        least=1,
+        bank_size=0,
+        select_by='student',
+        loss_weight=1.0,
+    ):
         super().__init__()
-        for name, value, known in (('mode', mode, ('infonce', 'cosine')), ('pool', pool, ('mean', 'attn')), ('schedule', schedule, ('linear', 'cosine', 'step')), ('select_by', select_by, ('student', 'teacher'))):
+        for name, value, known in (
+            ('mode', mode, ('infonce', 'cosine')),
+            ('pool', pool, ('mean', 'attn')),
+            ('schedule', schedule, ('linear', 'cosine', 'step')),
+            ('select_by', select_by, ('student', 'teacher')),
+        ):
             choice('ChimeraSeg', name, value, known)
         for name, value in (('first', first), ('last', last)):
             expect(0 <= value <= 1, 'ChimeraSeg', name, value, 'a share from 0 to 1')
@@ -111,7 +146,10 @@ class ChimeraSeg(nn.Module):
     def find_taps(self, student, teacher):
         if self.select_by == 'teacher':
             if not (hasattr(teacher, 'visual') and hasattr(teacher.visual, 'ln_post')):
-                raise UserError(f"ChimeraSeg: select_by='teacher' needs a ClipImageTower with a ViT, which has patch tokens; the teacher is a {type(teacher).__name__}: choose 'student'.")
+                raise UserError(
+                    "ChimeraSeg: select_by='teacher' needs a ClipImageTower with a ViT, which has patch tokens; the teacher is a "
+                    f"{type(teacher).__name__}: choose 'student'."
+                )
             self._project = [teacher.project]  # in a list: it is not this module's own
 
     def setup(self, student, teacher):
@@ -135,7 +173,12 @@ class ChimeraSeg(nn.Module):
             if mode == 'infonce' and len(every) == 1 and not self.bank_size:
                 mode = 'cosine'
                 if not self._told:
-                    print_log("ChimeraSeg: InfoNCE has a single candidate (one image, one process, no bank) and would be zero, so mode='cosine' is used.", logger='current', level=30)
+                    print_log(
+                        "ChimeraSeg: InfoNCE has a single candidate (one image, one process, no bank) and would be zero, so mode='cosine' "
+                        "is used.",
+                        logger='current',
+                        level=30,
+                    )
                     self._told = True
             if mode == 'infonce':
                 among = dict(candidates=every, own=torch.arange(len(cls), device=cls.device) + offset)
@@ -148,8 +191,12 @@ class ChimeraSeg(nn.Module):
                 self.bank.push(cls)
         every_place = torch.ones_like(a, dtype=torch.bool) if valid is None else valid
         a = a.detach()
-        return dict(loss_sgd=self.loss_weight * loss, tokens=a.new_full((), count), similarity_selected=(a.gather(1, index) * kept).sum() / kept.sum().clamp(min=1),
-                    similarity_all=(a * every_place).sum() / every_place.sum().clamp(min=1))
+        return dict(
+            loss_sgd=self.loss_weight * loss,
+            tokens=a.new_full((), count),
+            similarity_selected=(a.gather(1, index) * kept).sum() / kept.sum().clamp(min=1),
+            similarity_all=(a * every_place).sum() / every_place.sum().clamp(min=1),
+        )
 
     def _patches(self, teacher, cls, size):
         """Cosines ``[B, L]`` of CLIP's patch tokens to its class token, on the student's grid."""
@@ -159,7 +206,9 @@ class ChimeraSeg(nn.Module):
 
 
 def valid_places(samples, size, inputs, device):
-    """``[B, L]``, False at places of the grid ``size`` whose centre lies in what the data preprocessor has padded (mmseg notes it in each sample); None where nothing was."""
+    """``[B, L]``, False at places of the grid ``size`` whose centre lies in what the data preprocessor has padded (mmseg notes it in each
+    sample); None where nothing was.
+    """
     padding = [sample.metainfo.get('padding_size', sample.metainfo.get('img_padding_size', (0, 0, 0, 0))) for sample in samples or []]
     if not any(map(any, padding)):
         return None

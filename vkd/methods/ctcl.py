@@ -1,19 +1,19 @@
 """CTCL-R: a CNN and a vision transformer teach each other, each only where it is the more reliable one.
 
-A reconstruction after the abstract and Figure 1 of Zhu et al., "A Good Student is Cooperative and Reliable: CNN-Transformer Collaborative Learning for Semantic Segmentation"
-(ICCV 2023, arXiv 2307.12574). The paper's formulas, taps and weights were not at hand: what is transferred is sourced, how is our decision, so results of it are results of CTCL-R and
-not the paper's. docs/ctcl.md says which is which.
+A reconstruction after the abstract and Figure 1 of Zhu et al., "A Good Student is Cooperative and Reliable: CNN-Transformer Collaborative
+Learning for Semantic Segmentation" (ICCV 2023, arXiv 2307.12574). The paper's formulas, taps and weights were not at hand: what is
+transferred is sourced, how is our decision, so results of it are results of CTCL-R and not the paper's. docs/ctcl.md says which is which.
 
 ``cost`` is a map of unreliability, lower is better: cross entropy against the label, or entropy.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
 from ..errors import UserError, choice, expect, nearest
-from ..peers import (RESOLUTIONS, by_role, check_equal_classes, ignored_label, kl_of_logs, labels_of, masked_mean,
-                     on_one_grid, pairs)
+from ..peers import RESOLUTIONS, by_role, check_equal_classes, ignored_label, kl_of_logs, labels_of, masked_mean, on_one_grid, pairs
 from ..registry import METHODS
 
 
@@ -31,7 +31,9 @@ def heterogeneous_feature_loss(adapted, target, distance='cos'):
 
 # -- who is reliable, and where --------------------------------------------------------------------------------------------
 def cost_map(logits, label, ignore_index=255, reliability='gt_ce'):
-    """Unreliability ``[B, H, W]`` of logits ``[B, K, H, W]``, without gradient: cross entropy, or entropy. What it holds at ignored places means nothing."""
+    """Unreliability ``[B, H, W]`` of logits ``[B, K, H, W]``, without gradient: cross entropy, or entropy. What it holds at ignored places
+    means nothing.
+    """
     return cost_of_logs(F.log_softmax(logits.detach().float(), dim=1), label, ignore_index, reliability)
 
 
@@ -57,18 +59,24 @@ def region_costs(cost, valid, grid):
 
 # -- selective distillation ------------------------------------------------------------------------------------------------
 def region_selective_loss(adapted, target, mask, normalise='active'):
-    """``1 - cos`` of region descriptors ``[B, C, Gh, Gw]``, mean over the active regions of ``mask [B, Gh, Gw]``, or over all (``normalise='all'``)."""
+    """``1 - cos`` of region descriptors ``[B, C, Gh, Gw]``, mean over the active regions of ``mask [B, Gh, Gw]``, or over all
+    (``normalise='all'``).
+    """
     away = 1 - F.cosine_similarity(adapted.float(), target.detach().float(), dim=1)
     return masked_mean(away, mask) if normalise == 'active' else (away * mask).mean()
 
 
 def pixel_selective_loss(learner, source, mask, tau=1.0):
-    """``tau^2 * KL(source || learner)`` of log-probabilities at temperature ``tau``, ``[B, K, H, W]``, mean over the places of ``mask [B, H, W]``."""
-    return tau ** 2 * masked_mean(kl_of_logs(learner, source), mask)
+    """``tau^2 * KL(source || learner)`` of log-probabilities at temperature ``tau``, ``[B, K, H, W]``, mean over the places of ``mask [B,
+    H, W]``.
+    """
+    return tau**2 * masked_mean(kl_of_logs(learner, source), mask)
 
 
 def adapter(learner_channels, source_channels):
-    """A 1x1 convolution without bias and a batch norm, into the source's raw space; no activation, since a transformer's maps have both signs."""
+    """A 1x1 convolution without bias and a batch norm, into the source's raw space; no activation, since a transformer's maps have both
+    signs.
+    """
     return nn.Sequential(nn.Conv2d(learner_channels, source_channels, 1, bias=False), nn.BatchNorm2d(source_channels))
 
 
@@ -89,16 +97,19 @@ class MixStage(nn.Module):
 # -- the method ------------------------------------------------------------------------------------------------------------
 @METHODS.register_module()
 class CTCL(nn.Module):
-    """Heterogeneous feature distillation (HFD) of low layers and bidirectional selective distillation (BSD) of regions and pixels, among two peers or more.
+    """Heterogeneous feature distillation (HFD) of low layers and bidirectional selective distillation (BSD) of regions and pixels, among
+    two peers or more.
 
     With more than two, each learner's terms are means over its sources. A frozen teacher among them only teaches.
 
     Args:
         hfd_weight, region_weight, pixel_weight: of the three parts; a part of weight 0 is not built.
-        hfd_mode: 'mimic': the learner's adapted map is compared with the other's raw one. 'cross' (experimental): the adapted map runs through the other's next stage, whose
-            weights do not learn from it, and is compared with that stage's own output; it needs ``cross_stages`` and ``cross``.
+        hfd_mode: 'mimic': the learner's adapted map is compared with the other's raw one. 'cross' (experimental): the adapted map runs
+            through the other's next stage, whose weights do not learn from it, and is compared with that stage's own output; it needs
+            ``cross_stages`` and ``cross``.
         distance: 'cos' or 'mse_norm'.
-        low, deep, logits: taps, or ``{role: tap}``: maps of the low layers (a list of taps is summed over), maps of the regions, class scores.
+        low, deep, logits: taps, or ``{role: tap}``: maps of the low layers (a list of taps is summed over), maps of the regions, class
+            scores.
         cross_stages, cross: ``{role: module path}`` of the stage behind ``low``, and ``{role: tap}`` of its output.
         grid: ``(Gh, Gw)`` of the regions; None: one a 32x32 pixels of the label map.
         normalise: 'active' divides by the active regions, 'all' by all.
@@ -108,25 +119,58 @@ class CTCL(nn.Module):
         resolution: of the pixel part: 'label', or 'logit' (the smallest of the logits' grids; less memory).
         start: iteration at which the terms begin; before it they are 0.
 
-    Logs, a learner: ``pixel_density_*`` and ``region_density_*`` (shares of the valid pixels and regions at which it is taught); ``agreement`` (share of the valid pixels with one answer of all).
+    Logs, a learner: ``pixel_density_*`` and ``region_density_*`` (shares of the valid pixels and regions at which it is taught);
+        ``agreement`` (share of the valid pixels with one answer of all).
 
     Raises:
-        UserError: for peers with other classes or ignored labels, a grid finer than a tap, a batch of one image in training (the adapters' batch norm).
+        UserError: for peers with other classes or ignored labels, a grid finer than a tap, a batch of one image in training (the adapters'
+            batch norm).
     """
 
     mutual = True
 
-    def __init__(self, hfd_weight=0.1, region_weight=0.1, pixel_weight=1.0, hfd_mode='mimic', distance='cos', low='backbone[0]', deep='backbone[3]', logits='decode_head.conv_seg', cross_stages=None,
-                 cross=None, grid=None, normalise='active', tau=1.0, margin=0.0, reliability='gt_ce', require_correct=False, resolution='label', start=0):
+    def __init__(
+        self,
+        hfd_weight=0.1,
+        region_weight=0.1,
+        pixel_weight=1.0,
+        hfd_mode='mimic',
+        distance='cos',
+        low='backbone[0]',
+        deep='backbone[3]',
+        logits='decode_head.conv_seg',
+        cross_stages=None,
+        cross=None,
+        grid=None,
+        normalise='active',
+        tau=1.0,
+        margin=0.0,
+        reliability='gt_ce',
+        require_correct=False,
+        resolution='label',
+        start=0,
+    ):
         super().__init__()
-        for name, value, known in (('hfd_mode', hfd_mode, ('mimic', 'cross')), ('distance', distance, ('cos', 'mse_norm')), ('normalise', normalise, ('active', 'all')),
-                                   ('reliability', reliability, ('gt_ce', 'entropy')),
-                                   ('resolution', resolution, RESOLUTIONS)):
+        for name, value, known in (
+            ('hfd_mode', hfd_mode, ('mimic', 'cross')),
+            ('distance', distance, ('cos', 'mse_norm')),
+            ('normalise', normalise, ('active', 'all')),
+            ('reliability', reliability, ('gt_ce', 'entropy')),
+            ('resolution', resolution, RESOLUTIONS),
+        ):
             choice('CTCL', name, value, known)
         expect(tau > 0, 'CTCL', 'tau', tau, 'a number above 0')
         if hfd_weight and hfd_mode == 'cross' and not (cross_stages and cross):
-            raise UserError("CTCL: hfd_mode='cross' needs cross_stages={role: module path} and cross={role: tap}; give both, or use 'mimic'.")
-        self.hfd_weight, self.region_weight, self.pixel_weight, self.hfd_mode, self.distance = hfd_weight, region_weight, pixel_weight, hfd_mode, distance
+            raise UserError(
+                "CTCL: hfd_mode='cross' needs cross_stages={role: module path} and cross={role: tap}; give both, or use 'mimic'."
+            )
+        self.hfd_weight, self.region_weight, self.pixel_weight, self.hfd_mode, self.distance = (
+            hfd_weight,
+            region_weight,
+            pixel_weight,
+            hfd_mode,
+            distance,
+        )
         self.low, self.deep, self.logits, self.cross_stages, self.cross = low, deep, logits, cross_stages, cross
         self.grid, self.normalise, self.tau, self.margin, self.start = grid, normalise, tau, margin, start
         self.reliability, self.require_correct, self.resolution = reliability, require_correct, resolution
@@ -141,7 +185,12 @@ class CTCL(nn.Module):
 
     def taps(self, role):
         cross = self.hfd_weight and self.hfd_mode == 'cross'
-        return [self._tap('logits', role), *(self._low(role) if self.hfd_weight else []), *([self._tap('cross', role)] if cross else []), *([self._tap('deep', role)] if self.region_weight else [])]
+        return [
+            self._tap('logits', role),
+            *(self._low(role) if self.hfd_weight else []),
+            *([self._tap('cross', role)] if cross else []),
+            *([self._tap('deep', role)] if self.region_weight else []),
+        ]
 
     def find_taps(self, networks):
         self.ignore_index = ignored_label(networks, 'CTCL')
@@ -150,7 +199,9 @@ class CTCL(nn.Module):
             for role, network in networks.items():  # a plain dict: they are not this module's own
                 path = self._tap('cross_stages', role)
                 if path not in dict(network.named_modules()):
-                    raise UserError(f'CTCL: cross_stages names {path!r}, which the {role} has not; {nearest(path, dict(network.named_modules()))}.')
+                    raise UserError(
+                        f'CTCL: cross_stages names {path!r}, which the {role} has not; {nearest(path, dict(network.named_modules()))}.'
+                    )
                 stage = network.get_submodule(path)
                 self.hosts[role] = MixStage(stage) if isinstance(stage, nn.ModuleList) else stage
 
@@ -161,23 +212,34 @@ class CTCL(nn.Module):
         if self.hfd_weight:
             counts = {r: len(self._low(r)) for r in roles}
             if len(set(counts.values())) > 1 or self.hfd_mode == 'cross' and set(counts.values()) != {1}:
-                raise UserError(f'CTCL: low has {", ".join(f"{v} taps of {k}" for k, v in counts.items())}; give equally many, and one with hfd_mode=cross.')
-            self.adapt_low = self._adapters(lambda a, b: nn.ModuleList(adapter(shapes[a][s][1], shapes[b][t][1]) for s, t in zip(self._low(a), self._low(b))))
+                raise UserError(
+                    f'CTCL: low has {", ".join(f"{v} taps of {k}" for k, v in counts.items())}; give equally many, and one with '
+                    'hfd_mode=cross.'
+                )
+            self.adapt_low = self._adapters(
+                lambda a, b: nn.ModuleList(adapter(shapes[a][s][1], shapes[b][t][1]) for s, t in zip(self._low(a), self._low(b)))
+            )
         if self.region_weight:
             self.adapt_region = self._adapters(lambda a, b: adapter(shapes[a][self._tap('deep', a)][1], shapes[b][self._tap('deep', b)][1]))
 
     def _adapters(self, make):
         """``{learner: {source: adapter}}``, grouped with its learner."""
-        return nn.ModuleDict({a: nn.ModuleDict({y: make(x, y) for x, y in self.pairs if x == a}) for a in dict.fromkeys(a for a, _ in self.pairs)})
+        return nn.ModuleDict(
+            {a: nn.ModuleDict({y: make(x, y) for x, y in self.pairs if x == a}) for a in dict.fromkeys(a for a, _ in self.pairs)}
+        )
 
     # -- loss ------------------------------------------------------------------------------------------------------------
     def forward(self, peers, batch):
         full, roles = labels_of(batch), list(peers)
         if self.training and len(full) == 1 and any(type(m) is nn.BatchNorm2d for m in self.modules()):
-            raise UserError('CTCL: a batch of one image makes poor statistics for the batch norm of its adapters; use batch_size of 2 or more, SyncBN, or hfd_weight=0 and region_weight=0.')
+            raise UserError(
+                'CTCL: a batch of one image makes poor statistics for the batch norm of its adapters; use batch_size of 2 or more, SyncBN, '
+                'or hfd_weight=0 and region_weight=0.'
+            )
         logits, label = on_one_grid({r: peers[r][self._tap('logits', r)] for r in roles}, full, self.resolution)
         valid = label != self.ignore_index
-        log_p = {r: F.log_softmax(x.float(), dim=1) for r, x in logits.items()}  # once: a softmax at the labels' size is most of what this method costs
+        # once: a softmax at the labels' size is most of what this method costs
+        log_p = {r: F.log_softmax(x.float(), dim=1) for r, x in logits.items()}
         tempered = log_p if self.tau == 1 else {r: F.log_softmax(x.float() / self.tau, dim=1) for r, x in logits.items()}
         costs = {r: cost_of_logs(x, label, self.ignore_index, self.reliability) for r, x in log_p.items()}
         answers = {r: x.detach().argmax(1) for r, x in logits.items()}
@@ -190,13 +252,17 @@ class CTCL(nn.Module):
         def add(key, learner, value):
             sources = sum(a == learner for a, _ in self.pairs)
             out[f'{key}_{learner}'] = out.get(f'{key}_{learner}', 0) + value / sources
+
         for a, b in self.pairs:
             if self.hfd_weight:
                 add('loss_hfd', a, on * valid.any() * self.hfd_weight * self._hfd(peers, a, b))
             if self.region_weight:
                 active = regions[a][1]
                 mask = teaches(regions[a][0], regions[b][0], active, self.margin)
-                learner, source = (F.adaptive_avg_pool2d(x, grid) for x in (self.adapt_region[a][b](peers[a][self._tap('deep', a)]), peers[b][self._tap('deep', b)].detach()))
+                learner, source = (
+                    F.adaptive_avg_pool2d(x, grid)
+                    for x in (self.adapt_region[a][b](peers[a][self._tap('deep', a)]), peers[b][self._tap('deep', b)].detach())
+                )
                 add('loss_region', a, on * self.region_weight * region_selective_loss(learner, source, mask, self.normalise))
                 add('region_density', a, mask.sum() / active.sum().clamp(min=1))
             mask = teaches(costs[a], costs[b], valid, self.margin)
@@ -212,7 +278,10 @@ class CTCL(nn.Module):
         for role, own in peers.items():
             tap = self._tap('deep', role)
             if grid[0] > own[tap].shape[-2] or grid[1] > own[tap].shape[-1]:
-                raise UserError(f'CTCL: a grid of {grid[0]}x{grid[1]} regions is finer than tap {tap!r} of the {role}, {own[tap].shape[-2]}x{own[tap].shape[-1]}; give a coarser grid.')
+                raise UserError(
+                    f'CTCL: a grid of {grid[0]}x{grid[1]} regions is finer than tap {tap!r} of the {role}, '
+                    f'{own[tap].shape[-2]}x{own[tap].shape[-1]}; give a coarser grid.'
+                )
         return grid
 
     def _hfd(self, peers, a, b):

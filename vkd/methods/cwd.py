@@ -1,4 +1,5 @@
 """Channel-wise distillation."""
+
 import torch.nn.functional as F
 from torch import nn
 
@@ -18,7 +19,7 @@ def cwd_loss(student, teacher, tau=4.0):
     """
     p = F.log_softmax(teacher.detach().float().flatten(2) / tau, dim=2)
     q = F.log_softmax(student.float().flatten(2) / tau, dim=2)
-    return (p.exp() * (p - q)).sum(2).mean() * tau ** 2
+    return (p.exp() * (p - q)).sum(2).mean() * tau**2
 
 
 @METHODS.register_module()

@@ -1,4 +1,5 @@
 """DIST, in its form for dense prediction."""
+
 from torch import nn
 
 from ..align import align_size, check_align
@@ -27,7 +28,7 @@ def dist_loss(student, teacher, beta=1.0, gamma=1.0, tau=1.0):
     classes = student.shape[1]
     s, t = ((x.float() / tau).softmax(1).transpose(1, 3).reshape(-1, classes) for x in (student, teacher.detach()))
     inter, intra = 1 - pearson(s, t, 1).mean(), 1 - pearson(s, t, 0).mean()
-    return tau ** 2 * (beta * inter + gamma * intra)
+    return tau**2 * (beta * inter + gamma * intra)
 
 
 @METHODS.register_module()
@@ -44,7 +45,9 @@ class DIST(nn.Module):
         UserError: for other numbers of classes, and options out of range.
     """
 
-    def __init__(self, student='decode_head.conv_seg', teacher='decode_head.conv_seg', beta=1.0, gamma=1.0, tau=1.0, loss_weight=1.0, align='student'):
+    def __init__(
+        self, student='decode_head.conv_seg', teacher='decode_head.conv_seg', beta=1.0, gamma=1.0, tau=1.0, loss_weight=1.0, align='student'
+    ):
         super().__init__()
         check_align(self, align)
         expect(tau > 0, 'DIST', 'tau', tau, 'a number above 0')

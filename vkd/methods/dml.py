@@ -1,4 +1,5 @@
 """Deep mutual learning."""
+
 from ..errors import choice, expect
 from ..peers import RESOLUTIONS, PeerMethod, kl_map, masked_mean
 from ..registry import METHODS
@@ -9,7 +10,7 @@ def dml_loss(learner, sources, valid, tau=1.0):
 
     Args: logits ``[B, K, H, W]``, and a list of such. Zhang et al., "Deep Mutual Learning", CVPR 2018; per pixel here.
     """
-    return sum(tau ** 2 * masked_mean(kl_map(learner, source, tau), valid) for source in sources) / len(sources)
+    return sum(tau**2 * masked_mean(kl_map(learner, source, tau), valid) for source in sources) / len(sources)
 
 
 @METHODS.register_module()
@@ -32,4 +33,7 @@ class DML(PeerMethod):
 
     def forward(self, peers, batch):
         logits, _, valid = self.scores(peers, batch)
-        return {f'loss_dml_{a}': self.loss_weight * dml_loss(logits[a], [logits[y] for x, y in self.pairs if x == a], valid, self.tau) for a in self.learners}
+        return {
+            f'loss_dml_{a}': self.loss_weight * dml_loss(logits[a], [logits[y] for x, y in self.pairs if x == a], valid, self.tau)
+            for a in self.learners
+        }

@@ -1,4 +1,5 @@
 """Feature affinities: which places of a map resemble each other."""
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -25,17 +26,23 @@ def _affinity_difference(student, teacher):
 def spatial_affinity_loss(student, teacher):
     """Mean absolute difference of the spatial affinities of two maps ``[B, *, H, W]`` of one grid; channel counts need not agree.
 
-    He et al., "FAKD: Feature-Affinity Based Knowledge Distillation for Efficient Image Super-Resolution", ICIP 2020, the spatial affinity; unit vectors and the L1 distance as in the authors' code.
-    One image at a time, worked out again in the backward pass: the affinities of a batch of patches of 48x48 would take 340 MB for each of the two maps.
+    He et al., "FAKD: Feature-Affinity Based Knowledge Distillation for Efficient Image Super-Resolution", ICIP 2020, the spatial affinity;
+    unit vectors and the L1 distance as in the authors' code.
+    One image at a time, worked out again in the backward pass: the affinities of a batch of patches of 48x48 would take 340 MB for each of
+        the two maps.
     """
     teacher = teacher.detach()
-    terms = [checkpoint(_affinity_difference, s, t, use_reentrant=False) if s.requires_grad else _affinity_difference(s, t) for s, t in zip(student, teacher)]
+    terms = [
+        checkpoint(_affinity_difference, s, t, use_reentrant=False) if s.requires_grad else _affinity_difference(s, t)
+        for s, t in zip(student, teacher)
+    ]
     return torch.stack(terms).mean()
 
 
 @METHODS.register_module()
 class FAKD(nn.Module):
-    """Spatial affinities at pairs of taps, mean over the pairs. The source adds the teacher's image as a second target: that is ``OutputKD`` beside it.
+    """Spatial affinities at pairs of taps, mean over the pairs. The source adds the teacher's image as a second target: that is
+    ``OutputKD`` beside it.
 
     Args:
         student, teacher: taps, or lists of equally many.

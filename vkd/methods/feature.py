@@ -1,4 +1,5 @@
 """Feature distillation wired by config: FeatureKD, and FitNet as its named special case."""
+
 import torch.nn.functional as F
 from torch import nn
 
@@ -64,8 +65,7 @@ class FeatureKD(nn.Module):
 
     def forward(self, student, teacher, batch):
         taps = student[self.student_taps[0]], teacher[self.teacher_taps[0]]
-        s, t = (x if x.dim() == 4 else tokens_to_map(x, token_grid(x.shape[1], size))
-                for x, size in zip(taps, batch['sizes']))
+        s, t = (x if x.dim() == 4 else tokens_to_map(x, token_grid(x.shape[1], size)) for x, size in zip(taps, batch['sizes']))
         s, t = align_size(self.adapter(s), t, self.align)
         if self.normalize:
             s, t = standardize(s), standardize(t)

@@ -1,4 +1,5 @@
 """Intra-class feature variation distillation."""
+
 import torch
 import torch.nn.functional as F
 
@@ -7,7 +8,9 @@ from ..registry import METHODS
 
 
 def class_similarity(features, label, num_classes, ignore_index=255):
-    """Cosine ``[B, h, w]`` of each place's feature ``[B, C, h, w]`` with the mean feature of its class in that image; ``label [B, h, w]``; 0 where it is ignored."""
+    """Cosine ``[B, h, w]`` of each place's feature ``[B, C, h, w]`` with the mean feature of its class in that image; ``label [B, h, w]``;
+    0 where it is ignored.
+    """
     with torch.autocast(features.device.type, enabled=False):  # a mean over thousands of places needs float32
         features = features.float()
         valid = label != ignore_index
@@ -22,7 +25,8 @@ def ifvd_loss(learner, source, label, num_classes, ignore_index=255):
     """Mean squared difference of the two similarity maps, over the valid places of the learner's grid.
 
     Args:
-        learner, source: maps ``[B, *, h, w]``; channels may differ, and grids (the source's map is resized). label: ``[B, H, W]``, sampled nearest.
+        learner, source: maps ``[B, *, h, w]``; channels may differ, and grids (the source's map is resized). label: ``[B, H, W]``, sampled
+            nearest.
 
     Wang et al., "Intra-class Feature Variation Distillation for Semantic Segmentation", ECCV 2020.
     """
@@ -40,7 +44,8 @@ class IFVD(PeerMethod):
     """How far each place is from the centre of its class, learnt from a teacher, or among peers from each other (a mean over the sources).
 
     Args:
-        features: tap of the maps, or ``{role: tap}``; by default what goes into the classifier. loss_weight: our choice; the paper's own is for its sum and schedule.
+        features: tap of the maps, or ``{role: tap}``; by default what goes into the classifier. loss_weight: our choice; the paper's own is
+            for its sum and schedule.
     """
 
     kinds = ('features', 'logits')

@@ -1,4 +1,5 @@
 """Collaborative learning by an ensemble of the peers' logits."""
+
 import torch
 import torch.nn.functional as F
 
@@ -18,9 +19,13 @@ def naive(z, label):
 
 
 def linear(z, label, steps=6, halvings=12):
-    """At each pixel the convex combination of the peers' logits with the lowest cross entropy (a convex problem; Frank-Wolfe with an exact line search, exact at once for two peers)."""
+    """At each pixel the convex combination of the peers' logits with the lowest cross entropy (a convex problem; Frank-Wolfe with an exact
+    line search, exact at once for two peers).
+    """
+
     def slope(at, along):  # of the cross entropy of ``at`` in the direction ``along``
         return (at.softmax(1) * along).sum(1) - along.gather(1, label[:, None])[:, 0]
+
     now = naive(z, label)
     for _ in range(1 if len(z) == 2 else steps):
         slopes = torch.stack([slope(now, x - now) for x in z])
@@ -71,8 +76,8 @@ class KDCL(PeerMethod):
         logits: tap of the class scores ``[B, K, H, W]``, or ``{role: tap}``.
         mode: 'naive', 'linear', 'min_logit' (the paper's best, the default) or 'general'.
         tau: temperature, above 0. resolution: as in DML.
-        momentum: 'general' only: the products of errors are a moving average over training batches, each process its own until DDP shares its buffers; the paper measures them on
-            validation images after each epoch. From 0 to below 1.
+        momentum: 'general' only: the products of errors are a moving average over training batches, each process its own until DDP shares
+            its buffers; the paper measures them on validation images after each epoch. From 0 to below 1.
 
     Raises:
         UserError: for peers with other classes or ignored labels, and options out of range.
@@ -84,7 +89,14 @@ class KDCL(PeerMethod):
         choice('KDCL', 'resolution', resolution, RESOLUTIONS)
         expect(tau > 0, 'KDCL', 'tau', tau, 'a number above 0')
         expect(0 <= momentum < 1, 'KDCL', 'momentum', momentum, 'a share from 0 to below 1')
-        self.logits, self.mode, self.tau, self.loss_weight, self.resolution, self.momentum = logits, mode, tau, loss_weight, resolution, momentum
+        self.logits, self.mode, self.tau, self.loss_weight, self.resolution, self.momentum = (
+            logits,
+            mode,
+            tau,
+            loss_weight,
+            resolution,
+            momentum,
+        )
 
     def setup(self, shapes, learners):
         super().setup(shapes, learners)
@@ -95,7 +107,10 @@ class KDCL(PeerMethod):
         logits, label, valid = self.scores(peers, batch)
         with torch.no_grad(), torch.autocast(label.device.type, enabled=False):  # small differences of the peers decide
             teacher = self.ensemble(torch.stack([x.float() for x in logits.values()]), label.masked_fill(~valid, 0), valid)
-        return {f'loss_kdcl_{a}': self.loss_weight * self.tau ** 2 * masked_mean(kl_map(logits[a], teacher, self.tau), valid) for a in self.learners}
+        return {
+            f'loss_kdcl_{a}': self.loss_weight * self.tau**2 * masked_mean(kl_map(logits[a], teacher, self.tau), valid)
+            for a in self.learners
+        }
 
     def ensemble(self, z, label, valid):
         """Logits ``[B, K, H, W]`` that teach."""

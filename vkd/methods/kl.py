@@ -1,4 +1,5 @@
 """Pixel-wise distillation of logits."""
+
 import torch.nn.functional as F
 from torch import nn
 
@@ -18,7 +19,7 @@ def kl_loss(student, teacher, tau=1.0):
     """
     p = F.log_softmax(teacher.detach().float() / tau, dim=1)
     q = F.log_softmax(student.float() / tau, dim=1)
-    return (p.exp() * (p - q)).sum(1).mean() * tau ** 2
+    return (p.exp() * (p - q)).sum(1).mean() * tau**2
 
 
 @METHODS.register_module()
@@ -53,5 +54,7 @@ def check_classes(method, student_shapes, teacher_shapes):
     """Raises UserError unless both logits have the same number of classes."""
     (s_tap, s), (t_tap, t) = *student_shapes.items(), *teacher_shapes.items()
     if s[1] != t[1]:
-        raise UserError(f'{type(method).__name__}: student tap {s_tap!r} has {s[1]} channels and teacher tap {t_tap!r} has {t[1]}; '
-                        'logits need the same classes: tap both classifiers, or use FeatureKD.')
+        raise UserError(
+            f'{type(method).__name__}: student tap {s_tap!r} has {s[1]} channels and teacher tap {t_tap!r} has {t[1]}; '
+            'logits need the same classes: tap both classifiers, or use FeatureKD.'
+        )

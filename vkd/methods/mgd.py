@@ -1,4 +1,5 @@
 """Masked generative distillation."""
+
 import torch
 import torch.nn.functional as F
 from torch import nn

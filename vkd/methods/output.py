@@ -1,4 +1,5 @@
 """Distillation of images: what a restorer gives is compared with what its teacher gives."""
+
 import torch.nn.functional as F
 from torch import nn
 
@@ -17,7 +18,8 @@ OUTPUT_LOSSES = dict(l1=l1_output_loss, mse=mse_loss)
 
 @METHODS.register_module()
 class OutputKD(nn.Module):
-    """The student's image against the teacher's, of one shape; with a restorer both are RGB in 0 to 1, whatever the networks work on inside.
+    """The student's image against the teacher's, of one shape; with a restorer both are RGB in 0 to 1, whatever the networks work on
+    inside.
 
     Args:
         student, teacher: taps of the images. loss: 'l1' or 'mse'.
@@ -40,5 +42,8 @@ def check_images(method, student_shapes, teacher_shapes):
     """Raises UserError unless the two taps give images of one shape."""
     (s_tap, s), (t_tap, t) = *student_shapes.items(), *teacher_shapes.items()
     if s != t:
-        raise UserError(f'{type(method).__name__}: student tap {s_tap!r} gives {"x".join(map(str, s[1:]))} and teacher tap {t_tap!r} {"x".join(map(str, t[1:]))} for one input; '
-                        'give networks of the same scale, and tap their images.')
+        raise UserError(
+            f'{type(method).__name__}: student tap {s_tap!r} gives {"x".join(map(str, s[1:]))} and teacher tap {t_tap!r} '
+            f'{"x".join(map(str, t[1:]))} for one input; '
+            'give networks of the same scale, and tap their images.'
+        )

@@ -1,10 +1,11 @@
 """TransKD: a hierarchical vision transformer teaches a smaller one, by its stages' feature maps and by its patch embeddings.
 
-Liu et al., "TransKD: Efficient Transformer Knowledge Distillation for Semantic Segmentation" (arXiv 2202.13393). The defaults are those of the authors'
-code (RuipingL/TransKD, commit 39ab795); the paper's body was not at hand, so what only it could settle is marked as our decision in docs/transkd.md.
-Throughout, i = 1..4 counts the stages, ``F_i [B, c_i, H_i, W_i]`` is a stage's output after its closing norm, and ``E_i [B, H_i W_i, c_i]`` its patch embedding
-after the norm of the embedding, before the first block.
+Liu et al., "TransKD: Efficient Transformer Knowledge Distillation for Semantic Segmentation" (arXiv 2202.13393). The defaults are those of
+the authors' code (RuipingL/TransKD, commit 39ab795); the paper's body was not at hand, so what only it could settle is marked as our
+decision in docs/transkd.md. Throughout, i = 1..4 counts the stages, ``F_i [B, c_i, H_i, W_i]`` is a stage's output after its closing norm,
+and ``E_i [B, H_i W_i, c_i]`` its patch embedding after the norm of the embedding, before the first block.
 """
+
 import torch
 import torch.nn.functional as F
 from mmseg.models.backbones import MixVisionTransformer
@@ -20,7 +21,9 @@ from .kl import kl_loss
 
 # -- feature maps ----------------------------------------------------------------------------------------------------------
 class Selection(nn.Module):
-    """Mixes two maps ``[B, mid, H, W]`` by weights per channel that sum to one, drawn from the mean of their sum (a selective kernel's gate)."""
+    """Mixes two maps ``[B, mid, H, W]`` by weights per channel that sum to one, drawn from the mean of their sum (a selective kernel's
+    gate).
+    """
 
     def __init__(self, mid, squeezed, legacy_batch1=False):
         super().__init__()
@@ -42,22 +45,30 @@ class CrossSelectiveFusion(nn.Module):
         student_channels, teacher_channels: of the stages, shallow to deep.
         mid_channels: width of the fusion. legacy_batch1: the authors' second squeeze, without batch norm, for batches of one image.
 
-    Takes and returns a list of maps, shallow to deep. Raises UserError for a batch of one image in training mode, whose pooled map has no variance (unless ``legacy_batch1``).
+    Takes and returns a list of maps, shallow to deep. Raises UserError for a batch of one image in training mode, whose pooled map has no
+    variance (unless ``legacy_batch1``).
     """
 
     def __init__(self, student_channels, teacher_channels, mid_channels=64, legacy_batch1=False):
         super().__init__()
         squeezed = max(mid_channels // 16, 32)
         self.legacy_batch1 = legacy_batch1
-        self.reduce = nn.ModuleList(nn.Sequential(nn.Conv2d(c, mid_channels, 1, bias=False), nn.BatchNorm2d(mid_channels)) for c in student_channels)
+        self.reduce = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(c, mid_channels, 1, bias=False), nn.BatchNorm2d(mid_channels)) for c in student_channels
+        )
         self.select = nn.ModuleList(Selection(mid_channels, squeezed, legacy_batch1) for _ in student_channels[1:])
-        self.expand = nn.ModuleList(nn.Sequential(nn.Conv2d(mid_channels, c, 3, padding=1, bias=False), nn.BatchNorm2d(c)) for c in teacher_channels)
+        self.expand = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(mid_channels, c, 3, padding=1, bias=False), nn.BatchNorm2d(c)) for c in teacher_channels
+        )
         for conv, _ in [*self.reduce, *self.expand]:
             nn.init.kaiming_uniform_(conv.weight, a=1)
 
     def forward(self, maps):
         if self.training and len(maps[0]) == 1 and not self.legacy_batch1 and isinstance(self.select[0].squeeze[1], nn.BatchNorm2d):
-            raise UserError('TransKD: a batch of one image has no variance for the batch norm of its fusion; use batch_size of 2 or more, SyncBN, or legacy_batch1=True.')
+            raise UserError(
+                'TransKD: a batch of one image has no variance for the batch norm of its fusion; use batch_size of 2 or more, SyncBN, or '
+                'legacy_batch1=True.'
+            )
         deeper, out = None, []
         for i in reversed(range(len(maps))):
             current = self.reduce[i](maps[i])
@@ -69,9 +80,11 @@ class CrossSelectiveFusion(nn.Module):
 
 
 def hierarchical_context_loss(student_maps, teacher_maps):
-    """Sum over the stages of a weighted mean of squared differences: of the maps, and of both pooled to 4x4, 2x2 and 1x1 (levels below the map's height only).
+    """Sum over the stages of a weighted mean of squared differences: of the maps, and of both pooled to 4x4, 2x2 and 1x1 (levels below the
+    map's height only).
 
-    The weights halve from level to level and are divided by their sum. Chen et al., "Distilling Knowledge via Knowledge Review", CVPR 2021, as TransKD uses it.
+    The weights halve from level to level and are divided by their sum. Chen et al., "Distilling Knowledge via Knowledge Review", CVPR 2021,
+    as TransKD uses it.
 
     Args: lists of maps ``[B, C_i, H_i, W_i]``.
     """
@@ -87,7 +100,11 @@ def hierarchical_context_loss(student_maps, teacher_maps):
     return total
 
 
-FEATURE_LOSSES = dict(hcl=hierarchical_context_loss, cwd=lambda s, t, tau=1.: sum(cwd_loss(a, b, tau) for a, b in zip(s, t)), kl=lambda s, t, tau=1.: sum(kl_loss(a, b, tau) for a, b in zip(s, t)))
+FEATURE_LOSSES = dict(
+    hcl=hierarchical_context_loss,
+    cwd=lambda s, t, tau=1.0: sum(cwd_loss(a, b, tau) for a, b in zip(s, t)),
+    kl=lambda s, t, tau=1.0: sum(kl_loss(a, b, tau) for a, b in zip(s, t)),
+)
 
 
 # -- patch embeddings ------------------------------------------------------------------------------------------------------
@@ -128,7 +145,8 @@ class GLMixer(nn.Module):
 
 
 class EmbeddingAssistant(nn.Module):
-    """Patch embeddings in the teacher's widths, of the image and of the student's first three stages: ``[X_1 … X_4] -> [B, N_i, C_i]``, mixed with the aligned ones.
+    """Patch embeddings in the teacher's widths, of the image and of the student's first three stages: ``[X_1 … X_4] -> [B, N_i, C_i]``,
+    mixed with the aligned ones.
 
     ``mixed_i = v_i aligned_i + v_(i+4) own_i``; the eight learnt scalars start at ``share``, 0.1, 0.2 … 0.8 as in the authors' code.
     """
@@ -140,8 +158,12 @@ class EmbeddingAssistant(nn.Module):
         self.standardize = nn.ModuleList(nn.LayerNorm(t) for t in teacher_channels)
         count = 2 * len(teacher_channels)
         if share is not None and len(share) != count:
-            raise UserError(f'TransKD: share has {len(share)} scalars; give {count}, of the aligned embeddings first, then of the assistant\'s.')
-        self.share = nn.Parameter(0.1 * torch.arange(1, count + 1, dtype=torch.float32) if share is None else torch.tensor(share, dtype=torch.float32))
+            raise UserError(
+                f'TransKD: share has {len(share)} scalars; give {count}, of the aligned embeddings first, then of the assistant\'s.'
+            )
+        self.share = nn.Parameter(
+            0.1 * torch.arange(1, count + 1, dtype=torch.float32) if share is None else torch.tensor(share, dtype=torch.float32)
+        )
         for conv in self.embed:
             nn.init.normal_(conv.weight, std=(2 / (conv.out_channels * conv.kernel_size[0] ** 2)) ** 0.5)
             nn.init.zeros_(conv.bias)
@@ -162,7 +184,8 @@ def patch_embedding_loss(student_tokens, teacher_tokens, weights=(0.1, 0.1, 0.5,
 
 # -- the method ------------------------------------------------------------------------------------------------------------
 def find_taps(model, role='model'):
-    """``(stage taps, embedding taps)`` of the hierarchical transformer inside ``model``: mmseg's MixVisionTransformer, vkd's LiteVisionTransformer, or timm's pvt_v2 in a TIMMBackbone.
+    """``(stage taps, embedding taps)`` of the hierarchical transformer inside ``model``: mmseg's MixVisionTransformer, vkd's
+    LiteVisionTransformer, or timm's pvt_v2 in a TIMMBackbone.
 
     Raises UserError where there is none, or where it gives other than four stages.
     """
@@ -170,19 +193,30 @@ def find_taps(model, role='model'):
         dot = path + '.' if path else ''
         if isinstance(module, MixVisionTransformer):
             if list(module.out_indices) != [0, 1, 2, 3] or len(module.layers) != 4:
-                raise UserError(f'TransKD: {path!r} of the {role} has {len(module.layers)} stages and gives {list(module.out_indices)}; it needs four stages with out_indices=(0, 1, 2, 3).')
+                raise UserError(
+                    f'TransKD: {path!r} of the {role} has {len(module.layers)} stages and gives {list(module.out_indices)}; it needs four '
+                    'stages with out_indices=(0, 1, 2, 3).'
+                )
             return [f'{path}[{i}]' for i in range(4)], [f'{dot}layers.{i}.0[0]' for i in range(4)]
         if isinstance(module, LiteVisionTransformer):
             if module.out_indices != (0, 1, 2, 3) or len(module.stages) != 4:
-                raise UserError(f'TransKD: {path!r} of the {role} gives {list(module.out_indices)}; it needs four stages with out_indices=(0, 1, 2, 3).')
+                raise UserError(
+                    f'TransKD: {path!r} of the {role} gives {list(module.out_indices)}; it needs four stages with out_indices=(0, 1, 2, 3).'
+                )
             return [f'{path}[{i}]' for i in range(4)], [f'{dot}stages.{i}.0' for i in range(4)]
         inner = getattr(module, 'timm_model', None)
         if inner is not None and hasattr(inner, 'patch_embed') and hasattr(inner, 'stages_1') and hasattr(inner.stages_1, 'downsample'):
             stages = len(inner.feature_info.channels()) if callable(getattr(inner.feature_info, 'channels', None)) else 0
             if stages != 4:
                 raise UserError(f'TransKD: {path!r} of the {role} gives {stages} stages; it needs four, out_indices=(0, 1, 2, 3).')
-            return [f'{path}[{i}]' for i in range(4)], [f'{dot}timm_model.patch_embed', *(f'{dot}timm_model.stages_{i}.downsample' for i in (1, 2, 3))]
-    raise UserError(f'TransKD: no patch embeddings were found in the {role} ({type(model).__name__}); name them by {role}_stages and {role}_embeddings, four taps each.')
+            return [f'{path}[{i}]' for i in range(4)], [
+                f'{dot}timm_model.patch_embed',
+                *(f'{dot}timm_model.stages_{i}.downsample' for i in (1, 2, 3)),
+            ]
+    raise UserError(
+        f'TransKD: no patch embeddings were found in the {role} ({type(model).__name__}); name them by {role}_stages and '
+        f'{role}_embeddings, four taps each.'
+    )
 
 
 def as_tokens(x):
@@ -199,17 +233,38 @@ class TransKD(nn.Module):
         feature_loss: 'hcl', 'cwd' or 'kl', on the fused maps. feature_weight: its weight. tau: temperature of 'cwd' and 'kl'.
         embedding_weights: of the four stages. embedding_stage: only this one (1 to 4), with weight 1; 0 none; None all.
         mid_channels, legacy_batch1: see CrossSelectiveFusion. heads, mix, add: see GLMixer. share: see EmbeddingAssistant.
-        student_stages, student_embeddings, teacher_stages, teacher_embeddings: four taps each, for networks that ``find_taps`` does not know.
+        student_stages, student_embeddings, teacher_stages, teacher_embeddings: four taps each, for networks that ``find_taps`` does not
+            know.
         student_channels, teacher_channels: four each; probed where not given, and compared where given.
 
     Raises:
-        UserError: for networks without four stages on equal grids, channels that contradict the network, images below 32 pixels, a batch of one image in training.
+        UserError: for networks without four stages on equal grids, channels that contradict the network, images below 32 pixels, a batch of
+            one image in training.
     """
 
     variants = ('base', 'gl', 'ea')
 
-    def __init__(self, variant='base', feature_loss='hcl', feature_weight=1.0, tau=1.0, embedding_weights=(0.1, 0.1, 0.5, 1.0), embedding_stage=None, mid_channels=64, legacy_batch1=False,
-                 heads=8, mix=(0.5, 0.5), add=False, share=None, student_stages=None, student_embeddings=None, teacher_stages=None, teacher_embeddings=None, student_channels=None, teacher_channels=None):
+    def __init__(
+        self,
+        variant='base',
+        feature_loss='hcl',
+        feature_weight=1.0,
+        tau=1.0,
+        embedding_weights=(0.1, 0.1, 0.5, 1.0),
+        embedding_stage=None,
+        mid_channels=64,
+        legacy_batch1=False,
+        heads=8,
+        mix=(0.5, 0.5),
+        add=False,
+        share=None,
+        student_stages=None,
+        student_embeddings=None,
+        teacher_stages=None,
+        teacher_embeddings=None,
+        student_channels=None,
+        teacher_channels=None,
+    ):
         super().__init__()
         choice('TransKD', 'variant', variant, self.variants)
         choice('TransKD', 'feature_loss', feature_loss, FEATURE_LOSSES)
@@ -220,8 +275,17 @@ class TransKD(nn.Module):
             raise UserError(f'TransKD: embedding_stage is {embedding_stage!r}; give 1 to 4, 0 for none, or None for all.')
         self.variant, self.feature_loss, self.feature_weight, self.tau = variant, feature_loss, feature_weight, tau
         self.weights = tuple(embedding_weights) if embedding_stage is None else tuple(float(i + 1 == embedding_stage) for i in range(4))
-        self.mid_channels, self.legacy_batch1, self.heads, self.mix, self.add, self.share = mid_channels, legacy_batch1, heads, mix, add, share
-        self.given = dict(student=(student_stages, student_embeddings, student_channels), teacher=(teacher_stages, teacher_embeddings, teacher_channels))
+        self.mid_channels, self.legacy_batch1, self.heads, self.mix, self.add, self.share = (
+            mid_channels,
+            legacy_batch1,
+            heads,
+            mix,
+            add,
+            share,
+        )
+        self.given = dict(
+            student=(student_stages, student_embeddings, student_channels), teacher=(teacher_stages, teacher_embeddings, teacher_channels)
+        )
         self.stages, self.embeddings = {}, {}
 
     def find_taps(self, student, teacher):
@@ -232,7 +296,9 @@ class TransKD(nn.Module):
                 found = find_taps(model, role)
                 stages, embeddings = stages or found[0], embeddings or found[1]
             if len(stages) != 4 or len(embeddings) != 4:
-                raise UserError(f'TransKD: {len(stages)} {role}_stages and {len(embeddings)} {role}_embeddings were given; four of each are needed.')
+                raise UserError(
+                    f'TransKD: {len(stages)} {role}_stages and {len(embeddings)} {role}_embeddings were given; four of each are needed.'
+                )
             self.stages[role], self.embeddings[role] = list(stages), list(embeddings)
         self.student_taps, self.teacher_taps = (self.stages[r] + self.embeddings[r] for r in ('student', 'teacher'))
 
@@ -242,10 +308,15 @@ class TransKD(nn.Module):
             channels[role] = [shapes[t][1] for t in self.stages[role]]
             embedded = [shapes[t][-1] for t in self.embeddings[role]]
             if embedded != channels[role]:
-                raise UserError(f'TransKD: the {role} has stages of {channels[role]} channels and embeddings of {embedded}; they must agree: mend {role}_stages or {role}_embeddings.')
+                raise UserError(
+                    f'TransKD: the {role} has stages of {channels[role]} channels and embeddings of {embedded}; they must agree: mend '
+                    f'{role}_stages or {role}_embeddings.'
+                )
             given = self.given[role][2]
             if given is not None and list(given) != channels[role]:
-                raise UserError(f'TransKD: {role}_channels are given as {list(given)}, but the network has {channels[role]}; leave them out.')
+                raise UserError(
+                    f'TransKD: {role}_channels are given as {list(given)}, but the network has {channels[role]}; leave them out.'
+                )
         for i, (s, t) in enumerate(zip(self.stages['student'], self.stages['teacher'])):
             self._check_grid(i, student_shapes[s][-2:], teacher_shapes[t][-2:])
         self.fusion = CrossSelectiveFusion(channels['student'], channels['teacher'], self.mid_channels, self.legacy_batch1)
@@ -259,20 +330,29 @@ class TransKD(nn.Module):
     @property
     def without_gradient(self):
         """What belongs to stages whose weight is 0, and, with ``legacy_batch1`` and batches of two or more, the squeeze for one image."""
-        parts = ['alignment.project', *(['assistant.embed', 'assistant.standardize'] if self.variant == 'ea' else [])] if any(self.weights) else []
+        parts = (
+            ['alignment.project', *(['assistant.embed', 'assistant.standardize'] if self.variant == 'ea' else [])]
+            if any(self.weights)
+            else []
+        )
         names = [f'{part}.{i}.{p}' for part in parts for i, w in enumerate(self.weights) for p in ('weight', 'bias') if not w]
         return names + [f'fusion.select.{i}.single.0.weight' for i in range(3) if self.legacy_batch1]
 
     @staticmethod
     def _check_grid(i, student, teacher):
         if tuple(student) != tuple(teacher):
-            raise UserError(f'TransKD: at stage {i + 1} the student has a grid of {student[0]}x{student[1]} and the teacher of {teacher[0]}x{teacher[1]}; both need the same image and strides.')
+            raise UserError(
+                f'TransKD: at stage {i + 1} the student has a grid of {student[0]}x{student[1]} and the teacher of '
+                f'{teacher[0]}x{teacher[1]}; both need the same image and strides.'
+            )
 
     @staticmethod
     def check_image(image):
         """Called before the networks run. Raises UserError for less than 32 pixels."""
         if min(image.shape[-2:]) < 32:
-            raise UserError(f'TransKD: images of {image.shape[-2]}x{image.shape[-1]} leave the fourth stage no pixel; use 32 pixels or more.')
+            raise UserError(
+                f'TransKD: images of {image.shape[-2]}x{image.shape[-1]} leave the fourth stage no pixel; use 32 pixels or more.'
+            )
 
     def forward(self, student, teacher, batch):
         maps, theirs = [student[t] for t in self.stages['student']], [teacher[t] for t in self.stages['teacher']]

@@ -1,4 +1,5 @@
 """Wavelet distillation: the fine detail of the teacher's image alone."""
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -9,7 +10,8 @@ from .output import check_images
 
 
 def haar(x):
-    """One level of the orthonormal Haar transform of ``[B, C, H, W]``: ``(low [B, C, h, w], high [B, 3, C, h, w])``, h = ceil(H / 2); an odd side repeats its last row or column.
+    """One level of the orthonormal Haar transform of ``[B, C, H, W]``: ``(low [B, C, h, w], high [B, 3, C, h, w])``, h = ceil(H / 2); an
+    odd side repeats its last row or column.
 
     ``high`` holds the differences along the width, along the height, and along both.
     """
@@ -21,9 +23,11 @@ def haar(x):
 
 
 def wavelet_loss(student, teacher, levels=3):
-    """Sum over levels of the mean absolute difference of the high bands of two images ``[B, C, H, W]``; the low band that remains is left out.
+    """Sum over levels of the mean absolute difference of the high bands of two images ``[B, C, H, W]``; the low band that remains is left
+    out.
 
-    Zhang et al., "Wavelet Knowledge Distillation: Towards Efficient Image-to-Image Translation", CVPR 2022, which distils the high bands only. Haar and three levels are our decision.
+    Zhang et al., "Wavelet Knowledge Distillation: Towards Efficient Image-to-Image Translation", CVPR 2022, which distils the high bands
+    only. Haar and three levels are our decision.
     """
     student, teacher, total = student.float(), teacher.detach().float(), 0
     for _ in range(levels):

@@ -1,4 +1,5 @@
 """open_clip models with weights of the user's own file, and the ways in which such files go wrong."""
+
 import logging
 import os
 import warnings
@@ -18,19 +19,25 @@ def load_clip(name, checkpoint=None, random=False, openai=None):
 
     Args:
         name: as ``open_clip.list_models()`` has it, such as 'ViT-B-16-quickgelu'.
-        checkpoint: a state dict in ``.safetensors`` or ``.pt`` (read with ``weights_only=True``). random: build it without weights, from torch's generator; for tests.
+        checkpoint: a state dict in ``.safetensors`` or ``.pt`` (read with ``weights_only=True``). random: build it without weights, from
+            torch's generator; for tests.
         openai: whether these are OpenAI's weights, which were trained with QuickGELU; None looks for marks (see ``openai_mark``).
 
     Raises:
-        UserError: for an unknown name, one whose text tower needs a hub, a missing checkpoint, a TorchScript archive, tensors that are missing or of another shape, and for OpenAI's weights under a name with
-            exact GELU: they would load without an error and give other features.
+        UserError: for an unknown name, one whose text tower needs a hub, a missing checkpoint, a TorchScript archive, tensors that are
+            missing or of another shape, and for OpenAI's weights under a name with exact GELU: they would load without an error and give
+            other features.
     """
     import open_clip
+
     if name not in open_clip.list_models():
         raise UserError(f'CLIP {name!r} is unknown to open_clip; {nearest(name, open_clip.list_models())}.')
     config = open_clip.get_model_config(name)
     if {'hf_model_name', 'hf_tokenizer_name'} & set(config['text_cfg']):
-        raise UserError(f'CLIP {name!r} has a text tower or tokenizer that is fetched from a hub; choose one of open_clip\'s own, such as ViT-B-16-quickgelu.')
+        raise UserError(
+            f'CLIP {name!r} has a text tower or tokenizer that is fetched from a hub; choose one of open_clip\'s own, such as '
+            'ViT-B-16-quickgelu.'
+        )
     if checkpoint is None and not random:
         raise UserError(f'CLIP {name!r} has no checkpoint; give the path of its weights (random=True builds it without, for tests).')
     if checkpoint is not None and random:
@@ -41,8 +48,11 @@ def load_clip(name, checkpoint=None, random=False, openai=None):
         mark = 'openai=True was given' if openai else mark if openai is None else None
         if mark and not config.get('quick_gelu'):
             better = f'{name}-quickgelu'
-            raise UserError(f'CLIP {name!r} has exact GELU, but {str(checkpoint)!r} holds weights of OpenAI ({mark}), which were trained with QuickGELU: they would load and give wrong features; '
-                            f'use {better if better in open_clip.list_models() else "a -quickgelu model"}.')
+            raise UserError(
+                f'CLIP {name!r} has exact GELU, but {str(checkpoint)!r} holds weights of OpenAI ({mark}), which were trained with '
+                'QuickGELU: they would load and give wrong features; '
+                f'use {better if better in open_clip.list_models() else "a -quickgelu model"}.'
+            )
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # open_clip warns that the weights are random, which they are but for a moment
     try:
@@ -56,7 +66,10 @@ def load_clip(name, checkpoint=None, random=False, openai=None):
         wrong = [k for k in own if k not in state or state[k].shape != own[k].shape]
         if wrong:
             found = f'shape {tuple(state[wrong[0]].shape)} for {tuple(own[wrong[0]].shape)}' if wrong[0] in state else 'no such key'
-            raise UserError(f'Checkpoint {str(checkpoint)!r} fits {len(own) - len(wrong)} of {len(own)} tensors of CLIP {name!r}, for example not {wrong[0]!r}: {found}; give the weights of this very model.')
+            raise UserError(
+                f'Checkpoint {str(checkpoint)!r} fits {len(own) - len(wrong)} of {len(own)} tensors of CLIP {name!r}, for example not '
+                f'{wrong[0]!r}: {found}; give the weights of this very model.'
+            )
         model.load_state_dict({k: state[k] for k in own})
     return model.float().eval()
 
@@ -64,8 +77,9 @@ def load_clip(name, checkpoint=None, random=False, openai=None):
 def openai_mark(state, metadata=None, path=''):
     """What shows that a state dict holds OpenAI's weights, in words; None where nothing does.
 
-    Certain marks: what ``tools/converters/clip.py`` wrote, and the buffers of the released archives (``input_resolution`` and two more), which ``torch.jit.load(…).state_dict()`` keeps. A hint: half-precision
-    attention beside float32 norms, as OpenAI's code keeps them, or 'openai' in the file's name. The limit: a copy in one precision, without these buffers and renamed, cannot be told from other weights of
+    Certain marks: what ``tools/converters/clip.py`` wrote, and the buffers of the released archives (``input_resolution`` and two more),
+    which ``torch.jit.load(…).state_dict()`` keeps. A hint: half-precision attention beside float32 norms, as OpenAI's code keeps them, or
+    'openai' in the file's name. The limit: a copy in one precision, without these buffers and renamed, cannot be told from other weights of
     the same shapes; then only the one who loads it can say (``openai=True``). A wrong hint is overruled by ``openai=False``.
     """
     if (metadata or {}).get('clip_weights') == 'openai':
@@ -92,11 +106,14 @@ def _clip_state(checkpoint):
     """``(state dict, mark of OpenAI or None)``."""
     path, metadata = resolve_checkpoint(checkpoint), None
     if is_torchscript(path):
-        raise UserError(f'Checkpoint {str(checkpoint)!r} is a TorchScript archive, as OpenAI releases them, and reading it would run the code inside; '
-                        'convert it once, where you trust it: python tools/converters/clip.py SOURCE TARGET.safetensors --run-archive-code.')
+        raise UserError(
+            f'Checkpoint {str(checkpoint)!r} is a TorchScript archive, as OpenAI releases them, and reading it would run the code inside; '
+            'convert it once, where you trust it: python tools/converters/clip.py SOURCE TARGET.safetensors --run-archive-code.'
+        )
     state = load_weights(path)
     if path.endswith('.safetensors'):
         from safetensors import safe_open
+
         with safe_open(path, 'pt') as file:
             metadata = file.metadata()
     if all(k.startswith('module.') for k in state):
@@ -105,7 +122,8 @@ def _clip_state(checkpoint):
 
 
 def convert_archive(source, target):
-    """Turns an official TorchScript archive of OpenAI's CLIP into a plain state dict in ``.safetensors``, marked as OpenAI's, its precisions kept; returns the number of tensors.
+    """Turns an official TorchScript archive of OpenAI's CLIP into a plain state dict in ``.safetensors``, marked as OpenAI's, its
+    precisions kept; returns the number of tensors.
 
     ``torch.jit.load`` runs code that the archive brings: only for files that you trust.
 
@@ -114,6 +132,7 @@ def convert_archive(source, target):
     from safetensors.torch import save
 
     from ..files import sha256, write_whole
+
     if not str(target).endswith('.safetensors'):
         raise UserError(f'Target {str(target)!r} does not end in .safetensors; give it that ending.')
     path = resolve_checkpoint(source)
@@ -124,10 +143,15 @@ def convert_archive(source, target):
             warnings.simplefilter('ignore')
             state = dict(torch.jit.load(path, map_location='cpu').state_dict())
     except RuntimeError as error:
-        raise UserError(f'{str(source)!r} cannot be read as a TorchScript archive ({str(error).strip().splitlines()[-1][:160]}); fetch it again.') from error
+        raise UserError(
+            f'{str(source)!r} cannot be read as a TorchScript archive ({str(error).strip().splitlines()[-1][:160]}); fetch it again.'
+        ) from error
     missing = [k for k in (*OPENAI_BUFFERS, 'text_projection', 'logit_scale') if k not in state]
     if missing:
-        raise UserError(f'{str(source)!r} is not of the layout of OpenAI\'s CLIP: it has no {missing[0]!r}; give an official archive such as ViT-B-16.pt.')
+        raise UserError(
+            f'{str(source)!r} is not of the layout of OpenAI\'s CLIP: it has no {missing[0]!r}; give an official archive such as '
+            'ViT-B-16.pt.'
+        )
     tensors = {k: v.detach().clone().contiguous() for k, v in state.items() if k not in OPENAI_BUFFERS}
     content = save(tensors, dict(clip_weights='openai', quick_gelu='true', source_sha256=sha256(path)))
     write_whole(target, lambda file: file.write(content))

@@ -1,4 +1,5 @@
 """CLIP's image encoder as a teacher."""
+
 from torch import nn
 
 from ..registry import MODELS
@@ -7,7 +8,8 @@ from .clip import load_clip
 
 @MODELS.register_module()
 class ClipImageTower(nn.Module):
-    """The image tower of an open_clip CLIP: images ``[B, 3, S, S]``, normalised by CLIP's statistics, S as it was trained -> vectors ``[B, D]``, not of unit length.
+    """The image tower of an open_clip CLIP: images ``[B, 3, S, S]``, normalised by CLIP's statistics, S as it was trained -> vectors ``[B,
+    D]``, not of unit length.
 
     A Distiller's teacher with ``view=dict(mean=…, std=…, size=(224, 224))``. Tap ``visual`` gives the vectors.
 
@@ -18,7 +20,9 @@ class ClipImageTower(nn.Module):
         super().__init__()
         self.visual = load_clip(name, checkpoint=checkpoint, random=random, **more).visual
         count = len(self.visual.state_dict())  # load_clip takes all or nothing
-        self.report = dict(checkpoint=str(checkpoint), matched=count, total=count, share=1., missing=[], unexpected=[]) if checkpoint else None
+        self.report = (
+            dict(checkpoint=str(checkpoint), matched=count, total=count, share=1.0, missing=[], unexpected=[]) if checkpoint else None
+        )
 
     def forward(self, image):
         return self.visual(image)

@@ -1,4 +1,5 @@
 """Noise of a scan: counts of photons, and what the electronics add."""
+
 import math
 
 import torch
@@ -14,8 +15,9 @@ def add_noise(sinogram, photons=1e6, mode='physical', gaussian=0.0, pixel_cm=0.1
     With line integrals ``s`` in nepers (the sinogram times ``pixel_cm``):
 
     - 'physical': a ray counts ``N ~ Poisson(photons exp(-s))``, and ``s' = -ln(N / photons)``.
-    - 'batch_max': GloReDi's release, ``N ~ Poisson(photons exp(-s / M))`` and ``s' = -M ln(N / photons)``, where M is the greatest value: the densest ray is always attenuated by 1/e, so that the noise is about
-      0.001 M to 0.00165 M for 10^6 photons whatever the object. M is that of each sample, or of the whole batch (``per_sample=False``, as released), where noise depends on what else is in the batch.
+    - 'batch_max': GloReDi's release, ``N ~ Poisson(photons exp(-s / M))`` and ``s' = -M ln(N / photons)``, where M is the greatest value:
+      the densest ray is always attenuated by 1/e, so that the noise is about 0.001 M to 0.00165 M for 10^6 photons whatever the object. M
+      is that of each sample, or of the whole batch (``per_sample=False``, as released), where noise depends on what else is in the batch.
 
     A ray that counts nothing is taken to have counted one photon, since it would be infinite.
 

@@ -1,4 +1,5 @@
 """Degradations beside the bicubic one: blur, noise and JPEG compression, each a function of an image and of a torch generator."""
+
 import cv2
 import numpy as np
 import torch
@@ -24,7 +25,9 @@ def blur(image, sigma):
 
 
 def add_noise(image, sigma, generator=None):
-    """``image [H, W, C]`` plus white Gaussian noise of standard deviation ``sigma`` (on 0 to 255), to its own type; drawn from ``generator`` (torch; the global stream by default)."""
+    """``image [H, W, C]`` plus white Gaussian noise of standard deviation ``sigma`` (on 0 to 255), to its own type; drawn from
+    ``generator`` (torch; the global stream by default).
+    """
     peak = np.iinfo(image.dtype).max if image.dtype.kind == 'u' else 255
     noise = torch.randn(image.shape, generator=generator, dtype=torch.float64).numpy()
     return _to_type(image + noise * (sigma * peak / 255), image.dtype)
@@ -39,13 +42,17 @@ def jpeg(image, quality):
 
 
 def degrade(image, scale, blur_sigma=(0.2, 3.0), noise_sigma=(0.0, 25.0), jpeg_quality=(30, 95), generator=None):
-    """A low-resolution image of uint8 ``image [H, W, 3]`` (RGB): blurred, reduced bicubically by ``scale``, noisy, compressed; each strength is drawn uniformly from its range.
+    """A low-resolution image of uint8 ``image [H, W, 3]`` (RGB): blurred, reduced bicubically by ``scale``, noisy, compressed; each
+    strength is drawn uniformly from its range.
 
-    The order is that of the classical model y = (x * k) reduced + n, with JPEG at the end (Zhang et al., "Designing a Practical Degradation Model", ICCV 2021, sec. 3.1); the default
-    ranges are our decision. None leaves a step out. ``generator``: a torch generator; the same one, image and options give the same result.
+    The order is that of the classical model y = (x * k) reduced + n, with JPEG at the end (Zhang et al., "Designing a Practical Degradation
+    Model", ICCV 2021, sec. 3.1); the default ranges are our decision. None leaves a step out. ``generator``: a torch generator; the same
+    one, image and options give the same result.
     """
+
     def draw(low, high):
         return low + (high - low) * float(torch.rand((), generator=generator, dtype=torch.float64))
+
     image = blur(image, draw(*blur_sigma)) if blur_sigma else image
     image = imresize(image, 1 / scale) if scale != 1 else image
     image = add_noise(image, draw(*noise_sigma), generator) if noise_sigma else image

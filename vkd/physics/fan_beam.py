@@ -1,9 +1,11 @@
 """Computed tomography with a flat detector in plain PyTorch: line integrals of an image, and filtered back-projection.
 
-One coordinate system for both: a pixel is 1 wide, the rotation centre is the middle of the image, ``x`` runs along columns, ``y`` along rows. View ``k`` has the angle ``k * arc / views``; its detector
-runs along ``(cos, sin)`` and its rays along ``(-sin, cos)``. A ray is named by where it meets the detector's direction *at the rotation centre*, so parallel beams are the limit of a source that is far away, and
+One coordinate system for both: a pixel is 1 wide, the rotation centre is the middle of the image, ``x`` runs along columns, ``y`` along
+rows. View ``k`` has the angle ``k * arc / views``; its detector runs along ``(cos, sin)`` and its rays along ``(-sin, cos)``. A ray is
+named by where it meets the detector's direction *at the rotation centre*, so parallel beams are the limit of a source that is far away, and
 no formula below knows the difference.
 """
+
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -31,7 +33,8 @@ class Geometry:
         pixel_cm: side of a pixel in cm; turns line integrals of attenuation (1/cm) into nepers, which counts of photons depend on.
         truncated: True allows a detector too short to see the corners of the image from every angle.
 
-    Raises UserError for numbers that are no geometry, a source within the image, or, unless ``truncated``, pixels that some view does not see.
+    Raises UserError for numbers that are no geometry, a source within the image, or, unless ``truncated``, pixels that some view does not
+    see.
     """
 
     size: tuple = (256, 256)
@@ -49,12 +52,20 @@ class Geometry:
         if len(self.size) != 2 or min(*self.size, self.views, self.bins) < 1 or min(self.pitch, self.source, self.pixel_cm) <= 0:
             raise UserError(f'Geometry {self}: size is (H, W), and all numbers are above 0; mend it.')
         if self.arc != 360 and not (self.arc == 180 and self.parallel):
-            raise UserError(f'Geometry: an arc of {self.arc} degrees was given; a scan is of 360, or of 180 with parallel rays (source=inf).')
+            raise UserError(
+                f'Geometry: an arc of {self.arc} degrees was given; a scan is of 360, or of 180 with parallel rays (source=inf).'
+            )
         if self.source <= self.radius:
-            raise UserError(f'Geometry: the source is {self.source} pixels from the centre, within an image of {self.size[0]}x{self.size[1]}, whose corners are {self.radius:.1f} away; move it out.')
+            raise UserError(
+                f'Geometry: the source is {self.source} pixels from the centre, within an image of {self.size[0]}x{self.size[1]}, whose '
+                f'corners are {self.radius:.1f} away; move it out.'
+            )
         if not self.truncated and (hidden := self.hidden_pixels()):
-            raise UserError(f'Geometry: {hidden} corner pixels of {self.size[0]}x{self.size[1]} are not seen from every angle (a detector of {self.bins} cells of {self.pitch} reaches {self.reach:.1f} pixels from the '
-                            'centre); give more bins, a wider pitch or a smaller image, or truncated=True to accept it.')
+            raise UserError(
+                f'Geometry: {hidden} corner pixels of {self.size[0]}x{self.size[1]} are not seen from every angle (a detector of '
+                f'{self.bins} cells of {self.pitch} reaches {self.reach:.1f} pixels from the '
+                'centre); give more bins, a wider pitch or a smaller image, or truncated=True to accept it.'
+            )
 
     @property
     def parallel(self):
@@ -74,7 +85,7 @@ class Geometry:
     def hidden_pixels(self):
         """How many pixel centres lie outside the disc that every view sees."""
         y, x = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in self.size)
-        return int((y[:, None].square() + x.square() > self.reach ** 2 + 1e-9).sum())
+        return int((y[:, None].square() + x.square() > self.reach**2 + 1e-9).sum())
 
     def with_views(self, views):
         return replace(self, views=views)
@@ -84,7 +95,9 @@ class Geometry:
         return self.views % views == 0
 
     def turns(self):
-        """``(number, views between two of them, quarters each turns)``: the views are those of the first group, turned: what was worked out for its rays holds for all groups."""
+        """``(number, views between two of them, quarters each turns)``: the views are those of the first group, turned: what was worked out
+        for its rays holds for all groups.
+        """
         quarter = self.views * 90 / self.arc
         if quarter.is_integer() and self.size[0] == self.size[1]:
             return round(self.arc / 90), int(quarter), 1
@@ -95,14 +108,15 @@ def subsample(sinogram, views):
     """``[..., V, bins]`` -> every ``V / views``-th view. Raises UserError where ``views`` does not divide V."""
     if sinogram.shape[-2] % views:
         raise UserError(f'A sinogram of {sinogram.shape[-2]} views holds no {views} evenly spaced ones; project anew, or choose a divisor.')
-    return sinogram[..., ::sinogram.shape[-2] // views, :]
+    return sinogram[..., :: sinogram.shape[-2] // views, :]
 
 
 def project(image, geometry):
-    """Line integrals of ``image [B, 1, H, W]`` -> sinogram ``[B, 1, views, bins]``, in units of the image times pixels; float32 (float64 stays).
+    """Line integrals of ``image [B, 1, H, W]`` -> sinogram ``[B, 1, views, bins]``, in units of the image times pixels; float32 (float64
+    stays).
 
-    Sampled bilinearly at steps of one pixel in depth; the image is 0 outside. Linear, and differentiable by autograd, whose gradient is the exact transpose; the backward pass works its samples out again,
-    so that memory is that of some views at a time.
+    Sampled bilinearly at steps of one pixel in depth; the image is 0 outside. Linear, and differentiable by autograd, whose gradient is the
+    exact transpose; the backward pass works its samples out again, so that memory is that of some views at a time.
 
     Raises UserError for an image of another size than the geometry's.
     """
@@ -110,12 +124,13 @@ def project(image, geometry):
     with torch.autocast(image.device.type, enabled=False):
         image = _floating(image)
         number, group, quarters = geometry.turns()
-        turned = torch.cat([torch.rot90(image, quarters * i, (2, 3)) for i in range(number)], 1).transpose(0, 1).flatten(0, 1)[None]  # [1, turns * B, H, W]
+        # [1, turns * B, H, W]
+        turned = torch.cat([torch.rot90(image, quarters * i, (2, 3)) for i in range(number)], 1).transpose(0, 1).flatten(0, 1)[None]
         lateral, depth, length = _rays(geometry, image.device, image.dtype)
         step = _chunk(image.device, len(lateral) * len(depth) * (turned.shape[1] + 2))
         parts = []
         for first in range(0, group, step):
-            angles = _angles(geometry, image.device)[first:min(first + step, group)]
+            angles = _angles(geometry, image.device)[first : min(first + step, group)]
             parts.append(_run(lambda x, a=angles: _sample_rays(x, a, geometry, lateral, depth), turned))
         out = torch.cat(parts, 1) * length
         before = (geometry.bins - len(lateral)) // 2
@@ -124,14 +139,16 @@ def project(image, geometry):
 
 
 def fbp(sinogram, geometry, weight='iso'):
-    """Filtered back-projection of ``[B, 1, views, bins]`` -> image ``[B, 1, H, W]``, in units of the sinogram over pixels; float32 (float64 stays), linear and differentiable.
+    """Filtered back-projection of ``[B, 1, views, bins]`` -> image ``[B, 1, H, W]``, in units of the sinogram over pixels; float32 (float64
+    stays), linear and differentiable.
 
-    The ramp is the transform of its band-limited kernel (Kak and Slaney, "Principles of Computerized Tomographic Imaging", 1988, sec. 3.3), zero-padded to a power of two of twice the bins or more; the
-    detector is read by linear interpolation and is 0 outside.
+    The ramp is the transform of its band-limited kernel (Kak and Slaney, "Principles of Computerized Tomographic Imaging", 1988, sec. 3.3),
+    zero-padded to a power of two of twice the bins or more; the detector is read by linear interpolation and is 0 outside.
 
     Args:
-        weight: 'textbook' weighs rays by the cosine of their angle and pixels by ``1 / U^2`` (there, eq. 3.105 and on); 'iso' leaves out the cosine and takes ``1 / U``, as torch-radon does, which is an
-            approximation (a disc of 0.192 becomes 0.1916). ``U = 1 + depth / source``; both are the same for parallel rays.
+        weight: 'textbook' weighs rays by the cosine of their angle and pixels by ``1 / U^2`` (there, eq. 3.105 and on); 'iso' leaves out
+            the cosine and takes ``1 / U``, as torch-radon does, which is an approximation (a disc of 0.192 becomes 0.1916). ``U = 1 + depth
+            / source``; both are the same for parallel rays.
 
     Raises UserError for an unknown weight, or a sinogram that is not the geometry's.
     """
@@ -143,8 +160,8 @@ def fbp(sinogram, geometry, weight='iso'):
         x = x[:, 0].unflatten(1, (number, group)).transpose(0, 1).flatten(0, 1)[None]  # [1, turns * B, group, bins]
         step, total = _chunk(x.device, geometry.size[0] * geometry.size[1] * (x.shape[1] + 2)), None
         for first in range(0, group, step):
-            rows = x[:, :, first:first + step]
-            angles = _angles(geometry, x.device)[first:first + rows.shape[2]]
+            rows = x[:, :, first : first + step]
+            angles = _angles(geometry, x.device)[first : first + rows.shape[2]]
             part = _run(lambda r, a=angles: _smear(r, a, geometry, weight), rows)
             total = part if total is None else total + part
         total = total.unflatten(0, (number, len(sinogram)))
@@ -155,7 +172,9 @@ def filter_sinogram(sinogram, geometry, weight='textbook'):
     """``[..., views, bins]`` convolved with the ramp, and scaled so that its back-projection is a plain sum over views."""
     bins, pitch = geometry.bins, geometry.pitch
     if weight == 'textbook' and not geometry.parallel:
-        sinogram = sinogram / torch.hypot(torch.ones((), dtype=sinogram.dtype, device=sinogram.device), _bins(geometry, sinogram.device, sinogram.dtype) / geometry.source)
+        sinogram = sinogram / torch.hypot(
+            torch.ones((), dtype=sinogram.dtype, device=sinogram.device), _bins(geometry, sinogram.device, sinogram.dtype) / geometry.source
+        )
     padded = 2 ** math.ceil(math.log2(2 * bins))
     response = ramp(padded).to(sinogram.device, sinogram.dtype) * (math.pi / (geometry.views * pitch))
     return torch.fft.irfft(torch.fft.rfft(sinogram, padded) * response, padded)[..., :bins]
@@ -163,7 +182,9 @@ def filter_sinogram(sinogram, geometry, weight='textbook'):
 
 @lru_cache(maxsize=16)
 def ramp(length):
-    """Frequency response ``[length / 2 + 1]`` of the ramp for samples one apart: real transform of ``h[0] = 1/4``, ``h[odd n] = -1 / (pi n)^2``, else 0; float64."""
+    """Frequency response ``[length / 2 + 1]`` of the ramp for samples one apart: real transform of ``h[0] = 1/4``, ``h[odd n] = -1 / (pi
+    n)^2``, else 0; float64.
+    """
     n = torch.arange(length, dtype=torch.float64)
     n = torch.minimum(n, length - n)
     kernel = torch.where(n % 2 == 1, -1 / (math.pi * n.clamp(min=1)) ** 2, 0.0)
@@ -175,8 +196,9 @@ def ramp(length):
 def _check(x, what, wanted):
     if x.dim() != 4 or x.shape[1] != 1 or tuple(x.shape[2:]) != tuple(wanted):
         h, w = wanted
-        raise UserError(f'The geometry is of {what} of {h}x{w}, [B, 1, {h}, {w}], but {tuple(x.shape)} was given; '
-                        'resize it, or mend the geometry.')
+        raise UserError(
+            f'The geometry is of {what} of {h}x{w}, [B, 1, {h}, {w}], but {tuple(x.shape)} was given; resize it, or mend the geometry.'
+        )
 
 
 def _floating(x):
@@ -189,7 +211,7 @@ def _run(function, x):
 
 def _chunk(device, values):
     """How many views at a time, of so many ``values`` each: what stays in a processor's cache, or fills a GPU."""
-    return max(1, (2 ** 19 if device.type == 'cpu' else 2 ** 26) // values)
+    return max(1, (2**19 if device.type == 'cpu' else 2**26) // values)
 
 
 def _angles(geometry, device):
@@ -201,7 +223,9 @@ def _bins(geometry, device, dtype):
 
 
 def _rays(geometry, device, dtype):
-    """``(lateral [n], depth [m], length [n])``: the bins whose rays can meet the image, the depths of the samples, and the way between two samples."""
+    """``(lateral [n], depth [m], length [n])``: the bins whose rays can meet the image, the depths of the samples, and the way between two
+    samples.
+    """
     radius = math.hypot(*geometry.size) / 2 + 1  # bilinear sampling reaches a pixel beyond the outermost centre
     lateral = _bins(geometry, device, torch.float64)
     slope = torch.hypot(torch.ones_like(lateral), lateral / geometry.source)
@@ -241,7 +265,9 @@ def _smear(rows, angles, geometry, weight):
         far = 1 / (1 + (y * cos - x * sin) / geometry.source)  # 1 / U
         torch.mul(across.mul_(far), scale, out=grid[..., 0])
     grid[..., 1] = ((2 * torch.arange(count, dtype=rows.dtype, device=rows.device) + 1) / count - 1)[:, None, None]
-    out = F.grid_sample(rows, grid.flatten(0, 1)[None], mode='bilinear', padding_mode='zeros', align_corners=False)[0].unflatten(1, (count, height))
+    out = F.grid_sample(rows, grid.flatten(0, 1)[None], mode='bilinear', padding_mode='zeros', align_corners=False)[0].unflatten(
+        1, (count, height)
+    )
     if not geometry.parallel:
         out = out * (far if weight == 'iso' else far.square())
     return out.sum(1)

@@ -1,4 +1,5 @@
 """Hounsfield units, attenuation, and the windows in which radiologists look."""
+
 WATER = 0.192  # attenuation of water in 1/cm at about 70 keV; that of GloReDi and DuDoNet
 
 #: of evaluation: (width, level) in HU: all tissue, soft tissue, lung

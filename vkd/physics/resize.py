@@ -1,8 +1,10 @@
 """MATLAB's ``imresize``: what the low-resolution images of super-resolution benchmarks are made with.
 
-Public documentation of MATLAB's ``imresize`` and Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981 (a = -0.5). Integer images are worked on one axis at a time: the
-result of the first is rounded (half up) and clipped before the second, as MATLAB does; a resize in one go differs by one grey level in a tenth of the values.
+Public documentation of MATLAB's ``imresize`` and Keys, "Cubic Convolution Interpolation for Digital Image Processing", 1981 (a = -0.5).
+Integer images are worked on one axis at a time: the result of the first is rounded (half up) and clipped before the second, as MATLAB does;
+a resize in one go differs by one grey level in a tenth of the values.
 """
+
 from functools import lru_cache
 from math import ceil
 
@@ -19,7 +21,8 @@ def cubic(x):
 
 @lru_cache(maxsize=256)
 def contributions(length, out_length, scale):
-    """``(weights [out, P], indices [out, P])`` of each output place along an axis of ``length`` pixels; borders are mirrored, weights sum to 1; treat both as read-only.
+    """``(weights [out, P], indices [out, P])`` of each output place along an axis of ``length`` pixels; borders are mirrored, weights sum
+    to 1; treat both as read-only.
 
     A reduction (``scale`` < 1) widens the kernel by 1 / scale.
     """
@@ -52,7 +55,8 @@ def imresize(image, scale=None, size=None):
         scale: factor of both axes; the output has ``ceil(scale * H)`` rows. size: ``(H, W)`` instead, each axis with a factor of its own.
 
     Raises:
-        UserError: unless exactly one of ``scale`` and ``size`` is given and positive, for an empty image, or for a type that is neither uint8, uint16 nor floating.
+        UserError: unless exactly one of ``scale`` and ``size`` is given and positive, for an empty image, or for a type that is neither
+            uint8, uint16 nor floating.
     """
     image = np.asarray(image)
     if (scale is None) == (size is None) or min(size or (scale,)) <= 0:

@@ -1,8 +1,9 @@
 """Lite Vision Transformer.
 
-Yang et al., "Lite Vision Transformer with Enhanced Self-Attention", CVPR 2022 (arXiv 2112.10809). Widths, depths, ratios and the order of operations are those of the authors' published
-network; the code is our own. Maps inside are ``[B, H, W, C]``.
+Yang et al., "Lite Vision Transformer with Enhanced Self-Attention", CVPR 2022 (arXiv 2112.10809). Widths, depths, ratios and the order of
+operations are those of the authors' published network; the code is our own. Maps inside are ``[B, H, W, C]``.
 """
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath
@@ -27,7 +28,8 @@ class PatchEmbed(nn.Module):
 
 
 class ConvolutionalSelfAttention(nn.Module):
-    """Each 3x3 window, every second place, mixes its nine neighbours by attention weights worked out from the window's mean; overlapping windows are summed.
+    """Each 3x3 window, every second place, mixes its nine neighbours by attention weights worked out from the window's mean; overlapping
+    windows are summed.
 
     Each of the nine places has a value projection of its own.
     """
@@ -50,14 +52,22 @@ class ConvolutionalSelfAttention(nn.Module):
 
 
 class RecursiveAtrousSelfAttention(nn.Module):
-    """Self-attention whose queries have seen three dilations of one depthwise 3x3 convolution; applied twice by the same weights. Keys and values may come from a reduced map."""
+    """Self-attention whose queries have seen three dilations of one depthwise 3x3 convolution; applied twice by the same weights. Keys and
+    values may come from a reduced map.
+    """
 
     def __init__(self, channels, heads, reduction=1, dilations=(1, 3, 5), repeats=2):
         super().__init__()
         self.heads, self.dilations, self.repeats = heads, dilations, repeats
-        self.query, self.key_value, self.out = nn.Linear(channels, channels, bias=False), nn.Linear(channels, 2 * channels, bias=False), nn.Linear(channels, channels)
+        self.query, self.key_value, self.out = (
+            nn.Linear(channels, channels, bias=False),
+            nn.Linear(channels, 2 * channels, bias=False),
+            nn.Linear(channels, channels),
+        )
         self.atrous = nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False)
-        self.reduce, self.norm = (nn.Conv2d(channels, channels, reduction, reduction), nn.LayerNorm(channels)) if reduction > 1 else (None, None)
+        self.reduce, self.norm = (
+            (nn.Conv2d(channels, channels, reduction, reduction), nn.LayerNorm(channels)) if reduction > 1 else (None, None)
+        )
 
     def attend(self, x):
         b, height, width, c = x.shape
@@ -104,26 +114,44 @@ class Block(nn.Module):
 
 @MODELS.register_module()
 class LiteVisionTransformer(BaseModule):
-    """``[B, 3, H, W]`` -> maps of strides 4, 8, 16 and 32, ``[B, C_i, H_i, W_i]``; 3.4 million parameters. Convolutional attention in the first stage, recursive atrous attention after.
+    """``[B, 3, H, W]`` -> maps of strides 4, 8, 16 and 32, ``[B, C_i, H_i, W_i]``; 3.4 million parameters. Convolutional attention in the
+    first stage, recursive atrous attention after.
 
     Args:
         drop_path_rate: of the last block, rising linearly. with_cp: recompute blocks in the backward pass.
     """
 
-    def __init__(self, in_channels=3, embed_dims=(64, 64, 160, 256), num_layers=(2, 2, 2, 2), num_heads=(2, 2, 5, 8), mlp_ratios=(4, 8, 4, 4), sr_ratios=(8, 4, 2, 1),
-                 out_indices=(0, 1, 2, 3), drop_path_rate=0.0, with_cp=False, init_cfg=None):
+    def __init__(
+        self,
+        in_channels=3,
+        embed_dims=(64, 64, 160, 256),
+        num_layers=(2, 2, 2, 2),
+        num_heads=(2, 2, 5, 8),
+        mlp_ratios=(4, 8, 4, 4),
+        sr_ratios=(8, 4, 2, 1),
+        out_indices=(0, 1, 2, 3),
+        drop_path_rate=0.0,
+        with_cp=False,
+        init_cfg=None,
+    ):
         super().__init__(init_cfg)
         self.out_indices, self.with_cp = tuple(out_indices), with_cp
         rates = iter(torch.linspace(0, drop_path_rate, sum(num_layers)).tolist())
         self.stages = nn.ModuleList()
         for i, c in enumerate(embed_dims):
+
             def attention(c=c, i=i):
-                return ConvolutionalSelfAttention(c, num_heads[i]) if i == 0 else RecursiveAtrousSelfAttention(c, num_heads[i], sr_ratios[i])
+                return (
+                    ConvolutionalSelfAttention(c, num_heads[i]) if i == 0 else RecursiveAtrousSelfAttention(c, num_heads[i], sr_ratios[i])
+                )
+
             blocks = nn.Sequential(*(Block(c, attention(), mlp_ratios[i] * c, i > 0, next(rates)) for _ in range(num_layers[i])))
             self.stages.append(nn.Sequential(PatchEmbed(embed_dims[i - 1] if i else in_channels, c, image=i == 0), blocks))
 
     def init_weights(self):
-        """Linear layers normal with 0.02, convolutions normal by their fan out (our decision for those that the authors leave at the framework's default)."""
+        """Linear layers normal with 0.02, convolutions normal by their fan out (our decision for those that the authors leave at the
+        framework's default).
+        """
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)

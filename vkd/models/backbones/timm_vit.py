@@ -1,4 +1,7 @@
-"""Plain vision transformers of timm as a backbone: tokens to distil, maps to segment, checkpoints of the official releases at other patch and image sizes."""
+"""Plain vision transformers of timm as a backbone: tokens to distil, maps to segment, checkpoints of the official releases at other patch
+and image sizes.
+"""
+
 import sys
 
 import timm
@@ -42,8 +45,8 @@ def resize_positions(positions, old, new, prefix, resample='bicubic'):
 def resize_kernel(kernel, size, resample='bicubic'):
     """The kernel ``[C, 3, p, p]`` of a patch embedding at another patch ``size``.
 
-    'bicubic' resizes it as a picture, so that its answer to a constant image grows with the area (14 to 16: 256/196); 'timm' keeps the answers to resized images
-    (Beyer et al., "FlexiViT", CVPR 2023, a pseudo-inverse). The two give different networks.
+    'bicubic' resizes it as a picture, so that its answer to a constant image grows with the area (14 to 16: 256/196); 'timm' keeps the
+    answers to resized images (Beyer et al., "FlexiViT", CVPR 2023, a pseudo-inverse). The two give different networks.
     """
     if tuple(kernel.shape[-2:]) == tuple(size):
         return kernel
@@ -56,43 +59,72 @@ def resize_kernel(kernel, size, resample='bicubic'):
 class TimmViT(BaseModule):
     """A plain ViT of timm (``vit_*``, ``deit_*``, DINO, DINOv2 with and without registers, CLIP's image tower, ``eva02_*``).
 
-    Without ``out_indices`` it gives ``(cls [B, C], patches [B, N, C])`` after the final norm; with them, maps ``[B, C, H/p, W/p]`` of those blocks' patch tokens, before the norm.
-    Where they are computed, the tokens after the final norm can be tapped as ``cls`` and ``patches``. An image of another size than ``img_size`` has its positions resampled on the way.
+    Without ``out_indices`` it gives ``(cls [B, C], patches [B, N, C])`` after the final norm; with them, maps ``[B, C, H/p, W/p]`` of those
+    blocks' patch tokens, before the norm. Where they are computed, the tokens after the final norm can be tapped as ``cls`` and
+    ``patches``. An image of another size than ``img_size`` has its positions resampled on the way.
 
     Args:
         arch (str): name of a timm model.
         img_size (int | tuple): that the position embeddings are for. patch_size (int, optional): another than the model's own.
         out_indices (tuple, optional): 0-based blocks whose maps are given. out_norm: after the final norm.
         pyramid: resize four maps bilinearly to strides p/4, p/2, p and 2p.
-        tokens: run to the final norm although no map needs it, so that ``cls`` and ``patches`` can be tapped. Without it, blocks and a norm that nothing needs are left untrained.
+        tokens: run to the final norm although no map needs it, so that ``cls`` and ``patches`` can be tapped. Without it, blocks and a norm
+            that nothing needs are left untrained.
         frozen: no gradients, always in eval mode, and its output carries no graph.
         options: more for timm's constructor, such as ``dict(init_values=1.0)``, a LayerScale that starts as the identity.
         resample: 'bicubic', or 'timm' (see ``resize_positions`` and ``resize_kernel``); teacher and student should have the same.
-        init_cfg: ``dict(type='Pretrained', checkpoint=path)``: a local file of an official release, of timm, or of a run of vkd. Keys are converted by timm, a distillation token is
-            dropped, and patch and position embeddings are resampled; the share of matched tensors is logged.
+        init_cfg: ``dict(type='Pretrained', checkpoint=path)``: a local file of an official release, of timm, or of a run of vkd. Keys are
+            converted by timm, a distillation token is dropped, and patch and position embeddings are resampled; the share of matched
+            tensors is logged.
 
     Raises:
-        UserError: for an unknown model, one without class token, an image that its patches do not fill, a checkpoint that fits less than 99 % of its tensors, or lacks an embedding.
+        UserError: for an unknown model, one without class token, an image that its patches do not fill, a checkpoint that fits less than 99
+            % of its tensors, or lacks an embedding.
     """
 
-    def __init__(self, arch, img_size=224, patch_size=None, out_indices=None, out_norm=False, pyramid=False, tokens=False, frozen=False, resample='bicubic', drop_path_rate=0.0, with_cp=False,
-                 options=None, init_cfg=None):
+    def __init__(
+        self,
+        arch,
+        img_size=224,
+        patch_size=None,
+        out_indices=None,
+        out_norm=False,
+        pyramid=False,
+        tokens=False,
+        frozen=False,
+        resample='bicubic',
+        drop_path_rate=0.0,
+        with_cp=False,
+        options=None,
+        init_cfg=None,
+    ):
         super().__init__(init_cfg)
         if not timm.is_model(arch):
-            raise UserError(f'TimmViT: arch {arch!r} is no model of timm; {nearest(arch, timm.list_models("*vit*") + timm.list_models("deit*") + timm.list_models("eva02*"))}.')
+            raise UserError(
+                f'TimmViT: arch {arch!r} is no model of timm; '
+                f'{nearest(arch, timm.list_models("*vit*") + timm.list_models("deit*") + timm.list_models("eva02*"))}.'
+            )
         choice('TimmViT', 'resample', resample, ('bicubic', 'timm'))
         self.arch, self.options = arch, {**(options or {}), **({} if patch_size is None else dict(patch_size=patch_size))}
         try:
             self.vit = self._create(img_size=img_size, drop_path_rate=drop_path_rate)
         except (TypeError, AssertionError) as error:  # timm's words for options that a network lacks
-            raise UserError(f'TimmViT: {arch!r} is no plain vision transformer with a class token ({error}); choose one such as deit_small_patch16_224.') from error
+            raise UserError(
+                f'TimmViT: {arch!r} is no plain vision transformer with a class token ({error}); choose one such as deit_small_patch16_224.'
+            ) from error
         if getattr(self.vit, 'cls_token', None) is None or not hasattr(self.vit, 'blocks') or getattr(self.vit, 'rope_mixed', False):
             raise UserError(f'TimmViT: {arch!r} has no class token, or no plain blocks; choose a model such as deit_small_patch16_224.')
         if getattr(self.vit, 'dist_token', None) is not None:
-            raise UserError(f'TimmViT: {arch!r} has a distillation token; choose its twin without one ({arch.replace("_distilled", "")}), into which a checkpoint of it loads too.')
+            raise UserError(
+                f'TimmViT: {arch!r} has a distillation token; choose its twin without one ({arch.replace("_distilled", "")}), into which a '
+                'checkpoint of it loads too.'
+            )
         sides = list(zip(self.vit.patch_embed.img_size, self.vit.patch_embed.patch_size))
         if any(n % p for n, p in sides):
-            raise UserError(f'TimmViT: img_size {"x".join(str(n) for n, _ in sides)} is not filled by patches of {"x".join(str(p) for _, p in sides)}; choose a multiple.')
+            raise UserError(
+                f'TimmViT: img_size {"x".join(str(n) for n, _ in sides)} is not filled by patches of {"x".join(str(p) for _, p in sides)}; '
+                'choose a multiple.'
+            )
         self.out_indices = None if out_indices is None else tuple(out_indices)
         if self.out_indices is not None and not all(0 <= i < len(self.vit.blocks) for i in self.out_indices):
             raise UserError(f'TimmViT: out_indices are {self.out_indices}, but {arch!r} has blocks 0 to {len(self.vit.blocks) - 1}.')
@@ -105,11 +137,13 @@ class TimmViT(BaseModule):
         if frozen:
             self.requires_grad_(False)
         elif not self.tokens:
-            for unread in [*self.vit.blocks[max(self.out_indices) + 1:], *([] if out_norm else [self.vit.norm])]:
+            for unread in [*self.vit.blocks[max(self.out_indices) + 1 :], *([] if out_norm else [self.vit.norm])]:
                 unread.requires_grad_(False)
 
     def _create(self, **more):
-        return timm.create_model(self.arch, pretrained=False, **{**dict(num_classes=0, global_pool='token', dynamic_img_size=True), **self.options, **more})
+        return timm.create_model(
+            self.arch, pretrained=False, **{**dict(num_classes=0, global_pool='token', dynamic_img_size=True), **self.options, **more}
+        )
 
     # -- weights ---------------------------------------------------------------------------------------------------------
     def init_weights(self):
@@ -119,25 +153,39 @@ class TimmViT(BaseModule):
         self._is_init = True
 
     def load(self, name, unsafe=False):
-        """Loads the encoder out of checkpoint ``name`` and returns ``dict(checkpoint, matched, total, share, missing)``. Raises UserError under 99 %."""
+        """Loads the encoder out of checkpoint ``name`` and returns ``dict(checkpoint, matched, total, share, missing)``. Raises UserError
+        under 99 %.
+        """
         found, own = self._converted(load_weights(name, unsafe)), self.vit.state_dict()
         fits = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
         missing = sorted(set(own) - set(fits))
         self.report = dict(checkpoint=str(name), matched=len(fits), total=len(own), share=len(fits) / len(own), missing=missing)
-        if self.report['share'] < 0.99 or any(k.startswith(('patch_embed.', 'pos_embed', 'cls_token')) for k in missing):  # of many tensors one alone may matter
+        # of many tensors one alone may matter
+        if self.report['share'] < 0.99 or any(k.startswith(('patch_embed.', 'pos_embed', 'cls_token')) for k in missing):
             missing.sort(key=lambda k: k.startswith('blocks.'))
-            why = f'has shape {tuple(found[missing[0]].shape)} for {tuple(own[missing[0]].shape)}' if missing[0] in found else 'is not in it'
-            raise UserError(f'Checkpoint {str(name)!r} fits {len(fits)} of {len(own)} tensors ({self.report["share"]:.0%}) of {self.arch}, for example {missing[0]!r} {why}; '
-                            'give a checkpoint of this encoder (of a stage that distilled into it, or of its release).')
+            why = (
+                f'has shape {tuple(found[missing[0]].shape)} for {tuple(own[missing[0]].shape)}' if missing[0] in found else 'is not in it'
+            )
+            raise UserError(
+                f'Checkpoint {str(name)!r} fits {len(fits)} of {len(own)} tensors ({self.report["share"]:.0%}) of {self.arch}, for example '
+                f'{missing[0]!r} {why}; '
+                'give a checkpoint of this encoder (of a stage that distilled into it, or of its release).'
+            )
         self.vit.load_state_dict(fits, strict=False)
-        print_log(f'{self.arch}: {len(fits)} of {len(own)} tensors ({self.report["share"]:.0%}) from {name}' + (f', without {", ".join(missing)}' if missing else ''), logger='current')
+        print_log(
+            f'{self.arch}: {len(fits)} of {len(own)} tensors ({self.report["share"]:.0%}) from {name}'
+            + (f', without {", ".join(missing)}' if missing else ''),
+            logger='current',
+        )
         return self.report
 
     def _converted(self, state):
-        """``{name in self.vit: tensor}`` of a checkpoint: keys of the student, of a backbone, or of a release; resampled to this patch and grid."""
+        """``{name in self.vit: tensor}`` of a checkpoint: keys of the student, of a backbone, or of a release; resampled to this patch and
+        grid.
+        """
         for prefix in ('student.', 'module.', 'backbone.', 'vit.'):
             if any(k.startswith(prefix) for k in state):
-                state = {k[len(prefix):]: v for k, v in state.items() if k.startswith(prefix)}
+                state = {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
         kernel = next((v for k, v in state.items() if k.endswith(('patch_embed.proj.weight', 'conv1.weight')) and v.dim() == 4), None)
         key = next((k for k in state if k.endswith(('pos_embed', 'positional_embedding')) and not k.startswith('transformer.')), None)
         if kernel is None:
@@ -151,7 +199,10 @@ class TimmViT(BaseModule):
             spent = prefix or int('register_tokens' in state or 'mask_token' in state)
             if 'dist_token' in state:  # its position is the second
                 position = state[key]
-                state = {**{k: v for k, v in state.items() if k != 'dist_token' and not k.startswith('head_dist.')}, key: torch.cat([position[..., :1, :], position[..., 2:, :]], -2)}
+                state = {
+                    **{k: v for k, v in state.items() if k != 'dist_token' and not k.startswith('head_dist.')},
+                    key: torch.cat([position[..., :1, :], position[..., 2:, :]], -2),
+                }
                 tokens -= 1
             side = round((tokens - spent) ** 0.5)
             own_grid = self.vit.patch_embed.grid_size
@@ -182,7 +233,10 @@ class TimmViT(BaseModule):
         """``(tokens with positions [B, prefix + N, C], rotary embedding or None, (h, w))``."""
         vit, size = self.vit, self.vit.patch_embed.patch_size
         if x.shape[-2] % size[0] or x.shape[-1] % size[1]:
-            raise UserError(f'{self.arch}: patches of {size[0]}x{size[1]} do not fill an image of {x.shape[-2]}x{x.shape[-1]}; choose a crop or size_divisor (and a probe_shape of the Distiller) that they divide.')
+            raise UserError(
+                f'{self.arch}: patches of {size[0]}x{size[1]} do not fill an image of {x.shape[-2]}x{x.shape[-1]}; choose a crop or '
+                'size_divisor (and a probe_shape of the Distiller) that they divide.'
+            )
         x = vit.patch_embed(x)
         if mask is not None:
             x = replace_masked(x, mask, x.new_zeros(x.shape[-1]) if mask_token is None else mask_token)
@@ -194,24 +248,32 @@ class TimmViT(BaseModule):
         elif vit.no_embed_class:
             x = torch.cat([*prefix, x + resize_positions(vit.pos_embed, vit.patch_embed.grid_size, grid, 0, self.resample)], 1)
         else:
-            x = torch.cat([*prefix, x], 1) + resize_positions(vit.pos_embed, vit.patch_embed.grid_size, grid, vit.num_prefix_tokens, self.resample)
+            x = torch.cat([*prefix, x], 1) + resize_positions(
+                vit.pos_embed, vit.patch_embed.grid_size, grid, vit.num_prefix_tokens, self.resample
+            )
         rope = getattr(vit, 'rope', None)
         return vit.norm_pre(vit.pos_drop(x)), None if rope is None else rope.get_embed(shape=tuple(grid)), grid
 
     def _run(self, x, indices, mask=None, mask_token=None, to_the_end=True):
-        """``(outputs of the blocks ``indices``, output of the last block or None, (h, w))``; tokens with their prefix, before the final norm."""
+        """``(outputs of the blocks ``indices``, output of the last block or None, (h, w))``; tokens with their prefix, before the final
+        norm.
+        """
         x, rope, grid = self._embed(x, mask, mask_token)
         seen, depth = {}, len(self.vit.blocks) if to_the_end else max(indices) + 1
         for i, block in enumerate(self.vit.blocks[:depth]):
             args = {} if rope is None else dict(rope=rope)
-            x = checkpoint(block, x, use_reentrant=False, **args) if self.with_cp and self.training and torch.is_grad_enabled() else block(x, **args)
+            x = (
+                checkpoint(block, x, use_reentrant=False, **args)
+                if self.with_cp and self.training and torch.is_grad_enabled()
+                else block(x, **args)
+            )
             if i in indices:
                 seen[i] = x
         return [seen[i] for i in indices], x if to_the_end else None, grid
 
     def _final(self, x):
         x = self.vit.norm(x)
-        return self.cls(x[:, 0]), self.patches(x[:, self.vit.num_prefix_tokens:])
+        return self.cls(x[:, 0]), self.patches(x[:, self.vit.num_prefix_tokens :])
 
     def forward_tokens(self, x, mask=None, mask_token=None):
         """``(cls [B, C], patches [B, N, C])`` of images ``[B, 3, H, W]``, after the final norm.
@@ -227,7 +289,10 @@ class TimmViT(BaseModule):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             maps = self._maps(x) if self.cache is None else self.cache.maps(x, self._maps)
             if self.pyramid:
-                maps = [y if scale == 1 else F.interpolate(y, scale_factor=scale, mode='bilinear', align_corners=False) for y, scale in zip(maps, PYRAMID)]
+                maps = [
+                    y if scale == 1 else F.interpolate(y, scale_factor=scale, mode='bilinear', align_corners=False)
+                    for y, scale in zip(maps, PYRAMID)
+                ]
         return tuple(maps)
 
     def _maps(self, x):
@@ -236,4 +301,4 @@ class TimmViT(BaseModule):
         if self.tokens:
             self._final(last)
         outs = [self.vit.norm(y) if self.out_norm else y for y in outs]
-        return [y[:, self.vit.num_prefix_tokens:].transpose(1, 2).reshape(y.shape[0], -1, *grid) for y in outs]
+        return [y[:, self.vit.num_prefix_tokens :].transpose(1, 2).reshape(y.shape[0], -1, *grid) for y in outs]

@@ -1,8 +1,11 @@
-"""The CLIP semantic head: any segmentation network's features into CLIP's image-text space, through the frozen end of CLIP's own image encoder.
+"""The CLIP semantic head: any segmentation network's features into CLIP's image-text space, through the frozen end of CLIP's own image
+encoder.
 
-Chimera-Seg-style, reconstructed: of Chen et al., "Chimera-Seg" (arXiv 2506.22032) the abstract alone was at hand. It names a frozen part of the visual encoder, its fixed projections and
-light trainable parts; which blocks, how many, what is trained and every constant is our decision (docs/chimera_seg.md).
+Chimera-Seg-style, reconstructed: of Chen et al., "Chimera-Seg" (arXiv 2506.22032) the abstract alone was at hand. It names a frozen part of
+the visual encoder, its fixed projections and light trainable parts; which blocks, how many, what is trained and every constant is our
+decision (docs/chimera_seg.md).
 """
+
 import math
 
 import torch
@@ -23,7 +26,8 @@ from ..clip_embedding import ClipEmbedding
 
 # -- semantic alignment ----------------------------------------------------------------------------------------------------
 class TextSimilarity(nn.Module):
-    """Unit vectors ``[B, D, h, w]`` -> class scores ``[B, K, h, w]``: the cosine to each row of the buffer ``text [K, D]``, over a temperature. float32 under autocast too.
+    """Unit vectors ``[B, D, h, w]`` -> class scores ``[B, K, h, w]``: the cosine to each row of the buffer ``text [K, D]``, over a
+    temperature. float32 under autocast too.
 
     ``learn_scale``: the factor ``1 / tau`` is trained, at most 100.
     """
@@ -45,16 +49,19 @@ class TextSimilarity(nn.Module):
 
 
 def mean_cross_entropy(logits, target):
-    """Cross entropy of logits ``[B, K, H, W]``, mean over the places whose target is not 255, zero where all are. For semantic alignment the columns of seen classes alone, and a target that
+    """Cross entropy of logits ``[B, K, H, W]``, mean over the places whose target is not 255, zero where all are. For semantic alignment
+    the columns of seen classes alone, and a target that
     counts among them: unseen columns as negatives would teach that unseen classes never occur.
     """
     return F.cross_entropy(logits, target, ignore_index=255, reduction='sum') / (target != 255).sum().clamp(min=1)
 
 
-def nel_loss(logits, target, focal_weight=100., dice_weight=1.):
-    """ZegCLIP's non-mutually-exclusive loss: sigmoid focal and dice of each class by itself, on logits ``[B, K, H, W]``; ``target`` in 0 .. K-1, 255 is ignored.
+def nel_loss(logits, target, focal_weight=100.0, dice_weight=1.0):
+    """ZegCLIP's non-mutually-exclusive loss: sigmoid focal and dice of each class by itself, on logits ``[B, K, H, W]``; ``target`` in 0 ..
+    K-1, 255 is ignored.
 
-    Zhou et al., "ZegCLIP" (CVPR 2023): its weights; reductions are ours (focal: mean over valid places and classes; dice: mean over the classes that occur).
+    Zhou et al., "ZegCLIP" (CVPR 2023): its weights; reductions are ours (focal: mean over valid places and classes; dice: mean over the
+    classes that occur).
     """
     valid = (target != 255)[:, None]
     hot = F.one_hot(target.masked_fill(target == 255, 0), logits.shape[1]).movedim(-1, 1).to(logits.dtype) * valid
@@ -68,33 +75,68 @@ def nel_loss(logits, target, focal_weight=100., dice_weight=1.):
 # -- the head --------------------------------------------------------------------------------------------------------------
 @MODELS.register_module()
 class ClipSemanticHead(BaseDecodeHead):
-    """A decode head of mmseg whose classifier is text: ``inner`` head's features -> ``embed`` (adapter and frozen end of CLIP) -> cosine to the text embedding of each class.
+    """A decode head of mmseg whose classifier is text: ``inner`` head's features -> ``embed`` (adapter and frozen end of CLIP) -> cosine to
+    the text embedding of each class.
 
     Taps: ``decode_head.embed`` gives the unit vectors, ``decode_head.conv_seg`` the class scores.
 
     Args:
         inner (dict): any mmseg decode head; its features before the classifier are taken.
-        clip (dict): ``name`` of an open_clip CLIP, and ``checkpoint``, a local file; ``random=True`` for untrained weights (tests, and to show the machinery).
-        text_embeddings: file of ``tools/cache_text_embeddings.py``, in the order of the data set's classes, made with the same CLIP; None: a checkpoint brings the rows.
+        clip (dict): ``name`` of an open_clip CLIP, and ``checkpoint``, a local file; ``random=True`` for untrained weights (tests, and to
+            show the machinery).
+        text_embeddings: file of ``tools/cache_text_embeddings.py``, in the order of the data set's classes, made with the same CLIP; None:
+            a checkpoint brings the rows.
         num_classes: K, seen and unseen together.
-        unseen: ids of the classes that have no label in training, or the name of a split (``vkd.datasets.zero_shot.SPLITS``); all others are seen.
+        unseen: ids of the classes that have no label in training, or the name of a split (``vkd.datasets.zero_shot.SPLITS``); all others
+            are seen.
         num_blocks, attn_mode, max_tokens, test_tokens: see ``FrozenViT``, ``FrozenResNet`` and ``ClipEmbedding``.
         tau, learn_scale: see ``TextSimilarity``.
         sam_weight, nel_weight: of the cross entropy over seen columns, and of ``nel_loss`` (off).
         seen_bias: taken from the scores of seen classes in prediction. ZegCLIP takes 0.1 of sigmoid scores; these are cosines over ``tau``.
-        self_training: transductive second phase: ignored places learn the best of the unseen classes as the network itself sees it (``pseudo_labels``), and all columns compete.
-            Padding must not be 255 then, but ``pad_index``.
+        self_training: transductive second phase: ignored places learn the best of the unseen classes as the network itself sees it
+            (``pseudo_labels``), and all columns compete. Padding must not be 255 then, but ``pad_index``.
 
     Raises:
-        UserError: for an unseen label in training (on a GPU, where looking would wait for the device, an assertion on it), a text file of other classes or of another CLIP, a wrong split.
+        UserError: for an unseen label in training (on a GPU, where looking would wait for the device, an assertion on it), a text file of
+            other classes or of another CLIP, a wrong split.
     """
 
-    def __init__(self, inner, num_classes, clip, text_embeddings=None, unseen=(), num_blocks=1, attn_mode='full', max_tokens=4096, test_tokens=None, tau=0.07, learn_scale=False, sam_weight=1., nel_weight=0., seen_bias=0.,
-                 self_training=False, pad_index=PAD_VALUE, align_corners=False, ignore_index=255):
+    def __init__(
+        self,
+        inner,
+        num_classes,
+        clip,
+        text_embeddings=None,
+        unseen=(),
+        num_blocks=1,
+        attn_mode='full',
+        max_tokens=4096,
+        test_tokens=None,
+        tau=0.07,
+        learn_scale=False,
+        sam_weight=1.0,
+        nel_weight=0.0,
+        seen_bias=0.0,
+        self_training=False,
+        pad_index=PAD_VALUE,
+        align_corners=False,
+        ignore_index=255,
+    ):
         in_channels = inner['in_channels']  # the built head may have summed them
         inner = MODELS.build(dict(inner, num_classes=num_classes))
-        super().__init__(in_channels, inner.channels, num_classes=num_classes, in_index=inner.in_index, input_transform=inner.input_transform, dropout_ratio=0, align_corners=align_corners,
-                         ignore_index=ignore_index, init_cfg=None, loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True))  # that loss is not used
+        super().__init__(
+            in_channels,
+            inner.channels,
+            num_classes=num_classes,
+            in_index=inner.in_index,
+            input_transform=inner.input_transform,
+            dropout_ratio=0,
+            align_corners=align_corners,
+            # that loss is not used
+            ignore_index=ignore_index,
+            init_cfg=None,
+            loss_decode=dict(type='CrossEntropyLoss', avg_non_ignore=True),
+        )
         inner.conv_seg, inner.dropout = nn.Identity(), None
         self.inner = inner
         clip = dict(clip)
@@ -102,19 +144,39 @@ class ClipSemanticHead(BaseDecodeHead):
         self.embed = ClipEmbedding(load_clip(name, **clip).visual, inner.channels, num_blocks, attn_mode, max_tokens, test_tokens)
         known = load_text_embeddings(text_embeddings, clip=name, width=self.embed.out_channels) if text_embeddings else None
         if known and len(known.classes) != num_classes:
-            raise UserError(f'Text embeddings {str(text_embeddings)!r} are of {len(known.classes)} classes, the head has {num_classes}; make them from the classes of the data set.')
+            raise UserError(
+                f'Text embeddings {str(text_embeddings)!r} are of {len(known.classes)} classes, the head has {num_classes}; make them from '
+                'the classes of the data set.'
+            )
         self.classes, self.synthetic = None, False
         if known:
             self._note_text(known, text_embeddings)
             if known.checkpoint_sha256 and clip.get('checkpoint') and sha256(clip['checkpoint']) != known.checkpoint_sha256:
-                raise UserError(f'Text embeddings {str(text_embeddings)!r} were made with other weights of {name} than {str(clip["checkpoint"])!r}; make them again with these.')
+                raise UserError(
+                    f'Text embeddings {str(text_embeddings)!r} were made with other weights of {name} than {str(clip["checkpoint"])!r}; '
+                    'make them again with these.'
+                )
             if isinstance(unseen, str) and known.classes != tuple(zero_shot_split(unseen).classes):
-                raise UserError(f'Text embeddings {str(text_embeddings)!r} are of other classes, or in another order, than the split {unseen!r}; make them with --classes {unseen}.')
-        self.conv_seg = TextSimilarity(known.embeddings.clone() if known else torch.zeros(num_classes, self.embed.out_channels), tau, learn_scale)
-        self.sam_weight, self.nel_weight, self.seen_bias, self.self_training, self.pad_index = sam_weight, nel_weight, seen_bias, self_training, pad_index
+                raise UserError(
+                    f'Text embeddings {str(text_embeddings)!r} are of other classes, or in another order, than the split {unseen!r}; make '
+                    f'them with --classes {unseen}.'
+                )
+        self.conv_seg = TextSimilarity(
+            known.embeddings.clone() if known else torch.zeros(num_classes, self.embed.out_channels), tau, learn_scale
+        )
+        self.sam_weight, self.nel_weight, self.seen_bias, self.self_training, self.pad_index = (
+            sam_weight,
+            nel_weight,
+            seen_bias,
+            self_training,
+            pad_index,
+        )
         self.set_split(zero_shot_split(unseen).unseen if isinstance(unseen, str) else unseen)
         if not len(self.seen) or self_training and not len(self.unseen):
-            raise UserError(f'ClipSemanticHead: of {num_classes} classes {len(self.unseen)} are unseen; leave one to learn, and one to be found where self_training is on.')
+            raise UserError(
+                f'ClipSemanticHead: of {num_classes} classes {len(self.unseen)} are unseen; leave one to learn, and one to be found where '
+                'self_training is on.'
+            )
         self._named, self._file_rows = bool(text_embeddings), known and known.embeddings
         self._clip_state = {k: v.clone() for k, v in self.embed.frozen.state_dict().items()}
         self.register_load_state_dict_post_hook(lambda module, keys: module._after_load())
@@ -122,14 +184,21 @@ class ClipSemanticHead(BaseDecodeHead):
     def _note_text(self, text, path=''):
         self.classes, self.synthetic = text.classes, text.synthetic
         if text.synthetic:
-            print_log(f'The text embeddings {str(path)!r} are synthetic: random rows by which no unseen class can be told.', logger='current', level=30)
+            print_log(
+                f'The text embeddings {str(path)!r} are synthetic: random rows by which no unseen class can be told.',
+                logger='current',
+                level=30,
+            )
 
     def _after_load(self):
         """What was loaded counts: nothing is put back over it, and rows of a file that it replaced are told of."""
         self._clip_state = None
         if self._file_rows is not None and not torch.equal(self._file_rows, self.conv_seg.text.cpu()):
-            raise UserError('ClipSemanticHead: the checkpoint holds other rows of text than the file that text_embeddings names; name the file of the run (or None, which takes the checkpoint\'s), '
-                            'and give other classes by tools/test.py --text-embeddings.')
+            raise UserError(
+                'ClipSemanticHead: the checkpoint holds other rows of text than the file that text_embeddings names; name the file of the '
+                'run (or None, which takes the checkpoint\'s), '
+                'and give other classes by tools/test.py --text-embeddings.'
+            )
 
     def set_split(self, unseen):
         """Which classes are ``unseen``: ids; all others are seen."""
@@ -167,7 +236,8 @@ class ClipSemanticHead(BaseDecodeHead):
         label = self._stack_batch_gt(batch_data_samples).squeeze(1).long()
         target = self.target(label)
         full = self._resized(seg_logits, label) if self.self_training else None
-        logits = self._resized(seg_logits[:, self.seen], label) if full is None else full[:, self.seen]  # once: these are the largest maps of all
+        # once: these are the largest maps of all
+        logits = self._resized(seg_logits[:, self.seen], label) if full is None else full[:, self.seen]
         valid = target != 255
         out = dict(acc_seg=100 * ((logits.detach().argmax(1) == target) & valid).sum() / valid.sum().clamp(min=1))
         if self.nel_weight:
@@ -183,18 +253,26 @@ class ClipSemanticHead(BaseDecodeHead):
     def _check_named(self):
         """Raises UserError where neither a file nor a checkpoint has brought text; looked at once, since looking waits for the device."""
         if not self._named and not bool(self.conv_seg.text.any()):
-            raise UserError('ClipSemanticHead: text_embeddings=None, and no checkpoint has brought the rows of the classes; give a file of tools/cache_text_embeddings.py.')
+            raise UserError(
+                'ClipSemanticHead: text_embeddings=None, and no checkpoint has brought the rows of the classes; give a file of '
+                'tools/cache_text_embeddings.py.'
+            )
         self._named = True
 
     def target(self, label):
-        """Labels ``[B, H, W]`` -> positions among the seen classes, 255 where ignored (or padded, in self-training). Raises UserError for an unseen class."""
+        """Labels ``[B, H, W]`` -> positions among the seen classes, 255 where ignored (or padded, in self-training). Raises UserError for
+        an unseen class.
+        """
         target = self.target_of[label]
         leaked = target == -1
         told = 'unseen classes, or ids of no class, are among the training labels'
         if label.device.type == 'cpu':
             if leaked.any():
                 found = sorted(set(label[leaked].tolist()))
-                raise UserError(f'ClipSemanticHead: {told}: {", ".join(map(str, found[:8]))} of {self.num_classes} classes; put MaskUnseenLabels(unseen={self.unseen.tolist()}) behind the loading of labels.')
+                raise UserError(
+                    f'ClipSemanticHead: {told}: {", ".join(map(str, found[:8]))} of {self.num_classes} classes; put '
+                    f'MaskUnseenLabels(unseen={self.unseen.tolist()}) behind the loading of labels.'
+                )
         else:
             torch._assert_async(~leaked.any(), f'ClipSemanticHead: {told}; put MaskUnseenLabels behind the loading of labels')
         return target
@@ -207,23 +285,34 @@ class ClipSemanticHead(BaseDecodeHead):
         """``logits [B, K, h, w]`` less ``seen_bias`` at the seen classes."""
         if not self.seen_bias:
             return logits
-        return logits - torch.zeros(logits.shape[1], device=logits.device, dtype=logits.dtype).index_fill(0, self.seen, self.seen_bias)[:, None, None]
+        return (
+            logits
+            - torch.zeros(logits.shape[1], device=logits.device, dtype=logits.dtype).index_fill(0, self.seen, self.seen_bias)[:, None, None]
+        )
 
 
 def set_text(segmentor, embeddings, unseen=()):
-    """Gives a segmentor's ``ClipSemanticHead`` other classes: ``embeddings``, a ``TextEmbeddings`` of the same CLIP; nothing is trained again. ``unseen``: names that ``seen_bias`` spares.
+    """Gives a segmentor's ``ClipSemanticHead`` other classes: ``embeddings``, a ``TextEmbeddings`` of the same CLIP; nothing is trained
+    again. ``unseen``: names that ``seen_bias`` spares.
 
     Raises:
         UserError: for a segmentor without such a head, or embeddings of another width or another CLIP.
     """
     head = getattr(segmentor, 'decode_head', None)
     if not isinstance(head, ClipSemanticHead):
-        raise UserError(f'{type(segmentor).__name__} has no ClipSemanticHead, so text cannot name its classes; give a config of configs/chimeraseg.')
+        raise UserError(
+            f'{type(segmentor).__name__} has no ClipSemanticHead, so text cannot name its classes; give a config of configs/chimeraseg.'
+        )
     rows = embeddings.embeddings
     if rows.shape[1] != head.embed.out_channels:
-        raise UserError(f'The text embeddings are {rows.shape[1]} wide, this CLIP {head.embed.out_channels}; make them with the CLIP of the head.')
+        raise UserError(
+            f'The text embeddings are {rows.shape[1]} wide, this CLIP {head.embed.out_channels}; make them with the CLIP of the head.'
+        )
     if not embeddings.synthetic and embeddings.clip != head.clip_name:
-        raise UserError(f'The text embeddings are of CLIP {embeddings.clip!r}, the head of {head.clip_name!r}: their spaces differ; make them with --clip {head.clip_name}.')
+        raise UserError(
+            f'The text embeddings are of CLIP {embeddings.clip!r}, the head of {head.clip_name!r}: their spaces differ; make them with '
+            f'--clip {head.clip_name}.'
+        )
     head.conv_seg.text, head._file_rows, head._named = rows.to(head.conv_seg.text), None, True
     head._note_text(embeddings)
     head.num_classes = head.out_channels = len(rows)

@@ -11,4 +11,17 @@ from .restorer import Restorer
 from .rfdn import RFDN
 from .untouched import Untouched
 
-__all__ = ['EDSR', 'FBPConvNet', 'GloReNet', 'IMDN', 'IMDN_AS', 'IMDN_RTC', 'RCAN', 'RFDN', 'RestorationPreprocessor', 'Restorer', 'SparseViewCTPreprocessor', 'Untouched']
+__all__ = [
+    'EDSR',
+    'FBPConvNet',
+    'GloReNet',
+    'IMDN',
+    'IMDN_AS',
+    'IMDN_RTC',
+    'RCAN',
+    'RFDN',
+    'RestorationPreprocessor',
+    'Restorer',
+    'SparseViewCTPreprocessor',
+    'Untouched',
+]

@@ -1,4 +1,5 @@
 """From slices to what few views show of them: the scanner stands between the data and the network."""
+
 import hashlib
 from dataclasses import asdict
 from pathlib import Path
@@ -17,17 +18,23 @@ from ...registry import MODELS
 
 @MODELS.register_module()
 class SparseViewCTPreprocessor(BaseDataPreprocessor):
-    """Slices of attenuation ``[1, H, W]`` (1/cm) -> their filtered back-projections from few views, simulated on the device without gradients.
+    """Slices of attenuation ``[1, H, W]`` (1/cm) -> their filtered back-projections from few views, simulated on the device without
+    gradients.
 
-    ``inputs`` is that of ``views``, ``[B, 1, H, W]``; in training with ``teacher_views`` it is ``dict(student=…, dense=…)``, and a teacher takes ``view='dense'``. Each data sample gets ``gt_img [1, H, W]``: the
-    noise-free back-projection from all views of the geometry, which is the truth (not the slice itself); so ``truth_peak=1`` of a Restorer.
+    ``inputs`` is that of ``views``, ``[B, 1, H, W]``; in training with ``teacher_views`` it is ``dict(student=…, dense=…)``, and a teacher
+    takes ``view='dense'``. Each data sample gets ``gt_img [1, H, W]``: the noise-free back-projection from all views of the geometry, which
+    is the truth (not the slice itself); so ``truth_peak=1`` of a Restorer.
 
-    Noise is drawn from the device's global stream in training, and anew for each of the two inputs; otherwise every slice has its own, from ``seed``, whatever the batch.
+    Noise is drawn from the device's global stream in training, and anew for each of the two inputs; otherwise every slice has its own, from
+    ``seed``, whatever the batch.
 
     Args:
-        geometry: options of the full scan's ``Geometry``. views, teacher_views: of student and teacher; where they do not divide the full scan's, their angles are not among its, which is told once.
-        weight: 'iso' or 'textbook', see ``vkd.physics.fan_beam.fbp``. noise: options of ``add_noise`` (``photons``, ``mode``, ``gaussian``, ``per_sample``); None adds none.
-        cache: folder of noise-free back-projections, made at first need; a file is named by a hash of the geometry, the weight and the slice's content, and is whole or absent. None works them out each time.
+        geometry: options of the full scan's ``Geometry``. views, teacher_views: of student and teacher; where they do not divide the full
+            scan's, their angles are not among its, which is told once.
+        weight: 'iso' or 'textbook', see ``vkd.physics.fan_beam.fbp``. noise: options of ``add_noise`` (``photons``, ``mode``, ``gaussian``,
+            ``per_sample``); None adds none.
+        cache: folder of noise-free back-projections, made at first need; a file is named by a hash of the geometry, the weight and the
+            slice's content, and is whole or absent. None works them out each time.
 
     Raises UserError for slices of different sizes or another than the geometry's, or a cached file that cannot be read.
     """
@@ -38,18 +45,31 @@ class SparseViewCTPreprocessor(BaseDataPreprocessor):
         choice('SparseViewCTPreprocessor', 'weight', weight, WEIGHTS)
         unknown = set(self.noise) - {'photons', 'mode', 'gaussian', 'per_sample'}
         if unknown:
-            raise UserError(f'SparseViewCTPreprocessor: noise has no option {sorted(unknown)[0]!r}; choose among photons, mode, gaussian and per_sample.')
+            raise UserError(
+                f'SparseViewCTPreprocessor: noise has no option {sorted(unknown)[0]!r}; choose among photons, mode, gaussian and '
+                'per_sample.'
+            )
         self.sparse, self.dense = (self.full.with_views(v) if v else None for v in (views, teacher_views))
         for own in filter(None, (self.sparse, self.dense)):
             if not self.full.nested(own.views):
-                print_log(f'{own.views} views do not divide the {self.full.views} of the full scan: their angles are not among its', logger='current')
+                print_log(
+                    f'{own.views} views do not divide the {self.full.views} of the full scan: their angles are not among its',
+                    logger='current',
+                )
 
     @torch.no_grad()
     def forward(self, data, training=False):
         slices = [torch.as_tensor(x) for x in data['inputs']]
         if len({tuple(x.shape) for x in slices}) > 1:
-            raise UserError(f'A batch holds slices of {" and ".join(sorted({"x".join(map(str, x.shape)) for x in slices}))} (channels x height x width); resize them to one size.')
-        names = [hashlib.sha256(x.float().contiguous().cpu().numpy().tobytes()).hexdigest() for x in slices] if self.cache or self.noise and not training else None
+            raise UserError(
+                f'A batch holds slices of {" and ".join(sorted({"x".join(map(str, x.shape)) for x in slices}))} (channels x height x '
+                'width); resize them to one size.'
+            )
+        names = (
+            [hashlib.sha256(x.float().contiguous().cpu().numpy().tobytes()).hexdigest() for x in slices]
+            if self.cache or self.noise and not training
+            else None
+        )
         data = self.cast_data(dict(data, inputs=torch.stack(slices)))
         mu = data['inputs'].float()
         truth, sinogram = self._cached(mu, self.full, names)
@@ -70,7 +90,13 @@ class SparseViewCTPreprocessor(BaseDataPreprocessor):
         if training:
             return fbp(add_noise(clean, **options), geometry, self.weight)
         seeds = [int(hashlib.sha256(f'{self.seed}/{geometry.views}/{name}'.encode()).hexdigest()[:15], 16) for name in names]
-        return fbp(torch.cat([add_noise(s[None], **options, generator=torch.Generator(s.device).manual_seed(seed)) for s, seed in zip(clean, seeds)]), geometry, self.weight)
+        return fbp(
+            torch.cat(
+                [add_noise(s[None], **options, generator=torch.Generator(s.device).manual_seed(seed)) for s, seed in zip(clean, seeds)]
+            ),
+            geometry,
+            self.weight,
+        )
 
     def _project(self, mu, geometry, sinogram=None):
         return subsample(sinogram, geometry.views) if sinogram is not None and self.full.nested(geometry.views) else project(mu, geometry)
@@ -99,7 +125,9 @@ class SparseViewCTPreprocessor(BaseDataPreprocessor):
         try:
             image = np.load(file, allow_pickle=False)
         except (ValueError, OSError, EOFError) as error:
-            raise UserError(f'Cached back-projection {str(file)!r} cannot be read ({type(error).__name__}); remove it, it is made anew.') from error
+            raise UserError(
+                f'Cached back-projection {str(file)!r} cannot be read ({type(error).__name__}); remove it, it is made anew.'
+            ) from error
         if image.shape != (1, *geometry.size) or image.dtype != np.float32:
             raise UserError(f'Cached back-projection {str(file)!r} holds {image.dtype} of shape {image.shape}; remove it, it is made anew.')
         return torch.from_numpy(image)

@@ -2,6 +2,7 @@
 
 Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPR Workshops 2017, sec. 3 and table 1.
 """
+
 import torch
 from torch import nn
 
@@ -39,13 +40,16 @@ class MeanShifted(nn.Module):
 
 @MODELS.register_module()
 class EDSR(MeanShifted):
-    """RGB in 0 to 1, ``[B, 3, H, W]`` -> ``[B, 3, s H, s W]``, unclamped; inside it works on 0 to 255 around DIV2K's mean, as its published weights do.
+    """RGB in 0 to 1, ``[B, 3, H, W]`` -> ``[B, 3, s H, s W]``, unclamped; inside it works on 0 to 255 around DIV2K's mean, as its published
+    weights do.
 
-    The defaults are the baseline: 1,369,859 parameters at x2, 1,554,499 at x3, 1,517,571 at x4. The full width of the paper is ``channels=256, blocks=32, res_scale=0.1``: 43,089,923 at x4.
+    The defaults are the baseline: 1,369,859 parameters at x2, 1,554,499 at x3, 1,517,571 at x4. The full width of the paper is
+        ``channels=256, blocks=32, res_scale=0.1``: 43,089,923 at x4.
     Taps: ``conv_first``, ``body.0`` …, ``conv_after_body``, ``upsample``, ``conv_last``.
 
     Args:
-        scale: 2, 3, 4 or 8. channels: width. blocks: residual blocks. res_scale: factor of each block's residual. with_cp: recompute blocks in the backward pass.
+        scale: 2, 3, 4 or 8. channels: width. blocks: residual blocks. res_scale: factor of each block's residual. with_cp: recompute blocks
+            in the backward pass.
     """
 
     def __init__(self, scale=4, channels=64, blocks=16, res_scale=1.0, with_cp=False):

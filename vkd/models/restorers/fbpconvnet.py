@@ -1,7 +1,9 @@
 """FBPConvNet: a residual U-Net on the filtered back-projection.
 
-Jin et al., "Deep Convolutional Neural Network for Inverse Problems in Imaging", IEEE TIP 2017, fig. 2; layers as in the authors' code (panakino/FBPConvNet, commit 0a151fd, cnn_unet_init.m).
+Jin et al., "Deep Convolutional Neural Network for Inverse Problems in Imaging", IEEE TIP 2017, fig. 2; layers as in the authors' code
+(panakino/FBPConvNet, commit 0a151fd, cnn_unet_init.m).
 """
+
 import torch
 from torch import nn
 
@@ -11,7 +13,13 @@ from .layers import run
 
 
 def _convs(*channels):
-    return nn.Sequential(*(layer for a, b in zip(channels, channels[1:]) for layer in (nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(inplace=True))))
+    return nn.Sequential(
+        *(
+            layer
+            for a, b in zip(channels, channels[1:])
+            for layer in (nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(inplace=True))
+        )
+    )
 
 
 class _Up(nn.Module):
@@ -19,7 +27,11 @@ class _Up(nn.Module):
 
     def __init__(self, channels):
         super().__init__()
-        self.conv, self.norm, self.relu = nn.ConvTranspose2d(channels, channels // 2, 3, stride=2), nn.BatchNorm2d(channels // 2), nn.ReLU(inplace=True)
+        self.conv, self.norm, self.relu = (
+            nn.ConvTranspose2d(channels, channels // 2, 3, stride=2),
+            nn.BatchNorm2d(channels // 2),
+            nn.ReLU(inplace=True),
+        )
 
     def forward(self, x):
         return self.relu(self.norm(self.conv(x)[..., :-1, :-1]))
@@ -32,7 +44,8 @@ class FBPConvNet(nn.Module):
     Taps: ``down.0`` … ``down.4``, ``up.<i>``, ``last``.
 
     Args:
-        width: channels of the first level, doubled at each next. depth: poolings. with_cp: recompute levels in the backward pass, which moves the statistics of batch norm twice.
+        width: channels of the first level, doubled at each next. depth: poolings. with_cp: recompute levels in the backward pass, which
+            moves the statistics of batch norm twice.
 
     Raises UserError for an image whose sides ``2^depth`` does not divide.
     """
@@ -41,8 +54,8 @@ class FBPConvNet(nn.Module):
 
     def __init__(self, width=64, depth=4, with_cp=False):
         super().__init__()
-        wide = [width * 2 ** i for i in range(depth + 1)]
-        self.with_cp, self.divisor, self.min_size = with_cp, 2 ** depth, 2 ** depth
+        wide = [width * 2**i for i in range(depth + 1)]
+        self.with_cp, self.divisor, self.min_size = with_cp, 2**depth, 2**depth
         self.down = nn.ModuleList([_convs(1, width, width, width), *(_convs(a, b, b) for a, b in zip(wide, wide[1:]))])
         self.pool, self.last = nn.MaxPool2d(2), nn.Conv2d(width, 1, 1)
         self.up = nn.ModuleList(_Up(c) for c in wide[:0:-1])
@@ -50,7 +63,10 @@ class FBPConvNet(nn.Module):
 
     def forward(self, x):
         if x.shape[-2] % self.divisor or x.shape[-1] % self.divisor:
-            raise UserError(f'FBPConvNet: an image of {x.shape[-2]}x{x.shape[-1]} (height x width) was given; resize or pad it to multiples of {self.divisor}.')
+            raise UserError(
+                f'FBPConvNet: an image of {x.shape[-2]}x{x.shape[-1]} (height x width) was given; resize or pad it to multiples of '
+                f'{self.divisor}.'
+            )
         kept, seen = [], x
         for i, level in enumerate(self.down):
             seen = run(level, self.pool(seen) if i else seen, self.with_cp)

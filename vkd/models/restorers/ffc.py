@@ -1,7 +1,9 @@
 """Fast Fourier convolutions: a map in two parts, one seen by small windows, one by the whole image.
 
-Chi et al., "Fast Fourier Convolution", NeurIPS 2020; as in LaMa (Suvorov et al., WACV 2022) and GloReDi's release: reflecting borders, no gates, no local Fourier unit.
+Chi et al., "Fast Fourier Convolution", NeurIPS 2020; as in LaMa (Suvorov et al., WACV 2022) and GloReDi's release: reflecting borders, no
+gates, no local Fourier unit.
 """
+
 import torch
 from torch import nn
 
@@ -9,7 +11,9 @@ from .layers import run
 
 
 class FourierUnit(nn.Module):
-    """``[B, C, H, W]`` -> same: a 1x1 convolution, batch norm and ReLU of the spectrum, whose channels are re0, im0, re1, im1, …; in float32 even under autocast."""
+    """``[B, C, H, W]`` -> same: a 1x1 convolution, batch norm and ReLU of the spectrum, whose channels are re0, im0, re1, im1, …; in
+    float32 even under autocast.
+    """
 
     def __init__(self, channels):
         super().__init__()
@@ -41,10 +45,12 @@ class SpectralTransform(nn.Module):
 class FFC(nn.Module):
     """Two streams ``(local [B, Cl, H, W], whole [B, Cg, H, W] or None)`` -> two, each with batch norm and ReLU.
 
-    ``local = K_ll * l + K_gl * g`` and ``whole = K_lg * l + S(g)``, with convolutions K without bias and the spectral transform S; those of an absent stream are absent.
+    ``local = K_ll * l + K_gl * g`` and ``whole = K_lg * l + S(g)``, with convolutions K without bias and the spectral transform S; those of
+    an absent stream are absent.
 
     Args:
-        in_channels, out_channels: of both streams together. in_ratio, out_ratio: share of the whole-image stream. stride: 2 halves the map (where no stream comes in that needs S).
+        in_channels, out_channels: of both streams together. in_ratio, out_ratio: share of the whole-image stream. stride: 2 halves the map
+            (where no stream comes in that needs S).
     """
 
     def __init__(self, in_channels, out_channels, in_ratio, out_ratio, size=3, stride=1):
@@ -53,6 +59,7 @@ class FFC(nn.Module):
 
         def conv(a, b):
             return nn.Conv2d(a, b, size, stride, size // 2, bias=False, padding_mode='reflect') if a and b else None
+
         self.l2l, self.l2g, self.g2l = conv(in_l, out_l), conv(in_l, out_g), conv(in_g, out_l)
         self.g2g = SpectralTransform(out_g) if in_g and out_g else None
         self.norm_l, self.norm_g = (nn.BatchNorm2d(c) if c else None for c in (out_l, out_g))
@@ -62,6 +69,7 @@ class FFC(nn.Module):
         def total(*terms):
             terms = [module(x) for module, x in terms if module is not None and x is not None]
             return sum(terms[1:], terms[0]) if terms else None
+
         l, g = total((self.l2l, local), (self.g2l, whole)), total((self.l2g, local), (self.g2g, whole))
         return tuple(None if x is None else self.relu(norm(x)) for x, norm in ((l, self.norm_l), (g, self.norm_g)))
 
@@ -90,10 +98,12 @@ class FFCBody(nn.Module):
     def forward(self, x):
         def step(block):
             def one(y):
-                streams = block(y[:, :self.local], y[:, self.local:])
+                streams = block(y[:, : self.local], y[:, self.local :])
                 return torch.cat([part for part in streams if part is not None], 1)
+
             return one
-        x = torch.cat([x[:, :self.local], x[:, self.whole]], 1)
+
+        x = torch.cat([x[:, : self.local], x[:, self.whole]], 1)
         for block in self.blocks:
             x = run(step(block), x, self.with_cp)
         return x

@@ -1,7 +1,9 @@
 """The encoder and decoder of GloReDi.
 
-Li et al., "Learning to Distill Global Representation for Sparse-View CT", ICCV 2023; the definition is that of the authors' code (longzilicart/GloReDi, commit b412cae, MIT).
+Li et al., "Learning to Distill Global Representation for Sparse-View CT", ICCV 2023; the definition is that of the authors' code
+(longzilicart/GloReDi, commit b412cae, MIT).
 """
+
 import torch
 from torch import nn
 
@@ -31,13 +33,20 @@ class Decoder(nn.Module):
 
     Args:
         residual: gives what is to be added to the input, without bounds, and begins at 0.
-        legacy_split: takes the first three quarters of the channels for the whole-image stream, as the release does, so that the last quarter is never read; else the last three quarters.
+        legacy_split: takes the first three quarters of the channels for the whole-image stream, as the release does, so that the last
+            quarter is never read; else the last three quarters.
     """
 
     def __init__(self, width=64, blocks=2, legacy_split=False, residual=False, with_cp=False):
         super().__init__()
         self.body = FFCBody(4 * width, RATIO, blocks, slice(0, int(4 * width * RATIO)) if legacy_split else None, with_cp)
-        self.up = nn.Sequential(*(layer for c in (4 * width, 2 * width) for layer in (nn.ConvTranspose2d(c, c // 2, 3, 2, 1, 1), nn.BatchNorm2d(c // 2), nn.ReLU())))
+        self.up = nn.Sequential(
+            *(
+                layer
+                for c in (4 * width, 2 * width)
+                for layer in (nn.ConvTranspose2d(c, c // 2, 3, 2, 1, 1), nn.BatchNorm2d(c // 2), nn.ReLU())
+            )
+        )
         self.last, self.residual = nn.Sequential(nn.ReflectionPad2d(3), nn.Conv2d(width, 1, 7)), residual
         if residual:
             for parameter in self.last.parameters():
@@ -52,11 +61,13 @@ class Decoder(nn.Module):
 class GloReNet(nn.Module):
     """FBP of few views -> image, both attenuation in 1/cm, ``[B, 1, H, W]`` with sides of 4 k; ``decoder(encoder(x))``.
 
-    The defaults are the paper's network: 5,032,768 parameters of the encoder and 1,703,809 of the decoder. Taps: ``encoder`` (the global representation ``[B, 4 width, H / 4, W / 4]``), ``decoder``.
+    The defaults are the paper's network: 5,032,768 parameters of the encoder and 1,703,809 of the decoder. Taps: ``encoder`` (the global
+    representation ``[B, 4 width, H / 4, W / 4]``), ``decoder``.
 
     Args:
         width: channels at full resolution, a multiple of 2. blocks: FFC blocks of ``(encoder, decoder)``. legacy_split: see Decoder.
-        residual: the decoder corrects the input, where the paper's network draws the slice itself (our decision, for short runs: it begins at the back-projection). with_cp: recompute blocks in the backward pass, which moves the statistics of batch norm twice.
+        residual: the decoder corrects the input, where the paper's network draws the slice itself (our decision, for short runs: it begins
+            at the back-projection). with_cp: recompute blocks in the backward pass, which moves the statistics of batch norm twice.
 
     Raises UserError for a width that the streams do not divide, or an image whose sides 4 does not divide.
     """
@@ -71,6 +82,9 @@ class GloReNet(nn.Module):
 
     def forward(self, x):
         if x.shape[-2] % self.divisor or x.shape[-1] % self.divisor:
-            raise UserError(f'GloReNet: an image of {x.shape[-2]}x{x.shape[-1]} (height x width) was given, but it halves maps twice; resize or pad it to multiples of {self.divisor}.')
+            raise UserError(
+                f'GloReNet: an image of {x.shape[-2]}x{x.shape[-1]} (height x width) was given, but it halves maps twice; resize or pad it '
+                f'to multiples of {self.divisor}.'
+            )
         out = self.decoder(self.encoder(x))
         return x + out if self.decoder.residual else out

@@ -1,8 +1,10 @@
 """Information multi-distillation network.
 
-Hui et al., "Lightweight Image Super-Resolution with Information Multi-distillation Network", ACM MM 2019; the order of operations is that of the authors' published network (Zheng222/IMDN,
-commit 8f158e6), the code is our own. Its "distillation" peels off features inside one network; there is no teacher in it.
+Hui et al., "Lightweight Image Super-Resolution with Information Multi-distillation Network", ACM MM 2019; the order of operations is that
+of the authors' published network (Zheng222/IMDN, commit 8f158e6), the code is our own. Its "distillation" peels off features inside one
+network; there is no teacher in it.
 """
+
 import torch
 from torch import nn
 
@@ -39,7 +41,8 @@ class ContrastGate(nn.Module):
 class IMDB(nn.Module):
     """Information multi-distillation block, ``[B, C, H, W]`` -> the same shape.
 
-    Three times a convolution and an activation whose first quarter of channels is kept and whose rest goes on; a fourth convolution; all kept parts are gated, mixed and added to the input.
+    Three times a convolution and an activation whose first quarter of channels is kept and whose rest goes on; a fourth convolution; all
+    kept parts are gated, mixed and added to the input.
 
     Args:
         gate: a module on the kept parts; None leaves it out.
@@ -79,7 +82,8 @@ def check_scale(network, scale, scales=SCALES):
 
 @MODELS.register_module()
 class IMDN(nn.Module):
-    """RGB in 0 to 1, ``[B, 3, H, W]`` -> ``[B, 3, s H, s W]``, unclamped. 694,404 parameters at x2, 703,059 at x3, 715,176 at x4, 798,264 at x8.
+    """RGB in 0 to 1, ``[B, 3, H, W]`` -> ``[B, 3, s H, s W]``, unclamped. 694,404 parameters at x2, 703,059 at x3, 715,176 at x4, 798,264
+    at x8.
 
     Taps: ``conv_first``, ``body.0`` to ``body.5``, ``fuse``, ``conv_after_body``, ``upsample``.
 

@@ -1,4 +1,5 @@
 """The smallest of IMDN's family."""
+
 from torch import nn
 
 from ...registry import MODELS
@@ -8,10 +9,12 @@ from .layers import PixelShuffleUpsample, conv, run
 
 @MODELS.register_module()
 class IMDN_RTC(nn.Module):
-    """RGB in 0 to 1, ``[B, 3, H, W]`` -> ``[B, 3, s H, s W]``, unclamped; 20,190 parameters at x2. Blocks without a gate, in sequence, a 1x1 convolution, and a long skip.
+    """RGB in 0 to 1, ``[B, 3, H, W]`` -> ``[B, 3, s H, s W]``, unclamped; 20,190 parameters at x2. Blocks without a gate, in sequence, a
+    1x1 convolution, and a long skip.
 
     Args:
-        scale: 2 in the source; 3, 4 and 8 are ours. channels: width, a multiple of 4. blocks: how many. with_cp: recompute blocks in the backward pass.
+        scale: 2 in the source; 3, 4 and 8 are ours. channels: width, a multiple of 4. blocks: how many. with_cp: recompute blocks in the
+            backward pass.
     """
 
     inner_range, min_size = 1, 1

@@ -1,4 +1,5 @@
 """What several restorers are made of."""
+
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
@@ -15,11 +16,13 @@ def run(block, x, with_cp=False):
 
 
 class PixelShuffleUpsample(nn.Module):
-    """``[B, C, h, w]`` -> ``[B, out, s h, s w]``: a 3x3 convolution to ``out * s^2`` channels, channel ``c s^2 + i s + j`` of which becomes pixel ``(i, j)`` of each s x s block."""
+    """``[B, C, h, w]`` -> ``[B, out, s h, s w]``: a 3x3 convolution to ``out * s^2`` channels, channel ``c s^2 + i s + j`` of which becomes
+    pixel ``(i, j)`` of each s x s block.
+    """
 
     def __init__(self, channels, out_channels, scale):
         super().__init__()
-        self.conv, self.shuffle = conv(channels, out_channels * scale ** 2), nn.PixelShuffle(scale)
+        self.conv, self.shuffle = conv(channels, out_channels * scale**2), nn.PixelShuffle(scale)
 
     def forward(self, x):
         return self.shuffle(self.conv(x))

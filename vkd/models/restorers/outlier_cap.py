@@ -1,14 +1,17 @@
 """A guard against batches that are far worse than others."""
+
 import torch
 import torch.distributed as dist
 from torch import nn
 
 
 class OutlierCap(nn.Module):
-    """``loss`` (a scalar), or, where it is above ``factor`` times the least of the last ``window`` (itself among them), that limit without a gradient: such a batch teaches nothing.
+    """``loss`` (a scalar), or, where it is above ``factor`` times the least of the last ``window`` (itself among them), that limit without
+    a gradient: such a batch teaches nothing.
 
-    GloReDi's release does this too, with the limit as a constant that has no graph, on which ``backward`` fails; here the graph stays and its gradient is 0. The losses are kept in the checkpoint, and are
-    the means over all processes, which so decide alike. An infinite loss stays infinite, for ``StopOnNonFinite`` to
+    GloReDi's release does this too, with the limit as a constant that has no graph, on which ``backward`` fails; here the graph stays and
+    its gradient is 0. The losses are kept in the checkpoint, and are the means over all processes, which so decide alike. An infinite loss
+    stays infinite, for ``StopOnNonFinite`` to
     see: through an infinite pass not even a gradient of 0 comes back finite.
     """
 

@@ -2,6 +2,7 @@
 
 Zhang et al., "Image Super-Resolution Using Very Deep Residual Channel Attention Networks", ECCV 2018, sec. 3.
 """
+
 from torch import nn
 
 from ...registry import MODELS
@@ -27,7 +28,12 @@ class AttentionBlock(nn.Module):
 
     def __init__(self, channels, reduction):
         super().__init__()
-        self.conv1, self.conv2, self.relu, self.attention = conv(channels, channels), conv(channels, channels), nn.ReLU(inplace=True), ChannelAttention(channels, reduction)
+        self.conv1, self.conv2, self.relu, self.attention = (
+            conv(channels, channels),
+            conv(channels, channels),
+            nn.ReLU(inplace=True),
+            ChannelAttention(channels, reduction),
+        )
 
     def forward(self, x):
         return self.attention(self.conv2(self.relu(self.conv1(x)))) + x
@@ -46,12 +52,14 @@ class ResidualGroup(nn.Module):
 
 @MODELS.register_module()
 class RCAN(MeanShifted):
-    """RGB in 0 to 1, ``[B, 3, H, W]`` -> ``[B, 3, s H, s W]``, unclamped; inside it works on 0 to 255 around DIV2K's mean, as its published weights do. 15,592,355 parameters at x4.
+    """RGB in 0 to 1, ``[B, 3, H, W]`` -> ``[B, 3, s H, s W]``, unclamped; inside it works on 0 to 255 around DIV2K's mean, as its published
+    weights do. 15,592,355 parameters at x4.
 
     Taps: ``conv_first``, ``body.0`` … (groups), ``conv_after_body``, ``upsample``, ``conv_last``.
 
     Args:
-        scale: 2, 3, 4 or 8. channels: width. groups, blocks: residual groups, and blocks in each. reduction: of the attention's width. with_cp: recompute groups in the backward pass.
+        scale: 2, 3, 4 or 8. channels: width. groups, blocks: residual groups, and blocks in each. reduction: of the attention's width.
+            with_cp: recompute groups in the backward pass.
     """
 
     def __init__(self, scale=4, channels=64, groups=10, blocks=20, reduction=16, with_cp=False):

@@ -1,7 +1,9 @@
 """Residual feature distillation network.
 
-Liu et al., "Residual Feature Distillation Network for Lightweight Image Super-Resolution", ECCV Workshops 2020; as released by the authors (njulj/RFDN, commit 7cf4e25), where a block has no skip of its own.
+Liu et al., "Residual Feature Distillation Network for Lightweight Image Super-Resolution", ECCV Workshops 2020; as released by the authors
+(njulj/RFDN, commit 7cf4e25), where a block has no skip of its own.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -52,10 +54,12 @@ class RFDB(nn.Module):
 
 @MODELS.register_module()
 class RFDN(nn.Module):
-    """RGB in 0 to 1, ``[B, 3, H, W]`` -> ``[B, 3, s H, s W]``, unclamped; **inside it works on 0 to 255**, as its published weights do. 433,448 parameters at x4.
+    """RGB in 0 to 1, ``[B, 3, H, W]`` -> ``[B, 3, s H, s W]``, unclamped; **inside it works on 0 to 255**, as its published weights do.
+    433,448 parameters at x4.
 
     Args:
-        scale: 4 in the release; 2, 3 and 8 are ours. channels: width, an even number. blocks: how many RFDBs. with_cp: recompute blocks in the backward pass.
+        scale: 4 in the release; 2, 3 and 8 are ours. channels: width, an even number. blocks: how many RFDBs. with_cp: recompute blocks in
+            the backward pass.
 
     Raises UserError for another scale or width, or an image with a side below 15.
     """

@@ -1,4 +1,5 @@
 """No network: the row of a table that others are compared with."""
+
 import torch
 from torch import nn
 
