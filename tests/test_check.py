@@ -282,5 +282,33 @@ def test_command(config, tmp_path, capsys):
     assert 'missing.py' in str(stop.value.code) and sys.modules.get('tools_check') is None
 
 
+def test_every_sample_is_loaded_where_that_is_asked_for(config, tmp_path):
+    for name in ('3', '4'):  # beyond the first batch of the test set, which is of one
+        label = np.asarray(Image.open(tmp_path / f'labels/{name}.png')).copy()
+        label[0, 0] = 77
+        Image.fromarray(label).save(tmp_path / f'labels/{name}.png')
+    config.train_dataloader.dataset = None
+    config.pop('train_dataloader')
+    assert not any('77' in error for error in check(config)['errors'])
+    (error,) = [e for e in check(config, every_sample=True)['errors'] if e.startswith('2 of 5')]
+    assert 'images/3.png' in error and 'images/4.png' in error and 'class 77' in error
+
+
+@pytest.mark.parametrize(
+    'change, told',
+    [
+        (dict(train_cfg=dict(max_iter=5)), "no option 'max_iter'; nearest: 'max_iters'"),
+        (dict(train_cfg=dict(type='IterBasedTrainLop')), 'IterBasedTrainLop'),
+        (dict(param_scheduler=[dict(type='PolyLRR')]), 'PolyLRR'),
+        (dict(param_scheduler=dict(type='PolyLR', pover=1.0)), 'pover'),
+        (dict(model=dict(teacher='large.py')), "teacher is 'large.py'; give dict(cfg="),
+    ],
+)
+def test_what_would_end_training_at_its_start_is_told(config, change, told):
+    config.merge_from_dict(change)
+    (error,) = check(config)['errors']
+    assert told in error and '\n' not in error
+
+
 def test_duration():
     assert [duration(x) for x in (0.04, 12.34, 250, 11100)] == ['40 ms', '12.3 s', '4 min 10 s', '3 h 05 min']

@@ -60,6 +60,34 @@ def test_debug_shows_the_traceback(capsys):
 
 
 @pytest.mark.parametrize(
+    'error, told',
+    [
+        (IndexError('Target 77 is out of bounds.'), 'a label holds a class'),
+        (KeyError('PolyLRR is not in the mmseg::parameter scheduler registry'), 'mend this type'),
+        (TypeError("Distiller.__init__() got an unexpected keyword argument 'pretrained'"), '_delete_=True'),
+        (ValueError('Caught ValueError in a worker\nneed at least one array to concatenate'), 'a data set is empty'),
+    ],
+)
+def test_what_mm_says_of_common_mistakes_comes_with_the_mend(error, told):
+    def fail(args):
+        raise error
+
+    with pytest.raises(SystemExit) as found:
+        command(fail, parser('p'), [])
+    assert told in str(found.value) and '\n' not in str(found.value) and str(found.value).startswith('error: ')
+    with pytest.raises(type(error)):
+        command(fail, parser('p'), ['--debug'])
+
+
+def test_an_error_that_nobody_knows_keeps_its_traceback():
+    def fail(args):
+        raise RuntimeError('something new')
+
+    with pytest.raises(RuntimeError, match='something new'):
+        command(fail, parser('p'), [])
+
+
+@pytest.mark.parametrize(
     'text, told',
     [
         ('a = (', 'mend the file'),

@@ -45,6 +45,13 @@ def test_a_run_is_described_and_its_student_can_be_tested_again(tmp_path):
     assert kept['digest'] != run_digest(facts, dict(kept, test=dict(kept['test'], mIoU=kept['test']['mIoU'] + 1e-4)))
 
 
+def test_scores_of_a_metric_of_mm_are_kept_as_numbers(tmp_path):
+    cfg = config(segmentor(8), tmp_path / 'a', iters=2, interval=2)
+    cfg.val_evaluator = cfg.test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+    metrics = run(cfg, tmp_path / 'r')
+    assert all(isinstance(metrics[part]['mIoU'], float) and 0 <= metrics[part]['mIoU'] <= 100 for part in ('val', 'test'))
+
+
 def test_a_folder_of_another_config_is_refused(tmp_path):
     run(config(segmentor(8), tmp_path / 'a', iters=2, interval=2), tmp_path / 'r')
     before = (tmp_path / 'r/config.py').read_bytes()

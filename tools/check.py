@@ -11,12 +11,13 @@ from vkd.files import write_json
 def arguments():
     p = add_config(parser(__doc__))
     p.add_argument('--json', metavar='FILE', help='write the report there as well')
+    p.add_argument('--every-sample', action='store_true', help='load all samples of all data sets, not the first batch alone')
     p.add_argument('--device', help='torch device; the GPU where there is one')
     return p
 
 
 def main(args):
-    report = check(load_config(args.config, args.cfg_options), args.device, args.debug)
+    report = check(load_config(args.config, args.cfg_options), args.device, args.debug, args.every_sample)
     if args.json:
         write_json(args.json, report)
     show(report)

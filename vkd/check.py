@@ -1,5 +1,6 @@
 """A dry run: what a config will do, in seconds and before hours are spent."""
 
+import inspect
 import math
 import sys
 import time
@@ -10,27 +11,32 @@ from pathlib import Path
 import torch
 from mmcv.transforms import LoadImageFromFile
 from mmengine.evaluator import Evaluator
+from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import set_random_seed
+from rich.console import Console
+from rich.progress import track
 
 from . import building, profile
 from .checkpoint import load_into
 from .config import fingerprint
 from .console import console, duration, show_table
 from .distiller import Distiller
-from .errors import UserError
+from .errors import UserError, mend, nearest
 from .networks import forward_features, student_of
+from .registry import LOOPS
 from .taps import student_input
 from .text import check_text
 
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
-def check(cfg, device=None, debug=False):
+def check(cfg, device=None, debug=False, every_sample=False):
     """Builds what ``cfg`` (a Config) describes, takes real steps on its first batches, and reports.
 
     Returns ``dict(config, device, errors, warnings, fingerprint, data, student, teachers, load_from, taps, parameters, losses, no_gradient,
     step, run)``; a part that could not be reached is absent. ``errors`` and ``warnings`` are lists of one sentence each; independent errors
-    are all collected. Nothing is written. ``debug`` lets the first error through.
+    are all collected. Nothing is written. ``debug`` lets the first error through. ``every_sample`` loads all samples of all data sets, not the
+    first batch alone.
     """
     device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     report = dict(config=cfg.filename, errors=[], warnings=[], fingerprint=fingerprint(cfg), device=str(device), data={})
@@ -50,14 +56,15 @@ def check(cfg, device=None, debug=False):
                 raise
             text = ' '.join(str(error).split())[:300] or 'no message'
             report['errors'].append(
-                f'{where}: {type(error).__name__}: {text}; mend this part of the config, or see the traceback with --debug.'
+                f'{where}: {type(error).__name__}: {text}; '
+                f'{mend(error) or "mend this part of the config, or see the traceback with --debug"}.'
             )
 
     loaders, batches, model, wrapper = {}, {}, None, None
     for key in LOADERS:
         if cfg.get(key):
             with part(key):
-                loaders[key], batches[key], report['data'][key] = _data(cfg, key)
+                loaders[key], batches[key], report['data'][key] = _data(cfg, key, every_sample)
     with part('model'):
         model = building.build(cfg, device)
     if model is None:
@@ -75,6 +82,10 @@ def check(cfg, device=None, debug=False):
                     f'load_from: {cfg.load_from!r} fits {found["matched"]} of {found["total"]} tensors, not for example '
                     f'{found["missing"][0]!r}.'
                 )
+    with part('train_cfg'):
+        _loop(cfg)
+    with part('param_scheduler'):
+        _schedules(cfg)
     with part('optim_wrapper'):
         wrapper = building.optim(cfg, model)
     batch = batches.get('train_dataloader')
@@ -100,8 +111,8 @@ def check(cfg, device=None, debug=False):
 
 
 # -- the parts -------------------------------------------------------------------------------------------------------------
-def _data(cfg, key):
-    """``(loader, first batch, facts)`` of one loader; every file it lists exists, the first items load and have labels in range."""
+def _data(cfg, key, every_sample=False):
+    """``(loader, first batch, facts)`` of one loader; every file it lists exists, the first items, or all, load and have labels in range."""
     try:
         loader = building.build_loader(cfg, key)
         empty = not len(loader.dataset)
@@ -127,8 +138,8 @@ def _data(cfg, key):
                     )
     classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
     ignore = getattr(dataset, 'ignore_index', 255)
-    items, start = [], time.perf_counter()
-    for i in islice(iter(loader.sampler), loader.batch_size or 1):
+
+    def loaded(i):
         name = info(i).get('img_path', f'item {i}')
         try:
             item = dataset[i]
@@ -140,9 +151,14 @@ def _data(cfg, key):
                 'pipeline.'
             ) from error
         _check_item(key, name, item, classes, ignore)
-        items.append(item)
+        return item
+
+    start = time.perf_counter()
+    items = [loaded(i) for i in islice(iter(loader.sampler), loader.batch_size or 1)]
     batch = loader.collate_fn(items)
     seconds = time.perf_counter() - start
+    if every_sample:
+        _load_all(loaded, len(dataset), key)
     inputs = items[0].get('inputs') if isinstance(items[0], dict) else None
     shape = list(student_input(inputs).shape) if inputs is not None else None
     return (
@@ -159,6 +175,46 @@ def _data(cfg, key):
             seconds=round(seconds, 4),
         ),
     )
+
+
+def _load_all(loaded, count, key, shown=20):
+    """Raises UserError that names up to ``shown`` samples of those that do not load, or whose labels are wrong."""
+    wrong = []
+    for i in track(range(count), key, console=Console(stderr=True), transient=True):
+        try:
+            loaded(i)
+        except UserError as error:
+            wrong.append(str(error))
+    if wrong:
+        more = f' And {len(wrong) - shown} more.' if len(wrong) > shown else ''
+        raise UserError(f'{len(wrong)} of {count} samples are wrong. {" ".join(wrong[:shown])}{more}')
+
+
+def _loop(cfg):
+    """Raises UserError for an option that the training loop does not have."""
+    options = dict(cfg.get('train_cfg') or {})
+    kind = options.pop('type', None) or ('EpochBasedTrainLoop' if options.get('by_epoch', True) else 'IterBasedTrainLoop')
+    options.pop('by_epoch', None)
+    with building.scope(cfg), LOOPS.switch_scope_and_registry(None) as own:
+        loop = kind if isinstance(kind, type) else own.get(kind)
+    if loop is None:
+        raise UserError(f'train_cfg: the loop {kind!r} is not registered; mend its type, or import what defines it by custom_imports.')
+    known = [name for c in loop.__mro__ if '__init__' in vars(c) for name in inspect.signature(c.__init__).parameters]
+    for option in options:
+        if option not in known:
+            raise UserError(
+                f'train_cfg: {loop.__name__} has no option {option!r}; {nearest(option, set(known) - {"self", "runner", "dataloader"})}.'
+            )
+
+
+def _schedules(cfg):
+    """Builds the parameter schedulers on an optimizer of one parameter, so that a wrong type or option shows."""
+    given = cfg.get('param_scheduler') or []
+    for own in given.values() if isinstance(given, dict) and 'type' not in given else [given]:
+        for one in own if isinstance(own, (list, tuple)) else [own]:
+            optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.1, momentum=0.9)
+            with building.scope(cfg):
+                PARAM_SCHEDULERS.build({**{k: v for k, v in one.items() if k != 'convert_to_iter_based'}, 'optimizer': optimizer})
 
 
 def _check_item(key, name, item, classes, ignore):

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from .errors import UserError, sentence
+from .errors import UserError, mend, sentence
 
 
 def parser(description):
@@ -33,8 +33,8 @@ def add_launcher(p):
 
 
 def command(main, p, argv=None):
-    """Runs ``main(args)``; a UserError becomes one sentence on stderr and exit code 1, with a traceback only under ``--debug``; so does an
-    interruption.
+    """Runs ``main(args)``; a UserError becomes one sentence on stderr and exit code 1, with a traceback only under ``--debug``; so do an
+    interruption, and what mm or torch raise of a common mistake. Anything else keeps its traceback.
     """
     args = p.parse_args(argv)
     try:
@@ -52,3 +52,8 @@ def command(main, p, argv=None):
         if args.debug:
             raise
         sys.exit(f'error: {sentence(error)}')
+    except Exception as error:
+        told = mend(error)
+        if args.debug or not told:
+            raise
+        sys.exit(f'error: {sentence(error)} ({type(error).__name__}); {told}.')

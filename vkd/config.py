@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 from mmengine.config import Config, ConfigDict
 
 from .errors import UserError
@@ -63,8 +64,12 @@ def type_name(cfg):
 
 
 def teachers_of(model):
-    """``{name: role config}`` of all teachers of a Distiller's config, as the Distiller names them."""
-    return {**(model.get('teachers') or {}), **({'teacher': model['teacher']} if model.get('teacher') else {})}
+    """``{name: role config}`` of all teachers of a Distiller's config, as the Distiller names them. Raises UserError for one that is no dict."""
+    found = {**(model.get('teachers') or {}), **({'teacher': model['teacher']} if model.get('teacher') else {})}
+    for name, role in found.items():
+        if not isinstance(role, dict):
+            raise UserError(f'{name} is {role!r}; give dict(cfg=…, checkpoint=…), or a model dict.')
+    return found
 
 
 def _parts(value):
@@ -81,6 +86,8 @@ def plain(value):
         return {str(k): plain(value[k]) for k in sorted(value, key=str)}
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
     return value if isinstance(value, (str, int, float, bool, type(None))) else repr(getattr(value, '__name__', value))
 
 

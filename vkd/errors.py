@@ -1,5 +1,6 @@
 """The one exception that a user is meant to read, and help with misspelt names."""
 
+import re
 from difflib import get_close_matches
 
 
@@ -32,3 +33,25 @@ def expect(holds, owner, name, value, wanted):
     """Raises UserError unless ``holds``: the option ``name`` of ``owner`` is ``value``, but must be ``wanted``."""
     if not holds:
         raise UserError(f'{owner}: {name} is {value!r}; give {wanted}.')
+
+
+#: what networks, data sets and losses say of common mistakes, in words of their own, and the mend
+_KNOWN = (
+    (r'Distiller is not in the', "write type='vkd.Distiller', and custom_imports = dict(imports=['vkd'])"),
+    (r'Distiller\.__init__\(\) got an unexpected keyword', 'write _delete_=True in a model that inherits from another, or mend the option'),
+    (r"'Distiller' object has no attribute 'backbone'", 'this optimizer constructor looks for a plain model; use paramwise_cfg instead'),
+    (r'at least one array to concatenate', 'a data set is empty: mend its data_root, data_prefix, ann_file or suffixes'),
+    (r'Target \d+ is out of bounds', 'a label holds a class that the network lacks; tools/check.py CONFIG --every-sample names the file'),
+    (r'only batches of spatial targets', 'label images have several channels; save the class index alone'),
+    (r'stack expects each tensor to be equal size', 'images of a batch differ in size; end the pipeline with a crop or a resize'),
+    (r'failed to load image', 'tools/check.py CONFIG --every-sample names all files that cannot be read'),
+    (r"__init__\(\) got an unexpected keyword argument '", 'mend this option of the config'),
+    (r'None is not a callable object', "a type of the config is misspelt, probably the optimizer's"),
+    (r'is not in the .* registry', 'mend this type, or import what defines it by custom_imports'),
+)
+
+
+def mend(error):
+    """What to do about an error of mm or torch that stands for a common mistake; None where it is not known."""
+    text = f'{type(error).__name__}: {error}'
+    return next((told for pattern, told in _KNOWN if re.search(pattern, text)), None)

@@ -79,6 +79,8 @@ def split_role(role, name):
     """``(model cfg, options)`` of a role given as a module, an inline model dict, or a dict with ``cfg`` and options."""
     if isinstance(role, nn.Module):
         return role, {}
+    if not isinstance(role, dict):
+        raise UserError(f'{name} is {role!r}; give dict(cfg=…, checkpoint=…), or a model dict.')
     role = dict(role)
     if 'type' in role:
         options = {k: role.pop(k) for k in ROLE_KEYS - {'cfg', 'model'} if k in role}

@@ -95,8 +95,8 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
                 processes=processes(launcher),
                 roles=['student', *teachers_of(cfg.model)],
                 command=command or rerun_command(cfg.filename, folder, {}),
-                teacher_checkpoint=teacher_checkpoint(cfg.model.get('teacher') or {}),
-                teacher_sha256=_sha256(teacher_checkpoint(cfg.model.get('teacher') or {})),
+                teacher_checkpoint=teacher_checkpoint(teachers_of(cfg.model).get('teacher') or {}),
+                teacher_sha256=_sha256(teacher_checkpoint(teachers_of(cfg.model).get('teacher') or {})),
                 starts_from={name: dict(file=file, sha256=_sha256(file)) for name, file in _starts(cfg).items() if file},
                 **(dict(synthetic_text=True) if synthetic_text(cfg.model) else {}),
                 vkd=versions()['vkd'],
@@ -196,10 +196,10 @@ def _train_and_test(cfg, folder, resume, launcher, test):
     metrics['data_sha256']['train'] = data_digest(runner.train_loop.dataloader.dataset)
     if runner._val_loop is not None:
         val = report_of(runner.val_loop)
-        if val is None:  # resumed after its last validation
-            runner.val()
-            val = report_of(runner.val_loop)
-        metrics['val'] = val or {}
+        if val is None:  # resumed after its last validation, or of a metric that leaves no report
+            found = runner.val()
+            val = report_of(runner.val_loop) or plain(dict(found))
+        metrics['val'] = val
     if test and cfg.get('test_dataloader'):
         found = runner.test()
         metrics['test'] = report_of(runner.test_loop) or plain(dict(found))
