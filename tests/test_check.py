@@ -282,6 +282,18 @@ def test_command(config, tmp_path, capsys):
     assert 'missing.py' in str(stop.value.code) and sys.modules.get('tools_check') is None
 
 
+def test_a_label_in_colours_is_told(config, tmp_path):
+    for i in range(5):
+        Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(tmp_path / f'labels/{i}.png')
+    errors = check(config)['errors']
+    assert errors and all('give images of one channel' in error for error in errors if 'loader' in error), errors
+
+
+def test_a_teacher_that_nobody_reads_is_told(config):
+    config.model.methods = []
+    assert any('teacher: no method reads it' in warning for warning in check(config)['warnings'])
+
+
 def test_every_sample_is_loaded_where_that_is_asked_for(config, tmp_path):
     for name in ('3', '4'):  # beyond the first batch of the test set, which is of one
         label = np.asarray(Image.open(tmp_path / f'labels/{name}.png')).copy()

@@ -7,7 +7,7 @@ from PIL import Image
 from tiny import ROOT, config, distiller, method, segmentor
 
 from vkd import UserError
-from vkd.cli import command, parser
+from vkd.cli import add_config, command, config_of, parser
 from vkd.config import fingerprint, load_config
 from vkd.errors import nearest
 from vkd.files import read_json, safe_name, write_json
@@ -143,3 +143,16 @@ def test_files_and_names(tmp_path):
     write_json(tmp_path / 'deep/a.json', dict(a='ü'))
     assert read_json(tmp_path / 'deep/a.json') == dict(a='ü') and read_json(tmp_path / 'none.json', 3) == 3
     assert "'KL'" in nearest('KLL', ['KL', 'AT']) and 'no names' in nearest('x', [])
+
+
+def test_what_is_no_config_of_a_run_is_told(tmp_path, capsys):
+    (tmp_path / 'suite.py').write_text('runs = []\n')
+    p = add_config(parser('p'))
+    with pytest.raises(SystemExit, match='has no model.*a suite'):
+        command(config_of, p, [str(tmp_path / 'suite.py')])
+    with pytest.raises(SystemExit):
+        command(config_of, p, [str(tmp_path / 'suite.py'), '--cfg-options', 'train_cfg.max_iters'])
+    assert 'KEY=VALUE' in capsys.readouterr().err
+    (tmp_path / 'own.py').write_text("custom_imports = dict(imports=['not_to_be_found'])\n")
+    with pytest.raises(UserError, match='PYTHONPATH'):
+        load_config(tmp_path / 'own.py')

@@ -57,7 +57,7 @@ def test_five_steps_of_two_processes_equal_five_of_one_with_the_double_batch(tmp
     assert one.keys() == two.keys() and any(k.startswith('teacher.') for k in one) == (teacher == 'ema')
     for k in one:
         torch.testing.assert_close(two[k], one[k], rtol=1e-4, atol=1e-5)
-    assert one['student.decode_head.conv_seg.bias'].abs().max() > 1e-3  # it begins at 0: the steps were taken
+    assert one['student.decode_head.conv_seg.bias'].abs().max() > 1e-4  # it begins at 0: the steps were taken
     # the test set of 3 and the validation set of 3 are not divisible by 2
     a, b = (read_json(tmp_path / n / 'metrics.json') for n in ('one', 'two'))
     assert a['test']['images'] == b['test']['images'] == 3 and a['test']['mIoU'] == pytest.approx(b['test']['mIoU'], abs=0.5)

@@ -144,3 +144,10 @@ def test_accumulated_gradients_equal_a_double_batch():
         b.train_step({name: v[k : k + 2] for name, v in halves.items()}, two)
     for x, y in zip(a.student.parameters(), b.student.parameters()):
         torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_of_another_model_are_no_start(tmp_path):
+    torch.save(build(segmentor(8)).state_dict(), tmp_path / 'plain.pth')
+    cfg = config(distiller(), tmp_path / 'r', load_from=str(tmp_path / 'plain.pth'))
+    with pytest.raises(UserError, match='none of the tensors of the Distiller.*checkpoint='):
+        build_runner(cfg, tmp_path / 'r')

@@ -274,3 +274,20 @@ def test_a_graph_that_differs_is_never_kept(theirs, monkeypatch):
     torch.nn.init.zeros_(model.weight), torch.nn.init.zeros_(model.bias)
     with pytest.raises(UserError, match='differs by'):
         to_onnx(model.eval(), (8, 8))
+
+
+def test_modules_of_ones_own_go_with_the_export(tmp_path, monkeypatch):
+    (tmp_path / 'my_head.py').write_text(
+        'from mmseg.models.decode_heads import SegformerHead\nfrom mmseg.registry import MODELS\n\n\n'
+        '@MODELS.register_module(force=True)\nclass MyHead(SegformerHead):\n    pass\n'
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = mit()
+    own['decode_head'] = dict(own['decode_head'], type='MyHead')
+    importlib.import_module('my_head')
+    cfg = config(dict(type='vkd.Distiller', student=own, methods=[]), tmp_path / 'c.py')
+    cfg.custom_imports = dict(imports=['vkd', 'my_head'], allow_failed_imports=False)
+    torch.save(building.build(cfg).state_dict(), tmp_path / 'iter_1.pth')
+    content = export(cfg, tmp_path / 'iter_1.pth', tmp_path / 'out')
+    assert content['needs_modules'] == ['my_head'] and not content['needs_vkd']
+    assert Config.fromfile(tmp_path / 'out/c_student.py').custom_imports.imports == ['my_head']

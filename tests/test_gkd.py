@@ -688,7 +688,7 @@ def test_views_are_told_apart():
     maps(image, size=(32, 64))
     assert len(cache.kept) == 3  # padded otherwise, it is another image
     with torch.no_grad():
-        encoder.vit.blocks[0].mlp.fc1.weight.add_(0.1)
+        encoder.vit.blocks[0].mlp.fc1.weight.mul_(2)  # adding to it would change nothing: what comes in sums to zero
     assert not torch.equal(maps(image)[1], first[1][:1]) and len(cache.kept) == 1  # of another encoder
 
 
@@ -870,10 +870,11 @@ class Here:
     def __init__(self, folder):
         self.folder, self.started = folder, []
 
-    def start(self, cell):
+    def start(self, cells):
+        (cell,) = cells
         self.started.append(cell.name)
         run_cell(cell, self.folder, log=False)
-        return 0
+        return [0]
 
     def finished(self, code):
         return code

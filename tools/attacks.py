@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from vkd.attack import ATTACKS, evaluate_attacks
-from vkd.cli import add_config, add_launcher, command, parser
-from vkd.config import load_config
+from vkd.cli import add_config, add_launcher, command, config_of, parser
 from vkd.robustness import table
 
 
@@ -21,7 +20,7 @@ def arguments():
 
 def main(args):
     found = evaluate_attacks(
-        load_config(args.config, args.cfg_options),
+        config_of(args),
         args.checkpoint,
         args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_attacks'),
         args.attacks,

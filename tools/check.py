@@ -3,8 +3,7 @@
 import sys
 
 from vkd.check import check, show
-from vkd.cli import add_config, command, parser
-from vkd.config import load_config
+from vkd.cli import add_config, command, config_of, parser
 from vkd.files import write_json
 
 
@@ -17,7 +16,7 @@ def arguments():
 
 
 def main(args):
-    report = check(load_config(args.config, args.cfg_options), args.device, args.debug, args.every_sample)
+    report = check(config_of(args), args.device, args.debug, args.every_sample)
     if args.json:
         write_json(args.json, report)
     show(report)

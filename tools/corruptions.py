@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from vkd.cli import add_config, add_launcher, command, parser
-from vkd.config import load_config
+from vkd.cli import add_config, add_launcher, command, config_of, parser
 from vkd.corruption import SEVERITIES, evaluate_corruptions
 from vkd.datasets.corruptions import CORRUPTIONS
 from vkd.robustness import table
@@ -21,7 +20,7 @@ def arguments():
 
 def main(args):
     found = evaluate_corruptions(
-        load_config(args.config, args.cfg_options),
+        config_of(args),
         args.checkpoint,
         args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_corruptions'),
         args.corruptions,

@@ -1,7 +1,6 @@
 """Export the student, or a peer, alone: weights and config for plain mmseg, and an ONNX graph, with a json that says where they came from."""
 
-from vkd.cli import add_config, command, parser
-from vkd.config import load_config
+from vkd.cli import add_config, command, config_of, parser
 from vkd.export import export
 
 
@@ -21,7 +20,7 @@ def arguments():
 
 def main(args):
     content = export(
-        load_config(args.config, args.cfg_options),
+        config_of(args),
         args.checkpoint,
         args.out,
         args.onnx,
@@ -33,6 +32,11 @@ def main(args):
     for file in content['files']:
         print(f'{args.out}/{file}')
     print(f'{args.out}/{content["name"]}.json')
+    if content['needs_modules']:
+        print(f'The config imports {", ".join(content["needs_modules"])}: they must be found where it is used.')
+    if content['onnx'] and content['onnx']['size'] != 'any':
+        height, width = content['onnx']['size']
+        print(f'The ONNX graph takes images of {height}x{width} alone; --shape H W traces it at another size.')
 
 
 if __name__ == '__main__':

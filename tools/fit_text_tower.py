@@ -4,8 +4,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 
 from vkd.checkpoint import load_into
-from vkd.cli import add_config, command, parser
-from vkd.config import load_config
+from vkd.cli import add_config, command, config_of, parser
 from vkd.datasets.zero_shot import zero_shot_split
 from vkd.networks import build_model
 from vkd.errors import UserError
@@ -25,7 +24,7 @@ def arguments():
 
 @torch.no_grad()
 def main(args):
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = config_of(args)
     model = (cfg.model.get('teacher') or {}).get('model') or {}
     if model.get('type') != 'vkd.LinearTextTower':
         raise UserError(f'The teacher of {args.config!r} is {model.get("type")!r}, not vkd.LinearTextTower; give a config of the stand-in.')

@@ -2,8 +2,7 @@
 
 import torch
 
-from vkd.cli import add_config, command, parser
-from vkd.config import load_config
+from vkd.cli import add_config, command, config_of, parser
 from vkd.errors import UserError
 from vkd.networks import build_model
 from vkd.building import scope
@@ -35,7 +34,7 @@ def arguments():
 
 
 def main(args):
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = config_of(args)
     restorer = load_restorer(cfg, args.checkpoint).to(args.device)
     if args.simulate and not (restorer.channels == 1 and cfg.model.get('data_preprocessor')):
         raise UserError(

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from vkd.cli import add_config, add_launcher, command, parser
-from vkd.config import load_config
+from vkd.cli import add_config, add_launcher, command, config_of, parser
 from vkd.files import write_json
 from vkd.evaluate import evaluate
 
@@ -23,7 +22,7 @@ def arguments():
 
 def main(args):
     scores = evaluate(
-        load_config(args.config, args.cfg_options),
+        config_of(args),
         args.checkpoint,
         args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_test'),
         args.launcher,

@@ -4,8 +4,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from vkd.cli import add_config, add_launcher, command, parser
-from vkd.config import load_config
+from vkd.cli import add_config, add_launcher, command, config_of, parser
 from vkd.engine import processes, use_amp
 from vkd.run import run
 
@@ -20,7 +19,7 @@ def arguments():
 
 
 def main(args):
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = config_of(args)
     if args.amp:
         use_amp(cfg)
     count = processes(args.launcher)

@@ -1,7 +1,6 @@
 """Draw who teaches whom, by region and by pixel, in a run of CTCL-R."""
 
-from vkd.cli import add_config, command, parser
-from vkd.config import load_config
+from vkd.cli import add_config, command, config_of, parser
 from vkd.visualize import bsd_picture
 
 
@@ -16,7 +15,7 @@ def arguments():
 
 
 def main(args):
-    bsd_picture(load_config(args.config, args.cfg_options), args.checkpoint, args.images, args.out, args.pair, args.split)
+    bsd_picture(config_of(args), args.checkpoint, args.images, args.out, args.pair, args.split)
     print(args.out)
 
 

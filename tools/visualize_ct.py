@@ -1,7 +1,6 @@
 """Draw CT slices from few views, restored and true, in three windows, with errors and sinograms."""
 
-from vkd.cli import add_config, command, parser
-from vkd.config import load_config
+from vkd.cli import add_config, command, config_of, parser
 from vkd.visualize_ct import ct_picture
 
 
@@ -16,7 +15,7 @@ def arguments():
 
 
 def main(args):
-    ct_picture(load_config(args.config, args.cfg_options), args.checkpoint, args.images, args.out, args.split, error=args.error)
+    ct_picture(config_of(args), args.checkpoint, args.images, args.out, args.split, error=args.error)
     print(args.out)
 
 

@@ -1,7 +1,6 @@
 """Draw what a network with a CLIP semantic head names among its own classes, and among any others that text embeddings are given of."""
 
-from vkd.cli import add_config, command, parser
-from vkd.config import load_config
+from vkd.cli import add_config, command, config_of, parser
 from vkd.visualize import text_picture
 
 
@@ -16,9 +15,7 @@ def arguments():
 
 
 def main(args):
-    shares = text_picture(
-        load_config(args.config, args.cfg_options), args.checkpoint, args.text_embeddings, args.images, args.out, args.split
-    )
+    shares = text_picture(config_of(args), args.checkpoint, args.text_embeddings, args.images, args.out, args.split)
     for path, found in shares.items():
         print(f'{path}: {", ".join(f"{name} {share:.1%}" for name, share in sorted(found.items(), key=lambda x: -x[1]) if share)}')
     print(args.out)

@@ -224,6 +224,10 @@ def _check_item(key, name, item, classes, ignore):
             raise UserError(f'{key}: {name!r} comes without a label map; add LoadAnnotations to the pipeline.')
         return
     label = sample.gt_sem_seg.data
+    if label.dim() != 3 or len(label) != 1:
+        raise UserError(
+            f'{key}: the label map of {name!r} has the shape {tuple(label.shape)}; give images of one channel, the class index.'
+        )
     size = tuple(item['inputs'].shape[-2:]) if key == 'train_dataloader' else tuple(sample.metainfo.get('ori_shape', label.shape[-2:]))
     if tuple(label.shape[-2:]) != size:
         raise UserError(
@@ -281,6 +285,10 @@ def _describe(report, model, student):
                 f'{role.name}: {role.report["checkpoint"]!r} fits {role.report["matched"]} of {role.report["total"]} tensors '
                 f'(strict=False), not for example {role.report["missing"][0]!r}.'
             )
+    read = {name for wire in model.wires for name in wire.roles}
+    for name in model.roles:
+        if name not in read and not model.roles[name].trainable:
+            report['warnings'].append(f'{name}: no method reads it, so it teaches nobody.')
     for i, method in enumerate(model.methods):
         report['parameters'][f'methods.{i} ({type(method).__name__})'] = count(method)
 

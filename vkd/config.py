@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import os
 import re
 from pathlib import Path
 
@@ -19,14 +20,13 @@ def load_config(path, options=None):
     """A Config from ``path``, with ``options`` (dotted keys) merged. Raises UserError for a missing or broken file or key."""
     path = str(path)
     if not Path(path).is_file():
-        raise UserError(f'Config {path!r} does not exist; give the path of a config file.')
+        raise UserError(f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder.')
     try:
         cfg = Config.fromfile(path)
     except Exception as error:  # a config is a program, and fails in every way
-        raise UserError(
-            f'Config {path!r} cannot be read ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else "no message"}); mend '
-            'the file.'
-        ) from error
+        told = f'{type(error).__name__}: {(str(error).splitlines() or ["no message"])[0]}'
+        how = 'mend the file' + ', or let PYTHONPATH name the folder of your own modules' * isinstance(error, ImportError)
+        raise UserError(f'Config {path!r} cannot be read ({told}); {how}.') from error
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError, IndexError, ValueError) as error:

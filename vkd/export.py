@@ -16,7 +16,7 @@ from mmseg.models.segmentors import BaseSegmentor
 from torch import nn
 
 from .checkpoint import load_into, resolve_checkpoint
-from .config import fingerprint, plain, teachers_of, type_name
+from .config import fingerprint, load_config, plain, teachers_of, type_name
 from .errors import UserError, nearest
 from .files import read_json, sha256, write_json, write_text, write_whole
 from .models.clip_embedding import ClipEmbedding
@@ -106,7 +106,8 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student', text=No
         classes=meta['dataset_meta'].get('classes'),
         input=model.metainfo if isinstance(model, Restorer) else _normalisation(config.model.get('data_preprocessor') or {}),
         onnx=facts,
-        needs_vkd='custom_imports' in config,
+        needs_vkd='vkd' in _needed(config),
+        needs_modules=[name for name in _needed(config) if name != 'vkd'],
         synthetic_text=named.synthetic if text else synthetic_text(cfg.model),
         metrics=metrics,
         git=git_state(),
@@ -124,9 +125,10 @@ def plain_config(cfg, role='student'):
     Weights that were to be fetched at the start of training are not asked for. Parts of vkd are replaced by the mm parts that they build
     on; where the model itself needs vkd, ``custom_imports`` says so.
     """
-    model = cfg.model
+    model, source = cfg.model, None
     if type_name(model) == 'Distiller':
         outer = model
+        source = _source(outer, role)
         model, view = _network(outer, role, cfg.filename), None
         if role != 'student':
             view = split_role(_peers(outer)[role], role)[1].get('view')
@@ -149,9 +151,24 @@ def plain_config(cfg, role='student'):
             loader = _unscoped(data, 'mmseg.')
             loader['dataset']['pipeline'] = pipeline
             out.update(test_dataloader=loader, test_cfg=dict(type='TestLoop'), test_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']))
-    if 'vkd.' in str(_types(out)):
-        out['custom_imports'] = dict(imports=['vkd'], allow_failed_imports=False)
+    modules = [
+        *_imports(cfg),
+        *(_imports(load_config(resolve_config(source))) if source else []),
+        *(['vkd'] if 'vkd.' in str(_types(out)) else []),
+    ]
+    if modules:
+        out['custom_imports'] = dict(imports=list(dict.fromkeys(modules)), allow_failed_imports=False)
     return Config(out)
+
+
+def _imports(cfg):
+    """Modules other than vkd that a config imports."""
+    found = (cfg.get('custom_imports') or {}).get('imports') or []
+    return [name for name in ([found] if isinstance(found, str) else found) if name.split('.')[0] != 'vkd']
+
+
+def _needed(config):
+    return (config.get('custom_imports') or {}).get('imports') or []
 
 
 def _seen_through(preprocessor, view):
@@ -174,8 +191,14 @@ def _network(distiller, role, filename):
         raise UserError(f'Config {filename!r} has no role {role!r} that learns; {nearest(role, learners)}.')
     model, _ = split_role(learners[role], role)
     if isinstance(model, str):
-        model = Config.fromfile(resolve_config(model)).model
+        model = load_config(resolve_config(model)).model
     return ConfigDict(copy.deepcopy(dict(model)))
+
+
+def _source(distiller, role):
+    """The config file that a role's network comes from; None of an inline one."""
+    model, _ = split_role(dict(_peers(distiller), student=distiller.student).get(role, {'type': role}), role)
+    return model if isinstance(model, str) else None
 
 
 def _types(value):
@@ -248,8 +271,7 @@ def _normalisation(preprocessor):
         channels='RGB' if swaps else 'BGR, as mmcv loads',
         mean=plain(preprocessor.get('mean')),
         std=plain(preprocessor.get('std')),
-        pad_to=plain(preprocessor.get('size')),
-        pad_divisor=preprocessor.get('size_divisor'),
+        training_padding=dict(size=plain(preprocessor.get('size')), divisor=preprocessor.get('size_divisor')),
     )
 
 
@@ -302,7 +324,7 @@ def to_onnx(model, size, channels=3, text=False):
         import onnx
         import onnxruntime
     except ImportError as error:
-        raise UserError(f"Export to ONNX needs {error.name}; run pip install -e '.[test]'.") from error
+        raise UserError(f'Export to ONNX needs {error.name}; run pip install onnx onnxscript onnxruntime.') from error
     if text and not isinstance(getattr(model, 'decode_head', None), ClipSemanticHead):
         raise UserError(f'{type(model).__name__} has no ClipSemanticHead, so its graph cannot take text; leave out --text-input.')
     if text and model.decode_head.seen_bias:

@@ -2,16 +2,17 @@
 
 import copy
 import importlib.util
+import os
 from pathlib import Path
 from urllib.error import URLError
 
-from mmengine.config import Config, ConfigDict
+from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from .config import check_packages
+from .config import check_packages, load_config
 from .errors import UserError, nearest
 from .registry import MODELS
 
@@ -39,7 +40,9 @@ def resolve_config(path):
     path = str(path)
     if '::' not in path:
         if not Path(path).is_file():
-            raise UserError(f'Config {path!r} does not exist; give the path of a config file or mmseg::path.')
+            raise UserError(
+                f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder, or mmseg::path.'
+            )
         return path
     package, name = path.split('::', 1)
     spec = importlib.util.find_spec(package)
@@ -59,7 +62,7 @@ def build_model(cfg):
     if isinstance(cfg, nn.Module):
         return cfg
     if isinstance(cfg, str):
-        cfg = Config.fromfile(resolve_config(cfg)).model
+        cfg = load_config(resolve_config(cfg)).model
     cfg = copy.deepcopy(ConfigDict(cfg))
     check_packages(cfg)
     scope = DefaultScope.get_current_instance()
@@ -106,7 +109,7 @@ def initialise(module, name, options):
     except (URLError, FileNotFoundError) as error:
         raise UserError(
             f"{name}: the weights that its config starts from cannot be had ({getattr(error, 'reason', error)}); give checkpoint= a local "
-            "file, or set init_cfg of its backbone to None."
+            "file, or set init_cfg (or pretrained) of its backbone to None."
         ) from error
 
 

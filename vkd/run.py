@@ -185,6 +185,8 @@ def last_lines(error, count=8):
     """The sentence of a UserError, or the end of any other error's traceback."""
     if isinstance(error, UserError):
         return [sentence(error)]
+    if isinstance(error, KeyboardInterrupt):
+        return ['interrupted']
     return ''.join(traceback.format_exception(error)).rstrip().splitlines()[-count:]
 
 

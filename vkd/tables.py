@@ -473,7 +473,7 @@ def digits(key):
 
 
 def number(value, digits=2, sign=False):
-    if value is None:
+    if not isinstance(value, (int, float)):
         return '–'
     text = f'{value:{"+" if sign else ""}.{digits}f}'
     return (text if float(text) else text.lstrip('+-')).replace('-', '−')  # a rounded zero has no sign

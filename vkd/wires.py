@@ -1,5 +1,7 @@
 """Between which networks a method is, and which taps of theirs it reads."""
 
+import inspect
+
 from torch import nn
 
 from .errors import UserError, nearest
@@ -53,10 +55,12 @@ def _built(cfg):
     kind = cfg['type']
     if isinstance(kind, str) and METHODS.get(kind) is None:
         raise UserError(f'Method {kind!r} is not registered; {nearest(kind, METHODS.module_dict)}.')
-    try:
-        method = METHODS.build({k: v for k, v in cfg.items() if k not in keys})
+    build = kind if isinstance(kind, type) else METHODS.get(kind)
+    try:  # not by METHODS.build, which looks in the default scope first and warns that mmseg has no methods
+        method = build(**{k: v for k, v in cfg.items() if k not in (*keys, 'type')})
     except TypeError as error:
-        raise UserError(f'Method {kind!r}: {error}; see its docstring for the options.') from error
+        options = ', '.join(inspect.signature(build).parameters)
+        raise UserError(f'Method {kind!r}: {error}; its options are {options}.') from error
     return method, kind, {k: cfg[k] for k in keys if cfg.get(k)}
 
 

@@ -10,6 +10,7 @@ from mmengine.runner import Runner
 
 from ..checkpoint import load_weights, read_checkpoint
 from ..errors import UserError
+from ..networks import unwrapped
 from .hooks import PlainState, TextFitsData
 from .peers import check_names
 
@@ -89,8 +90,7 @@ def build_runner(cfg, work_dir=None, resume=False, launcher='none'):
     if resume:
         found = last_checkpoint(cfg.work_dir)
         cfg.resume, cfg.load_from = found is not None, found
-    if cfg.get('load_from'):
-        load_weights(cfg.load_from)  # before the data are read
+    start = load_weights(cfg.load_from) if cfg.get('load_from') else {}  # before the data are read
     if cfg.get('resume') and cfg.get('load_from') and not {'optimizer', 'message_hub'} <= set(read_checkpoint(cfg.load_from)):
         raise UserError(
             f'Checkpoint {cfg.load_from!r} holds weights but no state of a run, so it cannot be resumed; start from it with --cfg-options '
@@ -98,6 +98,11 @@ def build_runner(cfg, work_dir=None, resume=False, launcher='none'):
         )
     kind = RUNNERS.get(cfg.runner_type) if 'runner_type' in cfg else Runner
     runner = kind.from_cfg(cfg)
+    if start and not set(start) & set(unwrapped(runner.model).state_dict()):
+        raise UserError(
+            f'load_from {cfg.load_from!r} has none of the tensors of the {type(unwrapped(runner.model)).__name__}; '
+            'weights of the plain student go into student=dict(cfg=…, checkpoint=…).'
+        )
     check_names(runner.model, cfg.get('optim_wrapper'), cfg.get('param_scheduler'))
     runner.register_hook(PlainState())
     runner.register_hook(TextFitsData())
