@@ -13,7 +13,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['vkd', 'vkd.*']),
-    package_data={'vkd': ['templates/*']},
+    package_data={'vkd.leaderboard': ['templates/*']},
     # lower bounds: what Python 3.10 resolves to, with which the tests were run
     install_requires=[
         'onedl-mmengine>=0.10.12',

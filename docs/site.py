@@ -17,7 +17,9 @@ from pathlib import Path
 
 from mkdocs.structure.files import File
 
-from vkd.tables import by_protocol, cell, legend, markdown_table
+from vkd.leaderboard.pages import worked_out
+from vkd.leaderboard.tables import cell, markdown_table
+from vkd.leaderboard.words import by_protocol, legend
 
 ROOT = Path(__file__).parent.parent
 LOG = logging.getLogger('mkdocs.hooks')
@@ -43,16 +45,10 @@ CORE = dict(
         'evaluate',
         'suite',
         'cells',
+        'budgets',
+        'identity',
+        'formats',
         'jobs',
-        'results',
-        'intervals',
-        'tables',
-        'leaderboard',
-        'illustrations',
-        'board',
-        'scatter',
-        'verify',
-        'submit',
         'robustness',
         'corruption',
         'attack',
@@ -66,6 +62,7 @@ TITLES = dict(
     distiller='The Distiller and what it is made of',
     runs='Runs, suites and their results',
     tools='Behind the tools',
+    leaderboard='From runs to tables and pages',
     methods='Methods',
     models='Networks',
     datasets='Data',
@@ -125,22 +122,18 @@ def results(patterns, page, folder=ROOT / 'docs/leaderboard'):
     out, known = [], []
     for file in sorted(folder.glob('*/leaderboard.json')):
         content, name = json.loads(file.read_text(encoding='utf-8')), file.parent.name
-        metric, up = content['metric'], posixpath.relpath('leaderboard', posixpath.dirname(page) or '.')
-        for section in by_protocol(content['rows']):
-            known += [f'{name}/{r["method"]}' for r in section['rows'] if r['role'] == 'student']
+        up = posixpath.relpath('leaderboard', posixpath.dirname(page) or '.')
+        score, table = worked_out(content)
+        for section in by_protocol(table, score):
+            known += [f'{name}/{row.method}' for row in section['rows'] if row.role == 'student']
             asked = [
-                r for r in section['rows'] if r['role'] == 'student' and any(fnmatchcase(f'{name}/{r["method"]}', p) for p in patterns)
+                row for row in section['rows'] if row.role == 'student' and any(fnmatchcase(f'{name}/{row.method}', p) for p in patterns)
             ]
-            compared, teachers = {r['student'] for r in asked}, {r['teacher'] for r in asked}
+            compared, teachers = {row.student for row in asked}, {row.teacher for row in asked}
             shown = [
-                r
-                for r in section['rows']
-                if r in asked
-                or r['role'] == 'student'
-                and r['method'] == 'alone'
-                and r['student'] in compared
-                or r['role'] == 'teacher'
-                and r['student'] in teachers
+                row
+                for row in section['rows']
+                if row in asked or row.alone and row.student in compared or row.role == 'teacher' and row.student in teachers
             ]
             if not asked:
                 continue
@@ -149,7 +142,7 @@ def results(patterns, page, folder=ROOT / 'docs/leaderboard'):
                 f'[{cell(content["title"])}]({up}/{name}/leaderboard.md){drawn}; data {cell(section["data"])}, protocol '
                 f'{cell(section["protocol"])}:',
                 '',
-                *markdown_table(shown, metric, networks=False),
+                *markdown_table(shown, score, networks=False),
                 '',
                 *legend(shown, networks=False),
                 '',

@@ -11,9 +11,10 @@ from vkd import UserError
 from vkd.attack import AttackedTestLoop, evaluate_attacks, fgsm, pgd, pixel_loss
 from vkd.files import read_json, write_json
 from vkd.leaderboard import build as build_tables
-from vkd.results import read_runs
+from vkd.leaderboard.reading import read_runs
 from vkd.robustness import run_fingerprint
-from vkd.tables import table
+from vkd.evaluation.scores import MIOU
+from vkd.leaderboard.rows import table
 
 
 def test_fgsm_by_hand():

@@ -7,10 +7,10 @@ from test_leaderboard import EVIL, write
 from tiny import ROOT
 
 from vkd import UserError
-from vkd.board import build_board, field
+from vkd.leaderboard.board import build_board, field
 from vkd.files import read_json, write_json
 from vkd.leaderboard import build
-from vkd.scatter import apart, decades, pareto, round_ticks, scatter_layout
+from vkd.leaderboard.scatter import apart, decades, pareto, round_ticks, scatter_layout
 
 
 def test_the_front_by_hand():

@@ -114,7 +114,7 @@ def test_a_fingerprint_tells_experiments_apart_and_folders_not(tmp_path):
 
 
 def test_what_a_run_starts_from_tells_it_from_another(tmp_path):
-    from vkd.config import experiment_fingerprint
+    from vkd.identity import experiment_fingerprint
 
     a, b, c = (config(segmentor(8), tmp_path / name, load_from=file) for name, file in (('a', None), ('b', 'x.pth'), ('c', 'y.pth')))
     prints = [(fingerprint(x), experiment_fingerprint(x)) for x in (a, b, c)]

@@ -18,10 +18,11 @@ from torch import nn
 import vkd.run
 from vkd import UserError
 from vkd.checkpoint import load_weights
-from vkd.config import check_packages, experiment_fingerprint, load_config
+from vkd.config import check_packages, load_config
+from vkd.identity import experiment_fingerprint
 from vkd.engine import FeatureCache, build_runner
 from vkd.export import export
-from vkd.results import read_runs
+from vkd.leaderboard.reading import read_runs
 from vkd.methods.gkd import GKD, QuerySoftDistillation, feature_loss, query_soft_attention, random_patch_mask, token_loss
 from vkd.models.backbones import TimmViT
 from vkd.models.backbones.timm_vit import replace_masked, resize_kernel, resize_positions
@@ -922,7 +923,7 @@ def test_a_suite_runs_the_chain_once_and_goes_on_where_it_was_killed(chain, tmp_
     for name in engine.started:
         a, b = (load_weights(str(f / name / 'iter_2.pth')) for f in (folder, cut))
         assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-    assert {r['run'] for r in read_runs(folder)[0]} == {'gkd_small_quick_scenes_seed1'}  # a stage has no score to show
+    assert {r.run for r in read_runs(folder)[0]} == {'gkd_small_quick_scenes_seed1'}  # a stage has no score to show
 
 
 def test_what_a_changed_stage_makes_stale(chain, tmp_path):

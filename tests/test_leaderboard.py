@@ -4,16 +4,20 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
 from vkd import UserError
 from vkd.files import read_json, write_json
-from vkd.illustrations import curve_layout
-from vkd.intervals import gain_interval, mean_interval
+from vkd.leaderboard.illustrations import curve_layout
+from vkd.leaderboard.intervals import mean_interval
 from vkd.leaderboard import build
-from vkd.results import read_curve
-from vkd.run import run_digest
-from vkd.tables import digits, number, table, verdict, with_unit
+from vkd.leaderboard.reading import read_curve, read_runs
+from vkd.formats import run_digest
+from vkd.evaluation.scores import MIOU, score_of
+from vkd.leaderboard.records import RunFacts
+from vkd.leaderboard.rows import table as table_of
+from vkd.leaderboard.statistics import dunnett_quantile
+from vkd.leaderboard.tables import number
+from vkd.leaderboard.words import digits, verdict, with_unit
 
 EVIL = '<script>alert(1)</script>"\'><img src=x onerror=alert(2)>'
 
@@ -92,18 +96,13 @@ def signed(folder):
 def test_intervals_by_hand_and_against_scipy():
     assert mean_interval([1, 2, 3]) == pytest.approx((2, 4.302653 / 3**0.5))
     assert mean_interval([5]) == (5, None)
-    a, b = [50.1, 51.3, 49.7], [47.0, 48.9]
-    gain, half = gain_interval(a, b)
-    low, high = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    assert (gain - half, gain + half) == pytest.approx((low, high))
-    assert gain_interval([2, 2], [1, 1]) == (1, 0)
-    with pytest.raises(UserError, match='two seeds'):
-        gain_interval([1], [1, 2])
+
+
+def table(runs, profile=None, score=MIOU, baselines=None):
+    return table_of(runs, score, profile, baselines).rows
 
 
 def test_gains_and_why_they_are_withheld(tmp_path):
-    from vkd.results import read_runs
-
     for seed, (alone, kl, cwd) in enumerate([(40, 44, 41), (41, 45, 39), (42, 46, 40)]):
         write(tmp_path, score=alone, seed=seed)
         write(tmp_path, 'KL', score=kl, seed=seed, teacher='big')
@@ -115,18 +114,22 @@ def test_gains_and_why_they_are_withheld(tmp_path):
     write(tmp_path, 'DIST', state='failed', teacher='big')
     write(tmp_path, 'teacher', role='teacher', student='big', score=55.0)
     runs, notes = read_runs(tmp_path)
-    rows = {(r['method'], r['student'], r['protocol']): r for r in table(runs)}
-    kl = rows['KL', 'small', 'quick']
-    assert (
-        kl['mean'] == 45 and kl['interval'] == pytest.approx(4.302653 / 3**0.5) and kl['gain'] == 4 and verdict(kl) == 'better than alone'
-    )
-    assert kl['gain_interval'] == pytest.approx(gain_interval([44, 45, 46], [40, 41, 42])[1])
-    assert rows['CWD', 'small', 'quick']['gain'] == -1 and verdict(rows['CWD', 'small', 'quick']) == 'not told apart from zero'
-    assert rows['AT', 'small', 'quick']['gain'] is None and 'second seed' in verdict(rows['AT', 'small', 'quick'])
-    assert 'alone was not run' in verdict(rows['KL', 'other', 'quick']) and 'alone was not run' in verdict(rows['KL', 'small', 'long'])
-    assert rows['DIST', 'small', 'quick']['failed'] and 'no finished run' in verdict(rows['DIST', 'small', 'quick'])
-    order = [r['method'] for r in table(runs) if r['student'] in ('small', 'big') and r['protocol'] == 'quick']
-    assert order[:3] == ['teacher', 'alone', 'KL'] and notes == [] and rows['teacher', 'big', 'quick']['gain'] is None
+    rows = {(r.method, r.student, r.protocol): r for r in table(runs)}
+
+    def told(*key):
+        return verdict(rows[key].gain, MIOU)
+
+    kl, cwd = (rows[name, 'small', 'quick'] for name in ('KL', 'CWD'))
+    assert kl.mean == 45 and kl.interval == pytest.approx(4.302653 / 3**0.5) and kl.gain.value == 4 and kl.gain.kind == 'dunnett'
+    assert told('KL', 'small', 'quick') == 'better than alone'
+    # by hand: the residuals are (-2, 1, 1) / 3 twice and (4, -2, -2) / 3, their squares sum to 4, over 2 x 2 degrees of freedom
+    assert kl.gain.half == pytest.approx(dunnett_quantile(0.95, 2, 4) * (2 / 3) ** 0.5, rel=1e-6)
+    assert cwd.gain.value == -1 and cwd.gain.half == kl.gain.half and told('CWD', 'small', 'quick') == 'not told apart from zero'
+    assert rows['AT', 'small', 'quick'].gain.value is None and 'second seed' in told('AT', 'small', 'quick')
+    assert 'alone was not run' in told('KL', 'other', 'quick') and 'alone was not run' in told('KL', 'small', 'long')
+    assert rows['DIST', 'small', 'quick'].failed and 'no finished run' in told('DIST', 'small', 'quick')
+    order = [r.method for r in table(runs) if r.student in ('small', 'big') and r.protocol == 'quick']
+    assert order[:3] == ['teacher', 'alone', 'KL'] and notes == [] and rows['teacher', 'big', 'quick'].gain is None
 
 
 def test_files(tmp_path):
@@ -160,7 +163,11 @@ def test_files(tmp_path):
         and frame['seeds'].tolist() == [2, 2]
     )
     content = json.load(open(paths['json']))
-    assert content['rows'][1]['gain'] == 4 and content['rows'][1]['values'] == [44, 45] and content['rows'][0]['per_class'] == [40.5, None]
+    assert (
+        content['rows'][1]['gain']['value'] == 4
+        and content['rows'][1]['values'] == [44, 45]
+        and content['rows'][0]['per_class'] == [40.5, None]
+    )
     assert (
         '+4.00' in page
         and '12.3 M' in page
@@ -241,26 +248,24 @@ def test_broken_parts_are_notes_or_one_sentence(tmp_path):
 
 
 def test_what_is_not_one_experiment_is_not_one_row(tmp_path):
-    from vkd.results import read_runs
-
     for seed in (0, 1):
         write(tmp_path, score=40 + seed, seed=seed, experiment='aaaaaaaa')
         write(tmp_path, 'KL', score=44 + seed, seed=seed, teacher='big', experiment='bbbbbbbb')
     write(tmp_path / 'copy', 'KL', score=99.0, seed=0, teacher='big', experiment='bbbbbbbb')  # the same, elsewhere
     write(tmp_path / 'short', 'KL', score=20.0, seed=0, teacher='big', experiment='cccccccc', max_iters=5)
     runs, notes = read_runs(tmp_path)
-    rows = {(r['method'], r['variant']): r for r in table(runs)}
-    assert rows['KL', 'bbbbbb']['values'] == [44, 45] and rows['KL', 'bbbbbb']['gain'] == 4 and rows['KL', 'cccccc']['values'] == [20]
-    assert rows['KL', 'cccccc']['withheld'] == 'student alone was run for 10 iterations of batch 2, not 5 of 2' and rows['alone', None][
-        'values'
-    ] == [40, 41]
-    assert len(notes) == 1 and notes[0].startswith('copy/') and 'repeats student_KL' in notes[0] and len({r['run'] for r in runs}) == 5
+    rows = {(r.method, r.variant): r for r in table(runs)}
+    whole, short = rows['KL', 'bbbbbb'], rows['KL', 'cccccc']
+    assert whole.values == [44, 45] and whole.gain.value == 4 and short.values == [20]
+    assert short.gain.withheld == 'student alone was run for 10 iterations of batch 2, not 5 of 2'
+    assert rows['alone', None].values == [40, 41]
+    assert len(notes) == 1 and notes[0].startswith('copy/') and 'repeats student_KL' in notes[0] and len({r.run for r in runs}) == 5
     page = open(build(tmp_path)['html'], encoding='utf-8').read()
     assert 'KL [cccccc]' in page and page.count('title="student_KL_small_quick_scenes_1"') == 1  # each seed is a link
     for run in runs:
-        if run['method'] == 'alone' and run['seed']:
-            run['experiment'] = 'dddddddd'
-    assert {r['withheld'] for r in table(runs) if r['variant'] == 'bbbbbb'} == {'student alone was run with configs that differ'}
+        if run.method == 'alone' and run.seed:
+            run.experiment = 'dddddddd'
+    assert {r.gain.withheld for r in table(runs) if r.variant == 'bbbbbb'} == {'student alone was run with configs that differ'}
 
 
 def test_curves_of_a_resumed_run(tmp_path):
@@ -268,7 +273,7 @@ def test_curves_of_a_resumed_run(tmp_path):
     later = own / '20260102_000000/vis_data/scalars.json'
     later.parent.mkdir(parents=True)
     later.write_text('{"loss": 9.0, "step": 5}\n{"loss": NaN, "step": 6}\n')
-    curve = read_curve(dict(folder=own))
+    curve = read_curve(RunFacts('x', 0, 'done', {}, folder=own), 'mIoU')
     assert curve['loss'] == {1: 1, 2: 0.5, 3: 1 / 3, 4: 0.25, 5: 9.0} and curve['mIoU'] == {5: 40}
     svg = curve_layout([('a', 'red', [{0: 0.0, 10: 1.0}])], 'mIoU', width=100, height=100)
     assert svg['lines'][0]['points'] == '46.0,70.0 92.0,8.0' and curve_layout([('a', 'red', [{5: 1.0}])], 'loss') is None

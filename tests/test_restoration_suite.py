@@ -10,9 +10,10 @@ from tiny import restorer
 
 from vkd.files import read_json, write_json
 from vkd.images import write_image
-from vkd.illustrations import nearer
+from vkd.leaderboard.illustrations import nearer
 from vkd.leaderboard import build as build_leaderboard
-from vkd.results import read_curve
+from vkd.leaderboard.reading import read_curve
+from vkd.leaderboard.records import RunFacts
 from vkd.physics.resize import imresize
 from vkd.pictures import restored_pictures
 from vkd.evaluate import evaluate
@@ -44,7 +45,7 @@ def test_runs_become_a_table_with_pictures(tmp_path):
     own = next(line for line in table.splitlines() if line.startswith('| imdn | – | alone'))
     assert len(own.split('|')[12].strip().split('.')[1]) == 4 and own.split('|')[13].strip() == '40.89'  # digits of SSIM
     assert page.count('<figcaption>bicubic</figcaption>') == 3 and 'nearer to the truth' in page and 'not counted' not in page
-    curve = read_curve(dict(folder=tmp_path / 'suite/outputkd_imdn_edsr_quick_demo_seed0'))
+    curve = read_curve(RunFacts('x', 0, 'done', {}, folder=tmp_path / 'suite/outputkd_imdn_edsr_quick_demo_seed0'), 'PSNR')
     assert (
         list(curve['loss']) == [1, 2]
         and list(curve['PSNR']) == [1, 2]

@@ -10,7 +10,9 @@ from vkd import UserError
 from vkd.config import load_config
 from vkd.files import read_json
 from vkd.evaluate import evaluate
-from vkd.run import experiment, run, run_digest
+from vkd.formats import run_digest
+from vkd.identity import experiment
+from vkd.run import run
 
 
 def test_a_run_is_described_and_its_student_can_be_tested_again(tmp_path):

@@ -8,9 +8,9 @@ from tiny import ROOT
 from vkd import UserError
 from vkd.files import digest, read_json, sealed, write_json
 from vkd.leaderboard import build
-from vkd.results import read_runs
-from vkd.submit import LARGEST, read_results, submit
-from vkd.verify import refresh, verify
+from vkd.leaderboard.reading import read_runs
+from vkd.leaderboard.external import LARGEST, read_results, submit
+from vkd.leaderboard.verify import refresh, verify
 
 
 @pytest.fixture
@@ -57,10 +57,10 @@ def test_a_forged_score_with_digests_to_fit_is_found_by_the_run_folders(suite):
 def test_a_gain_that_its_runs_do_not_give(suite):
     file = suite / 'page/leaderboard.json'
     content = read_json(file)
-    next(r for r in content['rows'] if r['method'] == 'KL')['gain'] = 30.0
+    next(r for r in content['rows'] if r['method'] == 'KL')['gain']['value'] = 30.0
     content['digest'] = digest({k: v for k, v in content.items() if k != 'digest'})
     write_json(file, content)
-    assert [line for line in verify(suite / 'page') if re.match(r'small KL: gain is 30.0, and its runs give 3.0', line)]
+    assert [x for x in verify(suite / 'page') if re.match(r"small KL: gain is {'value': 30.0.*and its runs give {'value': 3.0", x)]
 
 
 def test_a_run_that_was_changed_is_left_out_of_the_table(suite):
@@ -99,9 +99,11 @@ def test_results_of_others_stand_in_rows_of_their_own(suite):
     )
     build(suite / 'runs', suite / 'page')
     rows = {(r['method'], r['external']): r for r in read_json(suite / 'page/leaderboard.json')['rows']}
-    assert len(rows) == 4 and rows['KL', None]['gain'] == pytest.approx(3) and rows['KL', kept.stem]['gain'] == pytest.approx(1), (
-        'each against its own student alone'
-    )
+    assert (
+        len(rows) == 4
+        and rows['KL', None]['gain']['value'] == pytest.approx(3)
+        and rows['KL', kept.stem]['gain']['value'] == pytest.approx(1)
+    ), 'each against its own student alone'
     assert '(external: ' in (suite / 'page/leaderboard.md').read_text() and verify(suite / 'page', suite / 'runs') == []
     replace(kept, '52.0', '59.0')
     with pytest.raises(UserError, match='were changed'):

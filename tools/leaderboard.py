@@ -2,12 +2,12 @@
 
 import sys
 
-from vkd.board import build_board
 from vkd.cli import command, parser
 from vkd.leaderboard import build
-from vkd.results import read_runs
-from vkd.submit import submit
-from vkd.verify import refresh, verify
+from vkd.leaderboard.board import build_board
+from vkd.leaderboard.external import submit
+from vkd.leaderboard.reading import read_runs
+from vkd.leaderboard.verify import refresh, verify
 
 
 def arguments():
@@ -43,7 +43,7 @@ def main(args):
         print(build_board(args.folder))
         return
     if args.kind == 'submit':
-        print(submit(args.results, args.folder, args.source, {(r['data'], r['protocol']) for r in read_runs(args.folder)[0]}))
+        print(submit(args.results, args.folder, args.source, {(r.data, r.protocol) for r in read_runs(args.folder)[0]}))
     for path in (refresh(args.folder) if args.kind == 'refresh' else build(args.folder, args.out, args.title, args.metric)).values():
         print(path)
 

@@ -5,11 +5,13 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from .config import check_packages, fingerprint, load_config, type_name
+from .config import check_packages, load_config, type_name
 from .errors import UserError, nearest
 from .files import read_json, safe_name
 from .registry import METHODS
-from .run import FORMAT, experiment, scores_of
+from .formats import FORMAT
+from .identity import experiment, fingerprint
+from .run import scores_of
 
 _ENTRY = {'method', 'student', 'teacher', 'peer', 'data', 'config', 'seeds', 'options', 'label', 'after'}
 _STAGE = {'config', 'options', 'after', 'seed'}

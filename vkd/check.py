@@ -18,7 +18,7 @@ from rich.progress import track
 
 from . import building, profile
 from .checkpoint import load_into
-from .config import fingerprint
+from .identity import fingerprint
 from .console import console, duration, show_table
 from .distiller import Distiller
 from .errors import UserError, mend, nearest

@@ -1,19 +1,13 @@
 """Reading mm configs with errors that say what to mend, and telling two of them apart."""
 
-import hashlib
 import importlib.util
-import json
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config, ConfigDict
 
 from .errors import UserError
-
-#: what may differ between two starts of the same experiment
-_INCIDENTAL = {'work_dir', 'resume', 'launcher', 'filename', 'env_cfg', 'log_level', 'visualizer', 'vis_backends', 'log_processor'}
 
 
 def load_config(path, options=None):
@@ -89,29 +83,3 @@ def plain(value):
     if isinstance(value, np.generic):
         return value.item()
     return value if isinstance(value, (str, int, float, bool, type(None))) else repr(getattr(value, '__name__', value))
-
-
-def experiment_fingerprint(cfg):
-    """``fingerprint`` without seed, teacher checkpoint, and the seed in the name of a stage that it begins with: equal for the runs that
-    are repetitions of one experiment.
-    """
-    content = cfg.to_dict()
-    content.pop('randomness', None)
-    if isinstance(content['model'].get('teacher'), dict):
-        content['model'] = dict(content['model'], teacher={k: v for k, v in content['model']['teacher'].items() if k != 'checkpoint'})
-    return fingerprint(_without_seed(content))
-
-
-def _without_seed(value):
-    if isinstance(value, dict):
-        return {k: _without_seed(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_seed(v) for v in value]
-    return re.sub(r'(stage_[^/]*_seed)\d+(?=/iter_)', r'\1', value) if isinstance(value, str) else value
-
-
-def fingerprint(cfg):
-    """Twelve hex digits that tell two experiments apart; the work dir, logging and the launcher do not count."""
-    content = cfg.to_dict() if isinstance(cfg, Config) else cfg
-    content = {k: v for k, v in content.items() if k not in _INCIDENTAL and (k, v) != ('load_from', None)}
-    return hashlib.sha256(json.dumps(plain(content)).encode()).hexdigest()[:12]

@@ -16,7 +16,8 @@ from mmseg.models.segmentors import BaseSegmentor
 from torch import nn
 
 from .checkpoint import load_into, resolve_checkpoint
-from .config import fingerprint, load_config, plain, teachers_of, type_name
+from .config import load_config, plain, teachers_of, type_name
+from .identity import fingerprint
 from .errors import UserError, nearest
 from .files import read_json, sha256, write_json, write_text, write_whole
 from .models.clip_embedding import ClipEmbedding

@@ -10,11 +10,12 @@ import pandas as pd
 from mmengine.dist import is_main_process
 
 from .checkpoint import resolve_checkpoint
-from .config import experiment_fingerprint, fingerprint, load_config
+from .config import load_config
+from .identity import experiment_fingerprint, fingerprint
 from .errors import UserError
 from .files import read_json, sha256, write_json, write_text
 from .evaluate import evaluate
-from .run import FORMAT
+from .formats import FORMAT
 
 
 def evaluate_variants(cfg, checkpoint, file, variants, seed=0, launcher='none', tell=lambda line: None):

@@ -14,33 +14,17 @@ from pathlib import Path
 import numpy as np
 from mmengine.dist import is_main_process
 
-from .config import experiment_fingerprint, fingerprint, plain, teachers_of, type_name
+from .checkpoint import resolve_checkpoint
+from .config import plain, teachers_of
 from .engine import build_runner, last_checkpoint, processes, rank
 from .errors import UserError, sentence
-from .files import digest, read_json, sha256, write_json, write_text, write_whole
+from .evaluation.scores import declared_by
+from .files import read_json, sha256, write_json, write_text, write_whole
+from .formats import FORMAT, run_digest
+from .identity import baseline_config, baseline_fingerprint, experiment, experiment_fingerprint, fingerprint, weight_files
 from .pictures import pictures
 from .provenance import data_digest, git_state, hardware, versions
 from .text import synthetic_text
-
-FORMAT = 1  # of run.json, state.json and metrics.json; docs/suite.md describes them
-#: what tells one row of a table from another
-KEY = ('data', 'protocol', 'student', 'teacher', 'method')
-
-
-def experiment(cfg):
-    """What a config is an experiment of, read from its file name: ``<method>_<student>[_<teacher>]_<protocol>_<data>.py``.
-
-    Returns ``dict(role, method, student, teacher, protocol, data)``; a file named otherwise is its own student, on a protocol and data of
-    its own name.
-    """
-    stem = Path(cfg.filename or 'config').stem
-    kinds = ['-'.join([type_name(m), *([m['variant']] if m.get('variant') else [])]) for m in cfg.model.get('methods') or []]
-    parts, method = stem.split('_'), '+'.join(kinds) or 'alone'
-    if len(parts) == (5 if kinds else 4):
-        student, teacher, protocol, data = parts[1:] if kinds else (parts[1], None, *parts[2:])
-    else:
-        student, teacher, protocol, data = stem, 'teacher' if kinds else None, stem, str(cfg.train_dataloader.dataset.get('type'))
-    return dict(role='student', method=method, student=student, teacher=teacher, protocol=protocol, data=data)
 
 
 def rerun_command(config, folder, options):
@@ -77,34 +61,10 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
         known = scores_of(folder, test and cfg.get('test_dataloader')) if resume else None
         if known is not None:  # another process may have ended it since the caller looked
             return known
-        info = {**experiment(cfg), **(info or {})}
+        facts, baselines = facts_of(cfg, folder, info or {}, identity, launcher, command)
         write_text(folder / 'config.py', cfg.pretty_text)
-        write_json(
-            folder / 'run.json',
-            dict(
-                format=FORMAT,
-                suite=info.pop('suite', None),
-                run=info.pop('run', folder.name),
-                **info,
-                seed=(cfg.get('randomness') or {}).get('seed'),
-                config=str(cfg.filename),
-                fingerprint=identity,
-                experiment=experiment_fingerprint(cfg),
-                max_iters=cfg.train_cfg.get('max_iters'),
-                batch_size=cfg.train_dataloader.get('batch_size'),
-                processes=processes(launcher),
-                roles=['student', *teachers_of(cfg.model)],
-                command=command or rerun_command(cfg.filename, folder, {}),
-                teacher_checkpoint=teacher_checkpoint(teachers_of(cfg.model).get('teacher') or {}),
-                teacher_sha256=_sha256(teacher_checkpoint(teachers_of(cfg.model).get('teacher') or {})),
-                starts_from={name: dict(file=file, sha256=_sha256(file)) for name, file in _starts(cfg).items() if file},
-                **(dict(synthetic_text=True) if synthetic_text(cfg.model) else {}),
-                vkd=versions()['vkd'],
-                git=git_state(),
-                versions=versions(),
-                hardware=hardware(),
-            ),
-        )
+        write_json(folder / 'baselines.json', baselines)
+        write_json(folder / 'run.json', facts)
         start, clock = datetime.now(timezone.utc), time.monotonic()
         state = dict(
             format=FORMAT,
@@ -144,6 +104,42 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
         return scores_of(folder, test=False)
 
 
+def facts_of(cfg, folder, info, identity, launcher='none', command=None):
+    """``(what run.json says of a run, {fingerprint: config} of its baselines)``; see ``run`` for the arguments."""
+    info = {**experiment(cfg), **info}
+    roles = teachers_of(cfg.model)
+    hashes = {file: _sha256(file) for file in weight_files(cfg.model, cfg.get('load_from'))}
+    own = {name: baseline_config(cfg, hashes, name) for name in ('student', *(n for n, role in roles.items() if role.get('trainable')))}
+    prints = {name: baseline_fingerprint(content) for name, content in own.items()}
+    teacher = teacher_checkpoint(roles.get('teacher') or {})
+    facts = dict(
+        format=FORMAT,
+        suite=info.pop('suite', None),
+        run=info.pop('run', folder.name),
+        **{k: v for k, v in info.items() if v is not None or k != 'named_by'},
+        seed=(cfg.get('randomness') or {}).get('seed'),
+        config=str(cfg.filename),
+        fingerprint=identity,
+        experiment=experiment_fingerprint(cfg),
+        baseline=prints.pop('student'),
+        **(dict(peer_baselines=prints) if prints else {}),
+        max_iters=cfg.train_cfg.get('max_iters'),
+        batch_size=cfg.train_dataloader.get('batch_size'),
+        processes=processes(launcher),
+        roles=['student', *roles],
+        command=command or rerun_command(cfg.filename, folder, {}),
+        teacher_checkpoint=teacher,
+        teacher_sha256=_sha256(teacher),
+        starts_from={name: dict(file=file, sha256=_sha256(file)) for name, file in _starts(cfg).items() if file},
+        **(dict(synthetic_text=True) if synthetic_text(cfg.model) else {}),
+        vkd=versions()['vkd'],
+        git=git_state(),
+        versions=versions(),
+        hardware=hardware(),
+    )
+    return facts, {baseline_fingerprint(content): content for content in own.values()}
+
+
 def teacher_checkpoint(role):
     """The file that a teacher's config names: its ``checkpoint``, or one that its network loads itself; None where there is none."""
     network = role.get('model') if isinstance(role.get('model'), dict) else role
@@ -151,13 +147,21 @@ def teacher_checkpoint(role):
 
 
 def _starts(cfg):
-    """``{name: file}`` of what else training starts from: weights of the student and of the other teachers, and ``load_from``."""
+    """``{name: file}`` of what else training starts from: weights of the student and of the other teachers, of parts of networks that
+    learn, and ``load_from``.
+    """
     roles = dict(teachers_of(cfg.model), student=cfg.model.get('student') or cfg.model)
-    return dict({name: teacher_checkpoint(role) for name, role in roles.items() if name != 'teacher'}, load_from=cfg.get('load_from'))
+    out = dict({name: teacher_checkpoint(role) for name, role in roles.items() if name != 'teacher'}, load_from=cfg.get('load_from'))
+    known = set(out.values())
+    return {**out, **{f'part {i}': file for i, file in enumerate(weight_files(cfg.model)) if file not in known}}
 
 
 def _sha256(file):
-    return sha256(file) if file and Path(file).is_file() else None
+    """Of a file, or of the one in an installed package that a ``pkg:`` name stands for; None where there is none."""
+    try:
+        return file and sha256(resolve_checkpoint(file))
+    except UserError:
+        return None
 
 
 def trained(folder):
@@ -172,13 +176,6 @@ def scores_of(folder, test=True):
     ended = (read_json(Path(folder, 'state.json')) or {}).get('state') == 'done'
     metrics = read_json(Path(folder, 'metrics.json')) if ended else None
     return None if metrics is None or test and 'test' not in metrics else {k: v for k, v in metrics.items() if k in ('val', 'test')}
-
-
-def run_digest(facts, metrics):
-    """Digest of a run: of what run.json says, of the scores ``{'val': …, 'test': …}`` and of the digests of the data lists; metrics.json
-    holds it, so that what is changed afterwards shows.
-    """
-    return digest([facts, {k: metrics[k] for k in ('data_sha256', 'val', 'test') if k in metrics}])
 
 
 def last_lines(error, count=8):
@@ -206,6 +203,7 @@ def _train_and_test(cfg, folder, resume, launcher, test):
         found = runner.test()
         metrics['test'] = report_of(runner.test_loop) or plain(dict(found))
         metrics['data_sha256']['test'] = data_digest(runner.test_loop.dataloader.dataset)
+        metrics['scores'] = declared_by(runner.test_loop.evaluator.metrics)
         shown = pictures(runner) if is_main_process() else None
     return metrics, shown
 

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from .cells import iterations, read_suite, status
 from .files import read_json, write_json
 from .jobs import BUSY, Local, Slurm
-from .run import FORMAT, claim
+from .formats import FORMAT
+from .run import claim
 
 
 def run_suite(path, work_dir=None, jobs=None, launcher='local', poll=0.5, out=print):

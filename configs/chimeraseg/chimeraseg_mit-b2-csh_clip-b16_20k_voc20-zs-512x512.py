@@ -1,4 +1,5 @@
 _base_ = ['../_base_/models/mit-b2.py', '../_base_/teachers/clip_vit-b-16.py', '../_base_/datasets/voc20-zs.py', '../_base_/protocols/zs_20k.py', '../_base_/runtime.py']
+student_name = 'mit-b2-csh'
 model = dict(student=dict(data_preprocessor=dict(size=(512, 512), size_divisor=None), test_cfg=dict(_delete_=True, mode='slide', crop_size=(512, 512), stride=(426, 426)),
                           decode_head=dict(_delete_=True, type='vkd.ClipSemanticHead', inner={{_base_.student.decode_head}}, num_classes=20, unseen='voc20',
                                            text_embeddings='work_dirs/text/voc20.safetensors', clip={{_base_.clip}})),

@@ -1,6 +1,7 @@
 # transductive second phase: half the iterations, from the middle checkpoint of the first; what is ignored learns the best unseen class, padding (200) does not
 from mmengine import Config
 _base_ = './chimeraseg_segnext-b-csh_clip-b16_40k_context59-zs-480x480.py'
+protocol_name = 'st20k'
 phase, data = (Config.fromfile(f'{{ fileDirname }}/../_base_/{name}.py') for name in ('protocols/zs_20k', 'datasets/context59-zs-transductive'))
 train_cfg, param_scheduler = phase.train_cfg, phase.param_scheduler
 train_dataloader = dict(dataset=dict(pipeline=data.train_pipeline))

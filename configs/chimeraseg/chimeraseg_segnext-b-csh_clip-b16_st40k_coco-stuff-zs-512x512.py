@@ -1,6 +1,7 @@
 # transductive second phase: half the iterations, from the middle checkpoint of the first; what is ignored learns the best unseen class, padding (200) does not
 from mmengine import Config
 _base_ = './chimeraseg_segnext-b-csh_clip-b16_80k_coco-stuff-zs-512x512.py'
+protocol_name = 'st40k'
 phase, data = (Config.fromfile(f'{{ fileDirname }}/../_base_/{name}.py') for name in ('protocols/zs_40k', 'datasets/coco-stuff-zs-transductive'))
 train_cfg, param_scheduler = phase.train_cfg, phase.param_scheduler
 train_dataloader = dict(dataset=dict(pipeline=data.train_pipeline))

@@ -1,6 +1,7 @@
 # CTCL-R: each network as in its own config alone, with the optimizer and schedule it has there; ImageNet weights of the backbones by checkpoint=… and strict=False of model.student and model.teachers.vit
 from mmengine import Config
 _base_ = '../alone/alone_mobilenet-v2_20k_camvid-360x360.py'
+teacher_name = 'mit-b1'
 vit = Config.fromfile('{{ fileDirname }}/../alone/alone_mit-b1_20k_camvid-360x360.py')
 model = dict(teachers=dict(vit=dict(model=vit.model.student, trainable=True)), methods=[dict(type='CTCL')])
 optim_wrapper = dict(_delete_=True, constructor='vkd.PerRole', student={{_base_.optim_wrapper}}, vit=vit.optim_wrapper)

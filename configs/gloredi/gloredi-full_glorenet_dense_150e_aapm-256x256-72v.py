@@ -1,2 +1,3 @@
 _base_ = 'gloredi-full_glorenet_dense_150e_aapm-256x256-36v.py'
+data_name = 'aapm-256x256-72v'
 model = dict(data_preprocessor=dict(views=72, teacher_views=144))

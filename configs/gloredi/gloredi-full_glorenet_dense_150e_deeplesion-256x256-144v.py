@@ -1,2 +1,3 @@
 _base_ = 'gloredi-full_glorenet_dense_150e_deeplesion-256x256-36v.py'
+data_name = 'deeplesion-256x256-144v'
 model = dict(data_preprocessor=dict(views=144, teacher_views=288))

@@ -1,4 +1,5 @@
 _base_ = '../alone/alone_glorenet_150e_deeplesion-256x256-36v.py'
+teacher_name = 'dense'
 # the last two of these are kept: of epoch 140, from which the last stage starts (alone_glorenet_finetune_…), and of 150
 default_hooks = dict(checkpoint=dict(interval=1570))
 # a network of the student's kind that sees twice the views: its encoder learns by its own loss, its decoder is the student's (momentum 0, as in the release's sample run)

@@ -2,6 +2,7 @@
 # Give the ImageNet weights of the encoders by model.student.checkpoint=... (strict=False); without them the student starts from scratch (T2).
 from mmengine import Config
 _base_ = '../alone/alone_mit-b0_40k_nyuv2-480x640.py'
+teacher_name = 'mit-b2'
 teacher = Config.fromfile('{{ fileDirname }}/../alone/alone_mit-b2_40k_nyuv2-480x640.py').model.student
 model = dict(methods=[dict(type='TransKD', variant='ea')], teacher=dict(model=teacher, checkpoint='work_dirs/alone_mit-b2_40k_nyuv2-480x640/iter_40000.pth'))
 del Config, teacher

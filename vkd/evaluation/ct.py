@@ -9,8 +9,9 @@ from ..errors import UserError
 from ..physics.hounsfield import WINDOWS, mu_to_hu, window, window_name
 from ..registry import METRICS
 from .restoration import RestorationMetric, psnr, ssim
+from .scores import PSNR, RMSE, SSIM
 
-_NAMES = 'PSNR', 'SSIM', 'RMSE'
+_NAMES = PSNR.name, SSIM.name, RMSE.name
 
 
 def window_scores(output, truth, width, level):
@@ -39,6 +40,8 @@ class CTMetric(RestorationMetric):
 
     Raises UserError as RestorationMetric does.
     """
+
+    declared_scores = (PSNR, SSIM, RMSE)
 
     def __init__(self, windows=WINDOWS, main=None, prefix=None):
         super().__init__(main=main, prefix=prefix)

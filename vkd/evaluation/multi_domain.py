@@ -6,6 +6,7 @@ from mmengine.evaluator import BaseMetric
 
 from ..errors import UserError, nearest
 from ..registry import METRICS
+from .scores import AACC, MACC, MIOU
 from .segmentation import over_processes, report, sample_counts
 
 
@@ -38,6 +39,7 @@ class MultiDomainIoUMetric(BaseMetric):
     """
 
     default_prefix = None
+    declared_scores = (MIOU, MACC, AACC)
 
     def __init__(self, ignore_index=255, mean_over=None, prefix=None):
         super().__init__(prefix=prefix)

@@ -9,6 +9,7 @@ from mmengine.logging import MMLogger
 
 from ..errors import UserError, choice
 from ..registry import METRICS
+from .scores import PSNR, SSIM
 
 
 def quantize(image):
@@ -81,6 +82,7 @@ class RestorationMetric(BaseMetric):
     """
 
     default_prefix = None
+    declared_scores = (PSNR, SSIM)
 
     def __init__(self, crop_border=0, convert_to='Y', y_mode='float', round_output=True, main=None, prefix=None):
         super().__init__(prefix=prefix)

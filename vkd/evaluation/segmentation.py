@@ -7,6 +7,7 @@ from mmengine.evaluator import BaseMetric
 
 from ..errors import UserError
 from ..registry import METRICS
+from .scores import AACC, MACC, MIOU
 
 
 def confusion_counts(pred, label, num_classes, ignore_index=255):
@@ -99,6 +100,7 @@ class SegMetric(BaseMetric):
     """
 
     default_prefix = None
+    declared_scores = (MIOU, MACC, AACC)
 
     def __init__(self, ignore_index=255, prefix=None, peers=None):
         super().__init__(prefix=prefix)

@@ -5,6 +5,7 @@ import numpy as np
 from ..datasets.zero_shot import Split
 from ..errors import UserError
 from ..registry import METRICS
+from .scores import HIOU, SEEN, UNSEEN
 from .segmentation import SegMetric, seg_scores
 
 
@@ -42,6 +43,8 @@ class ZeroShotIoUMetric(SegMetric):
 
     Raises UserError where ``metainfo`` has no groups, or ones that do not share out the classes.
     """
+
+    declared_scores = (*SegMetric.declared_scores, SEEN, UNSEEN, HIOU)
 
     def describe(self, counts, images):
         scores = zero_shot_scores(counts, *self._groups())

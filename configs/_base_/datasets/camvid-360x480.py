@@ -1,4 +1,5 @@
 # whole images at 360x480 (height x width); labels are compared at their own size, 360x480
+data_name = 'camvid-360x480'
 train_pipeline = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='Resize', scale=(480, 360)),
                   dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion'), dict(type='PackSegInputs')]
 test_pipeline = [dict(type='vkd.LoadImage'), dict(type='Resize', scale=(480, 360)), dict(type='vkd.LoadLabel'), dict(type='PackSegInputs')]

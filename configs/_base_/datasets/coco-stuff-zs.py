@@ -1,4 +1,5 @@
 # COCO-Stuff 164k, zero-shot 156/15: labels of unseen classes are masked in training, all 171 classes compete in the test; sizes as in mmseg's coco-stuff164k.py
+data_name = 'coco-stuff-zs-512x512'
 train_pipeline = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='vkd.MaskUnseenLabels', unseen='coco-stuff'),
                   dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True), dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75),
                   dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion'), dict(type='PackSegInputs')]

@@ -1,4 +1,5 @@
 # Pascal Context without background, zero-shot 49/10: labels of unseen classes are masked in training, all 59 classes compete in the test; sizes as in mmseg's pascal_context_59.py
+data_name = 'context59-zs-480x480'
 train_pipeline = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='vkd.MaskUnseenLabels', unseen='context59'),
                   dict(type='RandomResize', scale=(520, 520), ratio_range=(0.5, 2.0), keep_ratio=True), dict(type='RandomCrop', crop_size=(480, 480), cat_max_ratio=0.75),
                   dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion'), dict(type='PackSegInputs')]

@@ -1,4 +1,5 @@
 # pictures drawn in code, 96x96: 400 to train on, 20 to choose by, 50 to test on; patches of 64x64 of the truth
+data_name = 'demo-x2'
 train_pipeline = [dict(type='vkd.DrawPicture'), dict(type='vkd.MATLABLikeResize'), dict(type='vkd.PairedRandomCrop', gt_patch_size=64), dict(type='vkd.Flip', direction='horizontal'),
                   dict(type='vkd.Flip', direction='vertical'), dict(type='vkd.RandomTransposeHW'), dict(type='vkd.PackInputs')]
 test_pipeline = [dict(type='vkd.DrawPicture'), dict(type='vkd.MATLABLikeResize'), dict(type='vkd.PackInputs')]

@@ -1,4 +1,5 @@
 # scenes drawn in code: 400 to train on, 50 to choose by, 100 to test on
+data_name = 'demo'
 train_pipeline = [dict(type='vkd.DrawScene'), dict(type='RandomFlip', prob=0.5), dict(type='PackSegInputs')]
 test_pipeline = [dict(type='vkd.DrawScene'), dict(type='PackSegInputs')]
 train_dataloader = dict(batch_size=8, num_workers=0, sampler=dict(type='InfiniteSampler', shuffle=True),

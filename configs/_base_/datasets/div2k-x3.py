@@ -1,4 +1,5 @@
 # div2k-x4.py at x3
 _base_ = 'div2k-x4.py'
+data_name = 'div2k-x3'
 train_dataloader, val_dataloader, test_dataloader = dict(dataset=dict(scale=3)), dict(dataset=dict(scale=3)), dict(dataset=dict(scale=3))
 val_evaluator, test_evaluator = dict(crop_border=3), dict(crop_border=3)

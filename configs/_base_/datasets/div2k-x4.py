@@ -1,5 +1,6 @@
 # DIV2K's 800 training images with the bicubic versions that come with it; patches of 192x192 of the truth at every scale, 16 a batch, the eight symmetries of the square.
 # Decoded images are kept as memory maps below work_dirs/cache (about 10 GB). Validation on Set5, as in IMDN's source: report the other sets.
+data_name = 'div2k-x4'
 symmetries = [dict(type='vkd.Flip', direction='horizontal'), dict(type='vkd.Flip', direction='vertical'), dict(type='vkd.RandomTransposeHW')]
 train_pipeline = [dict(type='vkd.LoadImageFromFile', key='gt', cache='work_dirs/cache'), dict(type='vkd.LoadImageFromFile', key='img', cache='work_dirs/cache'), dict(type='vkd.ModCrop'),
                   dict(type='vkd.PairedRandomCrop', gt_patch_size=192), *symmetries, dict(type='vkd.PackInputs')]

@@ -1,4 +1,5 @@
 # GTAV -> Cityscapes, BDD100K, Mapillary: one source, three targets, each resized to its own size; labels compared at their own size
+data_name = 'gtav-dg-512x512'
 train_pipeline = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='RandomChoiceResize', scales=[int(256 + 51.2 * i) for i in range(16)], resize_type='ResizeShortestEdge', max_size=2048),
                   dict(type='RandomCrop', crop_size=(512, 512), cat_max_ratio=0.75), dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion'), dict(type='PackSegInputs')]
 cityscapes_pipeline = [dict(type='vkd.LoadImage'), dict(type='Resize', scale=(1024, 512), keep_ratio=True), dict(type='vkd.LoadLabel'), dict(type='PackSegInputs')]

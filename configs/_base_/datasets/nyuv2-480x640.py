@@ -1,4 +1,5 @@
 # NYUv2 in 40 classes: crops of 480x640 out of rescaled images, tested whole
+data_name = 'nyuv2-480x640'
 train_pipeline = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='RandomResize', scale=(640, 480), ratio_range=(0.5, 2.0), keep_ratio=True),
                   dict(type='RandomCrop', crop_size=(480, 640), cat_max_ratio=0.75), dict(type='RandomFlip', prob=0.5), dict(type='PhotoMetricDistortion'), dict(type='Pad', size=(480, 640)),
                   dict(type='PackSegInputs')]

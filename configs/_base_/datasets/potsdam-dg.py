@@ -1,5 +1,6 @@
 # Potsdam RGB -> Potsdam IRRG and Vaihingen IRRG, tiles of 512x512 as mmsegmentation's converters cut them, the background of the labels ignored
 _base_ = './gtav-dg.py'
+data_name = 'potsdam-dg-512x512'
 train_dataloader = dict(dataset=dict(_delete_=True, type='vkd.PotsdamDataset', data_root='data/potsdam_rgb',
                                      split='train', pipeline=_base_.train_pipeline))
 tile_pipeline = [dict(type='vkd.LoadImage'), dict(type='Resize', scale=(512, 512), keep_ratio=True), dict(type='vkd.LoadLabel'), dict(type='PackSegInputs')]

@@ -1,5 +1,6 @@
 # RealSR as IMDN_AS takes it: pairs of one size from two focal lengths, 60 to train on, batch 6; flips and patches of 192x192 are our decision. Scores are of RGB, without a border.
 # Our layout: data/RealSR/{train,val}/{HR,LR}, a pair under one name.
+data_name = 'realsr'
 prefix = dict(gt='HR', img='LR')
 symmetries = [dict(type='vkd.Flip', direction='horizontal'), dict(type='vkd.Flip', direction='vertical'), dict(type='vkd.RandomTransposeHW')]
 load = [dict(type='vkd.LoadImageFromFile', key='gt', cache='work_dirs/cache'), dict(type='vkd.LoadImageFromFile', key='img', cache='work_dirs/cache')]

@@ -1,5 +1,6 @@
 # T91 and the 400 images of BSDS500 that are not in BSD100; their bicubic versions are made as MATLAB makes them and kept below work_dirs/cache. Patches of 96x96 of the truth, 8 a batch; one image of T91 is smaller, and left out.
 # Validation on Set5, which is for choosing; tables report Set14 and BSD100 too.
+data_name = 't91-bsds-x4'
 symmetries = [dict(type='vkd.Flip', direction='horizontal'), dict(type='vkd.Flip', direction='vertical'), dict(type='vkd.RandomTransposeHW')]
 train_pipeline = [dict(type='vkd.LoadImageFromFile', key='gt', cache='work_dirs/cache'), dict(type='vkd.ModCrop'), dict(type='vkd.MATLABLikeResize', cache='work_dirs/cache'),
                   dict(type='vkd.PairedRandomCrop', gt_patch_size=96), *symmetries, dict(type='vkd.PackInputs')]

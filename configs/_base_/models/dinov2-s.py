@@ -1,3 +1,4 @@
 # DINOv2 ViT-S with patches of 16 at 512x512, tested by windows of that size
 _base_ = './deit-s.py'
+student_name = 'dinov2-s'
 model = dict(student=dict(backbone=dict(arch='vit_small_patch14_dinov2', patch_size=16)))

@@ -1,3 +1,4 @@
 _base_ = 'glorenet-w16.py'
+student_name = 'glorenet-w16-legacy'
 student = dict(backbone=dict(legacy_split=True))
 model = dict(student=dict(backbone=dict(legacy_split=True)))

@@ -1,2 +1,3 @@
 # DINOv2 ViT-B/14, the official file; resized to patches of 16 where a stage says so
+teacher_name = 'dinov2-b'
 teacher = dict(type='vkd.TimmViT', arch='vit_base_patch14_dinov2', img_size=224, init_cfg=dict(type='Pretrained', checkpoint='weights/dinov2_vitb14_pretrain.pth'))

@@ -1,13 +1,18 @@
 """Results that others made: read as what anybody may have written, kept beside one's own and marked."""
 
 import json
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 
-from .errors import UserError
-from .files import is_sealed, safe_name, sealed, write_json
-from .run import FORMAT, KEY
+from ..errors import UserError
+from ..evaluation.scores import KNOWN
+from ..files import is_sealed, safe_name, sealed, write_json
+from ..formats import FORMAT, READS
+from .records import KEY, Row, RunFacts
 
 #: bytes of a leaderboard.json that is read; a thousand runs need about 5 MB
 LARGEST = 20 * 2**20
@@ -34,6 +39,8 @@ _PERCENT = _null(type='number', minimum=0, maximum=100)
 _PLAIN = dict(anyOf=[_NUMBER, _TEXT, dict(type='boolean')])
 _FACTS = _null(type='object', maxProperties=30, propertyNames=_NAME, additionalProperties=_PLAIN)
 _OWN = {'$ref': '#/$defs/scores'}
+#: any json of plain numbers and names, such as a config
+_ANY = {'$ref': '#/$defs/any'}
 _SCORES = dict(
     type='object',
     maxProperties=10000,
@@ -46,7 +53,8 @@ _SCORES = dict(
             ('domains', 'sets', 'peers'), dict(type='object', maxProperties=100, propertyNames=_NAME, additionalProperties=_OWN)
         ),
     ),
-    patternProperties={r'^(mIoU|mAcc|aAcc|hIoU)': _PERCENT},
+    # shares, by what declares them; IoU and Acc stand for lists of all classes
+    patternProperties={rf'^({"|".join(n for n, s in KNOWN.items() if s.unit == "%" and n not in ("IoU", "Acc"))})(_|\.|$)': _PERCENT},
     additionalProperties=dict(anyOf=[_PLAIN, _list(_PLAIN, 1000), _OWN]),
 )
 #: of corruptions.json and attacks.json, whose cells are 'clean' and '<name>-<strength>'
@@ -79,7 +87,22 @@ _RUN = dict(
         command=_COMMAND,
         config=_PATH,
         fingerprint=_HASH,
-        experiment=_HASH,
+        **dict.fromkeys(('experiment', 'baseline'), _HASH),
+        named_by=_null(**_list(_NAME, 10)),
+        budget=_null(type='number', exclusiveMinimum=0, maximum=1000),
+        tuning=_null(type='object', maxProperties=10, additionalProperties=_ANY),
+        control=_null(enum=['must help', 'cannot help']),
+        part_of_method=_null(**_list(_NAME, 100)),
+        scores=_null(
+            type='object',
+            maxProperties=100,
+            propertyNames=_NAME,
+            additionalProperties=dict(
+                type='object',
+                additionalProperties=False,
+                properties=dict(unit=_TEXT, higher_is_better=dict(type='boolean'), digits=dict(type='integer', minimum=0, maximum=9)),
+            ),
+        ),
         seconds=_null(type='number', minimum=0),
         git=_FACTS,
         versions=_FACTS,
@@ -106,16 +129,32 @@ _ROW = dict(
 )
 SCHEMA = {
     '$schema': 'https://json-schema.org/draft/2020-12/schema',
-    '$defs': dict(scores=_SCORES),
+    '$defs': dict(
+        scores=_SCORES,
+        any=dict(
+            anyOf=[
+                _TEXT,
+                dict(type=['number', 'boolean', 'null']),
+                _list(_ANY, 10000),
+                dict(type='object', maxProperties=10000, propertyNames=_TEXT, additionalProperties=_ANY),
+            ]
+        ),
+    ),
     **dict(
         type='object',
         required=['format', 'metric', 'rows', 'digest'],
-        properties=dict(format=dict(const=FORMAT), metric=_NAME, rows=dict(_list(_ROW, 2000), minItems=1), digest=_HASH),
+        properties=dict(
+            format=dict(enum=list(READS)),
+            metric=_NAME,
+            rows=dict(_list(_ROW, 2000), minItems=1),
+            digest=_HASH,
+            baselines=dict(type='object', maxProperties=1000, propertyNames=dict(pattern=r'^[0-9a-f]{12}\Z'), additionalProperties=_ANY),
+        ),
     ),
 }
 
 
-def read_results(file):
+def read_results(file: str | Path) -> dict[str, Any]:
     """The content of a leaderboard.json that anybody may have written, checked against ``SCHEMA``.
 
     Raises UserError, which names the place, for one that is too large, no json, of another schema, with nan, HTML, or a path that leads out
@@ -148,14 +187,12 @@ def read_results(file):
     return content
 
 
-def runs_of(content):
-    """The runs of leaderboard.json's rows, as ``results.read_runs`` gives them."""
-    return [
-        dict(run, **{k: row[k] for k in (*KEY, 'role')}, external=row.get('external')) for row in content['rows'] for run in row['runs']
-    ]
+def runs_of(content: Mapping[str, Any]) -> list[RunFacts]:
+    """The runs of leaderboard.json's rows, as ``reading.read_runs`` gives them."""
+    return [run for row in content['rows'] for run in Row.from_json(row).runs]
 
 
-def submit(file, folder, source, known):
+def submit(file: str | Path, folder: str | Path, source: str, known: Collection[tuple[str, str]]) -> Path:
     """Keeps the results of ``file`` as those of ``source`` in ``folder / 'external'``; returns the path.
 
     Only finished runs that are compared with something here are taken: each row's data and protocol must be among ``known``, ``[(data,
@@ -170,37 +207,40 @@ def submit(file, folder, source, known):
             f'Results {str(file)!r}: its digest does not fit its content, so it was changed after it was made; send it as '
             'tools/leaderboard.py wrote it.'
         )
-    runs = [dict(run, run=f'{name}-{run["run"]}') for run in runs_of(content) if run['state'] == 'done']  # theirs may be called as ours
+    runs = [replace(run, run=f'{name}-{run.run}') for run in runs_of(content) if run.done]  # theirs may be called as ours
     if not runs:
         raise UserError(f'Results {str(file)!r} hold no finished run; send a table with scores.')
     for run in runs:
-        if run['external']:
+        if run.external:
             raise UserError(
-                f'Results {str(file)!r}: {run["run"]!r} is of another source itself ({run["external"]!r}); let those who ran it send it.'
+                f'Results {str(file)!r}: {run.run!r} is of another source itself ({run.external!r}); let those who ran it send it.'
             )
-        if (run['data'], run['protocol']) not in known:
+        if (run.data, run.protocol) not in known:
             raise UserError(
-                f'Results {str(file)!r}: {run["run"]!r} is of protocol {run["protocol"]!r} on {run["data"]!r}, and this table has '
+                f'Results {str(file)!r}: {run.run!r} is of protocol {run.protocol!r} on {run.data!r}, and this table has '
                 f'{", ".join(f"{p} on {d}" for d, p in sorted(known))}; numbers of two protocols stand in no common table.'
             )
     target = Path(folder, 'external', f'{name}.json')
-    before = {_identity(run): run for run in read_submission(target)['runs']} if target.is_file() else {}
+    kept = read_submission(target) if target.is_file() else dict(runs=[])
+    before = {_identity(run): run for run in (RunFacts.from_json(own) for own in kept['runs'])}
     for run in runs:
-        if before.get(_identity(run), run)['test'] != run['test']:
+        if before.get(_identity(run), run).test != run.test:
             raise UserError(
-                f'Results {str(file)!r}: {run["run"]!r} of {source!r} is here already with other numbers; the first stays: remove '
+                f'Results {str(file)!r}: {run.run!r} of {source!r} is here already with other numbers; the first stays: remove '
                 f'{str(target)!r} to replace them all.'
             )
-    merged = list({**{_identity(run): dict(run, external=name) for run in runs}, **before}.values())
-    write_json(target, sealed(dict(format=FORMAT, source=name, metric=content['metric'], runs=merged)))
+    merged = {**{_identity(run): replace(run, external=name) for run in runs}, **before}.values()
+    written = [dict(run.as_json(), **{k: getattr(run, k) for k in (*KEY, 'role', 'external')}) for run in merged]
+    baselines = {**content.get('baselines', {}), **kept.get('baselines', {})}
+    write_json(target, sealed(dict(format=FORMAT, source=name, metric=content['metric'], runs=written, baselines=baselines)))
     return target
 
 
-def _identity(run):
-    return tuple(str(run.get(k)) for k in (*KEY, 'role', 'seed', 'experiment'))
+def _identity(run: RunFacts) -> tuple[str, ...]:
+    return tuple(str(getattr(run, k)) for k in (*KEY, 'role', 'budget', 'seed', 'experiment'))
 
 
-def read_submission(file):
+def read_submission(file: str | Path) -> dict[str, Any]:
     """What ``submit`` wrote. Raises UserError where it was changed."""
     try:
         content = json.loads(Path(file).read_text(encoding='utf-8'))

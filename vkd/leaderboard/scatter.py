@@ -3,10 +3,11 @@
 import math
 
 
-def pareto(points):
-    """Indices of ``[(cost, score)]`` that no other point beats: none costs less and scores at least as much, or costs as much and scores
-    more; by rising cost.
+def pareto(points, best_is_low=False):
+    """Indices of ``[(cost, score)]`` that no other point beats: none costs less and is at least as good, or costs as much and is better;
+    by rising cost. More is better, unless ``best_is_low``.
     """
+    points = [(x, -y if best_is_low else y) for x, y in points]
     front, best = [], -math.inf
     for i in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
         if points[i][1] > best:
@@ -15,7 +16,7 @@ def pareto(points):
     return front
 
 
-def scatter_layout(points, title, across, up, told='{:.3g}'.format, width=650, height=300):
+def scatter_layout(points, title, across, up, told='{:.3g}'.format, width=650, height=300, best_is_low=False):
     """What the template draws: ``points`` are ``dict(x, y, half, label, kind)``, ``half`` the interval or None; axes named ``across`` and
     ``up``, numbers of the first as ``told`` writes them; x logarithmic where it spans more than 5 times. None for fewer than two points.
     """
@@ -47,7 +48,7 @@ def scatter_layout(points, title, across, up, told='{:.3g}'.format, width=650, h
     for p, y in zip(sorted(drawn, key=lambda p: p['cy']), apart(sorted(p['cy'] for p in drawn), 13, top + 6, height - bottom)):
         p['text'] = y
     ticks = decades(*map(math.exp, (first, last))) if bend is math.log else round_ticks(first, last)
-    front = [drawn[i] for i in pareto([(p['x'], p['y']) for p in points])]
+    front = [drawn[i] for i in pareto([(p['x'], p['y']) for p in points], best_is_low)]
     path = (
         ' '.join(
             f'{"M" if i == 0 else "L"}{p["cx"]:.1f},{front[max(i - 1, 0)]["cy"]:.1f} L{p["cx"]:.1f},{p["cy"]:.1f}'

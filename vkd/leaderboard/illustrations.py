@@ -2,36 +2,38 @@
 
 import base64
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from .results import read_curve
+from ..evaluation.scores import Score
+from .reading import read_curve
+from .records import Row, RunFacts
 from .scatter import round_ticks
-from .tables import named
+from .words import named
 
 #: Okabe and Ito's colours, which colour-blind readers can tell apart
 COLOURS = ('#999999', '#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#8a6d3b', '#7f5fc9')
 
 
-def illustrated(section, runs):
+def illustrated(section: dict[str, Any], runs: Sequence[RunFacts], score: Score) -> dict[str, Any]:
     """A section of ``by_protocol`` with ``gallery``, ``palette`` and ``curves``, from the folders of ``runs``; of external ones there are
     none.
     """
-    own, by_name = [r for r in section['rows'] if not r['external']], {r['run']: r for r in runs}
-    students = list(dict.fromkeys(r['student'] for r in own if r['role'] == 'student'))
-    galleries = [gallery([r for r in own if r['student'] == student], runs, limit=3 if len(students) == 1 else 2) for student in students]
+    own, by_name = [row for row in section['rows'] if not row.external], {run.run: run for run in runs}
+    students = list(dict.fromkeys(row.student for row in own if row.role == 'student'))
+    most = 3 if len(students) == 1 else 2
+    galleries = [gallery([row for row in own if row.student == student], runs, score, most) for student in students]
     drawn = []
     for student in students:
         curves = [
-            (named(r), COLOURS[i % len(COLOURS)], [read_curve(by_name[f['run']]) for f in r['runs']])
-            for i, r in enumerate(x for x in own if x['student'] == student and x['role'] == 'student')
+            (named(row), COLOURS[i % len(COLOURS)], [read_curve(by_name[run.run], score.name) for run in row.runs])
+            for i, row in enumerate(x for x in own if x.student == student and x.role == 'student')
         ]
-        for key, what in (
-            ('loss', 'training loss of the task, smoothed'),
-            ('mIoU', 'mIoU on validation images'),
-            ('PSNR', 'PSNR on validation images, dB'),
-        ):
+        of_score = f'{score.name} on validation images{f", {score.unit}" if score.unit not in ("", "%") else ""}'
+        for key, what in (('loss', 'training loss of the task, smoothed'), (score.name, of_score)):
             svg = curve_layout([(label, colour, [c[key] for c in seeds]) for label, colour, seeds in curves], key)
             if svg:
                 drawn.append(dict(svg, title=f'{student}: {what}', legend=[(label, colour) for label, colour, _ in curves]))
@@ -40,25 +42,21 @@ def illustrated(section, runs):
     )
 
 
-def gallery(rows, runs, limit=3):
+def gallery(rows: Sequence[Row], runs: Sequence[RunFacts], score: Score, limit: int = 3) -> tuple[list, list]:
     """Rows of pictures: image, truth, student alone, the method with the best mean, and where those two differ in being right.
 
     Returns ``(list of lists of dict(src, title, alt), classes with their colours)``; empty where pictures are missing or do not belong
     together.
     """
-    by_name = {r['run']: r for r in runs}
+    by_name = {run.run: run for run in runs}
 
     def first(row):
-        done = [f for f in row['runs'] if f['state'] == 'done'] if row else []
-        return _load_pictures(by_name[done[0]['run']]) if done else None
+        return _load_pictures(by_name[row.done[0].run]) if row and row.done else None
 
-    alone = next((r for r in rows if r['method'] == 'alone' and r['role'] == 'student' and r['mean'] is not None), None)
-    distilled = [
-        r
-        for r in rows
-        if alone and r['role'] == 'student' and r['method'] != 'alone' and r['student'] == alone['student'] and r['mean'] is not None
-    ]
-    best = max(distilled, key=lambda r: r['mean'], default=None)
+    known = [row for row in rows if row.role == 'student' and row.mean is not None]
+    alone = next((row for row in known if row.alone and row.budget == 1), None)
+    distilled = [row for row in known if alone and row.compared and row.student == alone.student]
+    best = max(distilled, key=lambda row: score.sign * row.mean, default=None)
     a, b = first(alone), first(best)
     if not a or not b or a['image'].shape != b['image'].shape or not np.array_equal(a['truth'], b['truth']):
         return [], []
@@ -66,8 +64,8 @@ def gallery(rows, runs, limit=3):
         shown = [
             (str(a.get('image_name', 'bicubic')), a['image']),
             ('truth', a['truth']),
-            (f'{alone["student"]} alone', a['pred']),
-            (f'{best["student"]} + {best["method"]}', b['pred']),
+            (f'{alone.student} alone', a['pred']),
+            (f'{best.student} + {best.method}', b['pred']),
             ('difference', nearer(a, b)),
         ]
         return [pictured(i, [(_png(images[i]), title) for title, images in shown]) for i in range(min(limit, len(a['image'])))], []
@@ -86,13 +84,13 @@ def gallery(rows, runs, limit=3):
                 [
                     (_jpeg(image), 'image'),
                     (_png(palette[truth]), 'truth'),
-                    (_png(palette[one]), f'{alone["student"]} alone'),
-                    (_png(palette[two]), f'{best["student"]} + {best["method"]}'),
+                    (_png(palette[one]), f'{alone.student} alone'),
+                    (_png(palette[two]), f'{best.student} + {best.method}'),
                     (_png(difference), 'difference'),
                 ],
             )
         )
-    classes = [dict(name=n, colour='#%02x%02x%02x' % tuple(int(v) for v in c)) for n, c in zip(alone['classes'], a['palette'])]
+    classes = [dict(name=n, colour='#%02x%02x%02x' % tuple(int(v) for v in c)) for n, c in zip(alone.classes, a['palette'])]
     return out, classes
 
 
@@ -115,8 +113,8 @@ def nearer(alone, distilled, tolerance=2):
     return out
 
 
-def _load_pictures(run):
-    file, network = run['folder'] / 'pictures.npz', run.get('network', 'student')
+def _load_pictures(run: RunFacts) -> dict[str, Any] | None:
+    file, network = run.folder / 'pictures.npz', run.network
     if not file.is_file():
         return None
     with np.load(file, allow_pickle=False) as content:

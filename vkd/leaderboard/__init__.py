@@ -1,0 +1,5 @@
+"""Runs -> rows -> verdicts -> tables and pages."""
+
+from .pages import build
+
+__all__ = ['build']
