@@ -8,14 +8,13 @@ import pytest
 from vkd import UserError
 from vkd.files import read_json, write_json
 from vkd.leaderboard.illustrations import curve_layout
-from vkd.leaderboard.intervals import mean_interval
 from vkd.leaderboard import build
 from vkd.leaderboard.reading import read_curve, read_runs
 from vkd.formats import run_digest
 from vkd.evaluation.scores import MIOU, score_of
 from vkd.leaderboard.records import RunFacts
 from vkd.leaderboard.rows import table as table_of
-from vkd.leaderboard.statistics import dunnett_quantile
+from vkd.leaderboard.statistics import dunnett_quantile, mean_interval
 from vkd.leaderboard.tables import number
 from vkd.leaderboard.words import digits, verdict, with_unit
 

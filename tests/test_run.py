@@ -116,7 +116,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
 
 def test_what_a_file_name_says(tmp_path):
     def of(path):
-        return {k: v for k, v in experiment(load_config(ROOT / path)).items() if k != 'role'}
+        return {k: v for k, v in experiment(load_config(ROOT / path)).items() if k not in ('role', 'named_by')}
 
     assert of('configs/kl/kl_lite0-in1k_lite2-in1k_quick_camvid-240x320.py') == dict(
         method='KL', student='lite0-in1k', teacher='lite2-in1k', protocol='quick', data='camvid-240x320'

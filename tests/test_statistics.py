@@ -5,8 +5,9 @@ import pytest
 import statsmodels.api as sm
 from scipy import integrate, stats
 
-from vkd import UserError, statistics
-from vkd.statistics import (
+from vkd import UserError
+from vkd.leaderboard import statistics
+from vkd.leaderboard.statistics import (
     additive_model,
     analyse,
     dunnett_quantile,

@@ -15,7 +15,7 @@ from ..config import plain
 from ..evaluation.scores import Score
 from ..identity import differences, told_difference
 from .records import Gain, Panel, Row, RunFacts
-from .statistics import analyse, equal_cost
+from .statistics import SEEDS, analyse, equal_cost
 
 #: as many differences of two configs are named
 SHOWN = 3
@@ -171,7 +171,8 @@ def _analyse(base: Row, compared: Sequence[Row], panel: Panel, score: Score) -> 
     for name, own in found.comparisons.items():
         gain = names[name].gain
         gain.value, gain.half, gain.kind, gain.fallback = own.gain, own.half, own.kind, own.reason
-    panel.residual_sd, panel.freedom, panel.seed_correlation = found.residual_sd, found.freedom, found.seed_correlation
+    panel.residual_sd, panel.freedom = found.residual_sd, found.freedom
+    panel.seed_correlation = found.seed_correlation if len(base.seeds) >= SEEDS else None
     panel.apart = [(names[a].method, names[b].method)[:: score.sign] for a, b in found.apart]
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from ..evaluation.scores import Score
 from .gains import compare
-from .intervals import mean_interval
 from .records import KEY, Row, RunFacts, Table
+from .statistics import mean_interval
 
 #: scores of zero-shot segmentation: their column's head and key in metrics.json
 ZERO_SHOT = {'S': 'mIoU_seen', 'U': 'mIoU_unseen', 'hIoU': 'hIoU'}

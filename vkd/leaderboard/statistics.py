@@ -28,6 +28,9 @@ from ..errors import UserError
 #: fewer seeds than this, or fewer methods beside the student alone, leave the additive model too little to estimate an error from
 SEEDS, METHODS = 3, 2
 
+#: what is left of scores that do not vary, relative to them, by rounding alone; it counts as no deviation
+_ROUNDING = 8 * np.finfo(float).eps
+
 Scores = Mapping[str, Mapping[int, float]]
 
 
@@ -133,6 +136,14 @@ def analyse(scores: Scores, baseline: str = 'alone', level: float = 0.95) -> Boa
     return Board(comparisons, sd, freedom, seed_correlation(rows, baseline), apart, list(joint))
 
 
+def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float | None]:
+    """``(mean, half width)`` of Student's t interval for the mean of ``values``; half width None for fewer than two."""
+    own = np.asarray(values, dtype=float)
+    if len(own) < 2:
+        return float(own.mean()), None
+    return float(own.mean()), _t(1 - level, len(own) - 1) * float(own.std(ddof=1)) / math.sqrt(len(own))
+
+
 def additive_model(table: np.ndarray) -> tuple[float, int]:
     """``(residual standard deviation, degrees of freedom)`` of score = row + column + error.
 
@@ -141,8 +152,7 @@ def additive_model(table: np.ndarray) -> tuple[float, int]:
     """
     rows, seeds = table.shape
     residual = table - table.mean(1, keepdims=True) - table.mean(0) + table.mean()
-    # what rounding leaves of scores that do not vary is no deviation
-    residual[np.abs(residual) < 8 * np.finfo(float).eps * np.abs(table).max()] = 0
+    residual[np.abs(residual) < _ROUNDING * np.abs(table).max()] = 0
     freedom = (rows - 1) * (seeds - 1)
     return math.sqrt((residual**2).sum() / freedom), freedom
 
@@ -158,15 +168,17 @@ def seed_correlation(scores: Scores, baseline: str = 'alone') -> float | None:
         The correlation, or None where no method shares two seeds with the student alone, or nothing varies.
     """
     base = scores.get(baseline, {})
-    product = left = right = 0.0
+    product, left, right = [], [], []
     for method, own in scores.items():
         seeds = sorted(own.keys() & base.keys())
         if method == baseline or len(seeds) < 2:
             continue
-        d, b = np.array([own[s] for s in seeds], dtype=float), np.array([base[s] for s in seeds], dtype=float)
-        d, b = d - d.mean(), b - b.mean()
-        product, left, right = product + d @ b, left + d @ d, right + b @ b
-    return float(np.clip(product / math.sqrt(left * right), -1, 1)) if left > 0 and right > 0 else None
+        d, b = (_deviations([row[s] for s in seeds]) for row in (own, base))
+        product += [x * y for x, y in zip(d, b, strict=True)]
+        left += [x * x for x in d]
+        right += [y * y for y in b]
+    size = math.sqrt(math.fsum(left)) * math.sqrt(math.fsum(right))
+    return min(max(math.fsum(product) / size, -1.0), 1.0) if size > 0 else None
 
 
 def told_apart(means: Mapping[str, float], residual_sd: float, freedom: int, seeds: int, level: float = 0.95) -> list[tuple[str, str]]:
@@ -251,7 +263,10 @@ def equal_cost(
         else:
             out[method] = compared[method] = None  # keeps the order of the scores
     seeds = longer.get(1.0, {}).keys()
-    inside = [f for f, own in longer.items() if own.keys() == seeds], [m for m in compared if rows[m].keys() == seeds]
+    inside = (
+        [f for f, own in longer.items() if own.keys() == seeds],
+        [m for m, own in rows.items() if m != baseline and own.keys() == seeds],
+    )
     table = [longer[f] for f in inside[0]] + [rows[m] for m in inside[1]]
     model = additive_model(_array(table)) if len(seeds) >= SEEDS and len(table) > METHODS else None
     for method in compared:
@@ -298,13 +313,7 @@ def dunnett_quantile(level: float, k: int, df: float) -> float:
 
     z, weight_z = (a[:, None] for a in _nodes(0, 9, 128))  # the integrand is even in z
     weight_z = 2 * weight_z * np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-    if math.isinf(df):
-        s = weight_s = np.ones(1)
-    else:
-        ends = special.gammaincinv(df / 2, 1e-16), special.gammainccinv(df / 2, 1e-16)  # chi^2 / 2
-        x, weight_s = _nodes(*(0.5 * math.log(2 * e / df) for e in ends), 256)
-        s = np.exp(x)
-        weight_s = 2 * weight_s * np.exp(df / 2 * math.log(df / 2) - special.gammaln(df / 2) + df * x - df / 2 * s**2)
+    s, weight_s = _deviation_nodes(df)
 
     def missed(c: float) -> float:
         wide = c * math.sqrt(2) * s
@@ -319,7 +328,8 @@ def dunnett_quantile(level: float, k: int, df: float) -> float:
 def power(delta: float, sigma: float, seeds: int, k: int, level: float = 0.95) -> float:
     """Probability that a method with the true gain ``delta`` is told apart from the student alone, on a board of k methods by Dunnett.
 
-    P(|T| > c), T of the noncentral t distribution with k (seeds - 1) degrees of freedom and noncentrality delta / (sigma sqrt(2 / seeds)).
+    P(|T| > c), T of the noncentral t distribution with k (seeds - 1) degrees of freedom and noncentrality delta / (sigma sqrt(2 / seeds)):
+    integral f(s) [Phi(shift - c s) + Phi(-shift - c s)] ds, as in ``dunnett_quantile`` (scipy's own is nan far from zero).
 
     Args:
         delta: the true gain, in the score's own unit; its sign does not matter.
@@ -338,7 +348,8 @@ def power(delta: float, sigma: float, seeds: int, k: int, level: float = 0.95) -
         )
     freedom = k * (seeds - 1)
     c, shift = dunnett_quantile(level, k, freedom), abs(delta) / (sigma * math.sqrt(2 / seeds))
-    return float(1 - special.nctdtr(freedom, shift, c) + special.nctdtr(freedom, shift, -c))
+    s, weight = _deviation_nodes(freedom)
+    return float((special.ndtr(shift - c * s) + special.ndtr(-shift - c * s)) @ weight)
 
 
 _power = power  # the next function has an argument of that name
@@ -430,9 +441,13 @@ def _mean(row: Mapping[int, float]) -> float:
     return math.fsum(row.values()) / len(row)
 
 
+def _deviations(values: Sequence[float]) -> list[float]:
+    mean = math.fsum(values) / len(values)
+    return [x - mean if abs(x - mean) > _ROUNDING * abs(mean) else 0.0 for x in values]
+
+
 def _variance(row: Mapping[int, float]) -> float:
-    mean = _mean(row)
-    return math.fsum((x - mean) ** 2 for x in row.values()) / (len(row) - 1)
+    return math.fsum(d**2 for d in _deviations([*row.values()])) / (len(row) - 1)
 
 
 def _t(alpha: float, freedom: float) -> float:
@@ -469,6 +484,19 @@ def _nodes(start: float, end: float, number: int) -> tuple[np.ndarray, np.ndarra
     """Nodes and weights of Gauss and Legendre between ``start`` and ``end``."""
     x, weight = np.polynomial.legendre.leggauss(number)
     return start + (x + 1) * (end - start) / 2, weight * (end - start) / 2
+
+
+def _deviation_nodes(df: float) -> tuple[np.ndarray, np.ndarray]:
+    """Values s of a standard deviation estimated with ``df`` degrees of freedom, where the true one is 1, and their probabilities.
+
+    s = sqrt(chi^2_df / df); f(s) = 2 (df / 2)^(df / 2) s^(df - 1) exp(-df s^2 / 2) / Gamma(df / 2), between its quantiles 1e-16.
+    """
+    if math.isinf(df):
+        return np.ones(1), np.ones(1)
+    ends = special.gammaincinv(df / 2, 1e-16), special.gammainccinv(df / 2, 1e-16)  # of chi^2 / 2
+    x, weight = _nodes(*(0.5 * math.log(2 * end / df) for end in ends), 256)  # x = log s
+    s = np.exp(x)
+    return s, 2 * weight * np.exp(df / 2 * math.log(df / 2) - special.gammaln(df / 2) + df * x - df / 2 * s**2)
 
 
 @lru_cache(maxsize=1024)

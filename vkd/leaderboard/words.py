@@ -147,7 +147,7 @@ def legend(rows: Sequence[Row], networks: bool = True) -> list[str]:
         if row.gain and row.gain.value is not None and row.gain.fallback:
             by_welch.setdefault(row.gain.fallback, []).append(named(row))
     for reason, methods in by_welch.items():
-        out.append(f"Interval from the two rows alone (Welch), as there are {reason}: {', '.join(dict.fromkeys(methods))}.")
+        out.append(f"Interval from the two rows alone (Welch's; {reason}): {', '.join(dict.fromkeys(methods))}.")
     if any(row.gain and row.gain.value is not None and row.gain.by == 'name' for row in rows):
         out.append('Comparison by name (older version): these runs hold no config of their baseline, so it was found by names alone.')
     guessed = sorted({part for row in rows for part in row.named_by or ()})
