@@ -50,6 +50,25 @@ def test_cwd_by_hand_and_against_torch_distributions():
     torch.testing.assert_close(cwd_loss(s, t, 2.0), 4 * per_channel.sum(1).mean() / 5)
 
 
+def test_mgd_has_configs_of_its_published_recipe_for_segmentation():
+    """CWD of the logits, weight 3 and temperature 4, beside what the config of MGD alone has; nothing else differs."""
+    from vkd.config import load_config
+
+    alone = sorted((ROOT / 'configs/mgd').glob('mgd_*.py'))
+    assert len(alone) == 7
+    for file in alone:
+        cfg, both = load_config(file), load_config(file.with_name(file.name.replace('mgd_', 'mgd+cwd_')))
+        *first, last = both.model.pop('methods')
+        assert (
+            first == cfg.model.pop('methods')
+            and dict(last) == dict(type='CWD', tau=4.0, loss_weight=3.0)
+            and both.to_dict() == cfg.to_dict()
+        )
+    assert {k: v.default for k, v in inspect.signature(METHODS.get('CWD')).parameters.items() if k in ('student', 'teacher')} == dict(
+        student='decode_head.conv_seg', teacher='decode_head.conv_seg'
+    )
+
+
 def test_the_factors_between_losses_of_mmrazor_and_these():
     """The table of docs/from_mmrazor.md: mmrazor's formulas, as its losses work them out, over ours."""
     (s, t), (b, c, h, w) = maps(2, 5, 4, 6), (2, 5, 4, 6)
