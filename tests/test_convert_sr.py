@@ -11,8 +11,8 @@ from tiny import ROOT, build, restorer
 
 from vkd import UserError
 from vkd.checkpoint import load_into
-from vkd.convert_sr import NAMES, official_to_vkd, recognise, vkd_to_official
-from vkd.models.restorers import EDSR, IMDN, IMDN_AS, RCAN, RFDN
+from vkd.convert_sr import NAMES, goes_by_order, official_to_vkd, recognise, vkd_to_official
+from vkd.models.restorers import EDSR, IMDN, IMDN_AS, IMDN_RTC, RCAN, RFDN
 
 MEAN = torch.tensor([0.4488, 0.4371, 0.4040])
 
@@ -47,6 +47,15 @@ def imdn(scale=4, any_scale=False, blocks=6, c=64):
     return tensors(
         {**head, **body, 'c.0': (c, blocks * c, 1, 1), 'LR_conv': (c, c, 3, 3), 'upsampler.0': (3 * scale**2, c, 3, 3)}, 'module.'
     )
+
+
+def rtc(scale=2, blocks=5, c=12, name='model.{}'):
+    """The layout of ``IMDN_RTC`` in the authors' code: one ``Sequential``, whose shortcut holds the blocks and a 1x1 convolution."""
+    d, r = c // 4, c - c // 4
+    block = {'c1': (c, c, 3, 3), 'c2': (c, r, 3, 3), 'c3': (c, r, 3, 3), 'c4': (d, r, 3, 3), 'c5': (c, c, 1, 1)}
+    body = {f'1.sub.{i}.{k}': v for i in range(blocks) for k, v in block.items()}
+    layers = {'0': (c, 3, 3, 3), **body, f'1.sub.{blocks}': (c, c, 1, 1), '2': (3 * scale**2, c, 3, 3)}
+    return tensors({name.format(k): v for k, v in layers.items()})
 
 
 def rfdn(scale=4, blocks=4, c=50):
@@ -106,6 +115,7 @@ def rcan(scale=4, groups=2, blocks=3, c=16):
 CASES = dict(
     IMDN=(imdn, lambda s: IMDN(s)),
     IMDN_AS=(lambda s: imdn(4, True), lambda s: IMDN_AS()),
+    IMDN_RTC=(rtc, lambda s: IMDN_RTC(s)),
     RFDN=(rfdn, lambda s: RFDN(s)),
     EDSR=(edsr, lambda s: EDSR(s, 16, 3)),
     RCAN=(rcan, lambda s: RCAN(s, 16, 2, 3, 4)),
@@ -153,6 +163,16 @@ def by_official_names(state, network, scale, x):
         seen = F.interpolate(conv(f'{n}.esa.conv3_', F.relu(conv(f'{n}.esa.conv3', seen))), size, mode='bilinear', align_corners=False)
         return x * torch.sigmoid(conv(f'{n}.esa.conv4', seen + conv(f'{n}.esa.conv_f', first)))
 
+    if network == 'IMDN_RTC':
+        first = x = conv('model.0', x)
+        for i in range(5):
+            start, kept, rest = x, [], x
+            for k in (1, 2, 3):
+                out = act(conv(f'model.1.sub.{i}.c{k}', rest))
+                kept.append(out[:, :3])
+                rest = out[:, 3:]
+            x = conv(f'model.1.sub.{i}.c5', torch.cat([*kept, conv(f'model.1.sub.{i}.c4', rest)], 1)) + start
+        return F.pixel_shuffle(conv('model.2', conv('model.1.sub.5', x) + first), scale)
     if network in ('IMDN', 'IMDN_AS', 'RFDN'):
         x = x * 255 if network == 'RFDN' else x
         x = conv('fea_conv.2', act(conv('fea_conv.0', x, stride=2)), stride=2) if network == 'IMDN_AS' else conv('fea_conv', x)
@@ -203,6 +223,34 @@ def test_there_and_back(network):
 
 def test_entries_as_published():
     assert [len(f()) for f in (imdn, lambda: imdn(any_scale=True), rfdn)] == [92, 94, 128] and set(CASES) == set(NAMES)
+    assert sum(v.numel() for v in rtc().values()) == 20190
+
+
+def test_imdn_rtc_loads_by_order_whatever_its_names(tmp_path, capsys):
+    named, other = rtc(), rtc(name='net.layers.{}')
+    wanted = official_to_vkd(named)
+    assert recognise(other) == 'IMDN_RTC' and not goes_by_order(named, 'IMDN_RTC') and goes_by_order(other, 'IMDN_RTC')
+    found = official_to_vkd(other)
+    assert list(found) == list(wanted) == list(IMDN_RTC().state_dict()) and all(torch.equal(found[k], v) for k, v in wanted.items())
+    shuffled = dict(sorted(other.items(), key=lambda item: item[0].endswith('weight')))
+    with pytest.raises(UserError, match='56 tensors with these first and last shapes are no IMDN_RTC'):
+        official_to_vkd(shuffled, 'IMDN_RTC')
+    swapped = dict(other, **{'net.layers.1.sub.0.c2.weight': torch.zeros(12, 12, 3, 3)})
+    with pytest.raises(
+        UserError,
+        match=r"'net.layers.1.sub.0.c2.weight' of shape \(12, 12, 3, 3\) stands where 'body.0.conv2.weight' of shape \(12, 9, 3, 3\) is expected",
+    ):
+        official_to_vkd(swapped, 'IMDN_RTC')
+    with pytest.raises(UserError, match='52 tensors with these first and last shapes are no IMDN_RTC'):
+        official_to_vkd(dict(list(other.items())[:52]), 'IMDN_RTC')
+    spec = importlib.util.spec_from_file_location('sr_converter', ROOT / 'tools/converters/sr.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    torch.save(other, tmp_path / 'model_RTC.pth')
+    tool.main(tool.arguments().parse_args([str(tmp_path / 'model_RTC.pth'), str(tmp_path / 'vkd.pth')]))
+    said = capsys.readouterr().out
+    assert '56 tensors became 56 (IMDN_RTC: their names are not' in said and 'in their order, all shapes checked' in said
+    assert load_into(build(dict(type='vkd.Restorer', backbone=dict(type='IMDN_RTC', scale=2))), tmp_path / 'vkd.pth')['share'] == 1
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from vkd.models.backbones.timm_vit import replace_masked, resize_kernel, resize_
 from vkd.cells import read_suite, status
 from vkd.jobs import run_cell
 from vkd.suite import run_cells
+from vkd.taps import TapReader
 
 V_S, V_T = torch.tensor([[[1.0, 0], [0, 2]]]), torch.tensor([[[1.0, 1], [0, 1]]])
 
@@ -286,6 +287,32 @@ def test_resampling():
     assert not torch.allclose(*shrunk)
 
 
+def test_positions_with_the_offset_of_dinov2():
+    """DINOv2's code gives bicubic resizing the factor (new + 0.1) / old in place of the new size; 37x37 is its releases' grid."""
+    positions = torch.randn(1, 1 + 37 * 37, 5, generator=torch.Generator().manual_seed(0))
+    grid = positions[0, 1:].t().view(1, 5, 37, 37)
+    released = nn.functional.interpolate(grid, scale_factor=(16.1 / 37, 16.1 / 37), mode='bicubic', align_corners=False)
+    out = resize_positions(positions, (37, 37), (16, 16), 1, offset=0.1)
+    assert out.shape == (1, 257, 5) and torch.equal(out[:, 0], positions[:, 0])
+    torch.testing.assert_close(out[0, 1:].t().view(1, 5, 16, 16), released)
+    assert not torch.allclose(out, resize_positions(positions, (37, 37), (16, 16), 1), atol=1e-3)
+    assert resize_positions(positions, (37, 37), (37, 37), 1, offset=0.1) is positions
+    ramp = torch.arange(37.0).view(1, 37, 1).expand(37, 37, 1).reshape(1, -1, 1)  # of which each place is its column
+    found = resize_positions(ramp, (37, 37), (16, 20), 0, offset=0.1).view(16, 20)
+    torch.testing.assert_close(found[8, 3:-3], (torch.arange(3, 17) + 0.5) * 37 / 20.1 - 0.5, atol=0.06, rtol=0)
+    model = small('vit_small_patch14_dinov2', img_size=518, interpolate_offset=0.1).eval()
+    plain = small('vit_small_patch14_dinov2', img_size=518).eval()
+    plain.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        model.vit.pos_embed.copy_(torch.randn(1, 1370, 384))
+        plain.vit.pos_embed.copy_(model.vit.pos_embed)
+        x = torch.randn(1, 3, 224, 224)
+        assert not torch.allclose(model(x)[1], plain(x)[1], atol=1e-3)
+    for options in (dict(interpolate_offset=1.5), dict(interpolate_offset=0.1, resample='timm')):
+        with pytest.raises(UserError, match='interpolate_offset is'):
+            small('vit_small_patch14_dinov2', **options)
+
+
 def test_bad_vits():
     for options, match in (
         (dict(arch='deit_smal_patch16_224'), 'deit_small_patch16_224'),
@@ -330,6 +357,26 @@ def test_a_release_of_dinov2_with_registers(tmp_path):
     torch.testing.assert_close(model.vit.cls_token, source.vit.cls_token)
     assert torch.equal(model.vit.pos_embed, source.vit.pos_embed)  # 4x4 both
     torch.testing.assert_close(model.vit.patch_embed.proj.weight, resize_kernel(source.vit.patch_embed.proj.weight, (16, 16)))
+
+
+def test_the_paper_begins_with_the_distilled_deit(tmp_path):
+    """Timm's own network of that release: its token, the token's position and its head go, all else fits at patches of 14."""
+    released = timm.create_model('deit_tiny_distilled_patch16_224', depth=2)
+    state = {k: torch.randn(v.shape, generator=torch.Generator().manual_seed(i)) for i, (k, v) in enumerate(released.state_dict().items())}
+    assert {'dist_token', 'head_dist.weight'} <= set(state) and state['pos_embed'].shape == (1, 198, 192)
+    model = small('deit_tiny_patch16_224', img_size=224, patch_size=14, init_cfg=stored(state, tmp_path, lambda s: dict(model=s)))
+    model.init_weights()
+    assert model.report['share'] == 1
+    kept = torch.cat([state['pos_embed'][:, :1], state['pos_embed'][:, 2:]], 1)
+    torch.testing.assert_close(model.vit.pos_embed, resize_positions(kept, (14, 14), (16, 16), 1))
+    torch.testing.assert_close(model.vit.patch_embed.proj.weight, resize_kernel(state['patch_embed.proj.weight'], (14, 14)))
+    assert torch.equal(model.vit.blocks[1].mlp.fc2.weight, state['blocks.1.mlp.fc2.weight'])
+    first = load_config(ROOT / 'configs/gkd/gkd_deit-s_dinov2-b_stage1a_imagenet-224x224.py').model
+    assert first.student.init_cfg.checkpoint == 'weights/deit_small_distilled_patch16_224-649709d9.pth'
+    # the authors' teacher resizes its positions on the way in stage 1a; those of 1b are converted beforehand, without an offset
+    assert first.teacher.interpolate_offset == 0.1
+    for stage in (ROOT / 'configs/gkd').glob('*dinov2-b_stage1b*.py'):
+        assert load_config(stage).model.teacher.interpolate_offset == 0
 
 
 def test_a_distillation_token_is_dropped(tmp_path):
@@ -703,7 +750,10 @@ def test_what_cannot_be_kept(tmp_path):
     for model, match in (
         (dict(frozen(), student=decoder(classes=9)), 'no frozen TimmViT'),
         (dict(type='vkd.Distiller', student=segmentor(8), methods=[]), 'no frozen TimmViT'),
-        (frozen(tokens=True), "'cls' is read inside"),
+        (
+            dict(frozen(), teacher=vit(32), methods=[dict(mse, student='backbone.patches', teacher='patches')]),
+            "'backbone.patches' is read inside",
+        ),
         (
             dict(frozen(), teacher=decoder(classes=9), methods=[kl, dict(mse, student='backbone.vit.blocks.1')]),
             "'backbone.vit.blocks.1' is read inside",
@@ -768,7 +818,7 @@ def test_learning_rates(protocol, steps, want):
 def test_joint_variant():
     """Task and distillation at once: the same taps, on the segmentor's own encoder; every parameter has a gradient."""
     method = dict(METHOD, student='backbone.patches', student_cls='backbone.cls')
-    model = build(dict(type='vkd.Distiller', student=decoder(tokens=True, classes=9), teacher=vit(32), methods=[method]))
+    model = build(dict(type='vkd.Distiller', student=decoder(classes=9), teacher=vit(32), methods=[method]))
     own = losses(model, batch())
     assert {'loss_feat', 'loss_mask', 'loss_cls', 'decode.loss_ce'} <= set(own)
     model.parse_losses(own)[0].backward()
@@ -781,6 +831,50 @@ def test_joint_variant():
     shallow = build(vit(depth=4, out_indices=(0, 2)))
     # nor is a block that nothing reads
     assert [all(p.requires_grad for p in block.parameters()) for block in shallow.vit.blocks] == [True, True, True, False]
+
+
+@pytest.mark.parametrize('method', [METHOD, dict(type='FeatureKD', student='backbone.patches', teacher='patches', loss='mse')])
+def test_the_readouts_need_no_option(method):
+    """``tokens`` of older configs changes nothing: the tap alone has the tokens computed, and what leads to them trained."""
+    method = dict(method, student='backbone.patches', **(dict(student_cls='backbone.cls') if method['type'] == 'GKD' else {}))
+    found = []
+    for options in ({}, dict(tokens=True), dict(tokens=False)):
+        model = build(dict(type='vkd.Distiller', student=decoder(classes=9, **options), teacher=vit(32), methods=[method]))
+        torch.manual_seed(3)
+        own = losses(model, batch())
+        model.parse_losses(own)[0].backward()
+        found.append((own, model.state_dict(), {name: p.grad for name, p in model.named_parameters() if p.requires_grad}))
+    for other in found[1:]:
+        for one, same in zip(found[0], other):
+            assert list(one) == list(same)
+            for key, value in one.items():
+                torch.testing.assert_close(value, same[key], rtol=0, atol=0)
+    assert found[0][2]['student.backbone.vit.norm.weight'].abs().max() > 0
+    alone = build(dict(type='vkd.Distiller', student=decoder(classes=9, tokens=True), methods=[])).student.backbone
+    assert not alone.to_the_end and not alone.vit.norm.weight.requires_grad
+
+
+def test_a_tap_trains_what_leads_to_it_and_nothing_that_is_frozen():
+    def learning(encoder):
+        return [all(p.requires_grad for p in part.parameters()) for part in (*encoder.vit.blocks[-2:], encoder.vit.norm)]
+
+    own = dict(student='backbone.patches', teacher='backbone.patches')
+    model = build(dict(type='vkd.Distiller', student=decoder(classes=9), teacher=decoder(classes=9), methods=[dict(type='FitNet', **own)]))
+    student, teacher = (network.backbone for network in model.networks.values())
+    assert student.to_the_end and teacher.to_the_end and learning(student) == [True] * 3 and learning(teacher) == [False] * 3
+    shallow = build(vit(depth=4, out_indices=(0, 2)))
+    image = torch.randn(1, 3, 32, 32)
+    maps = shallow(image)
+    copied = copy.deepcopy(shallow)
+    reader = TapReader(copied, ['cls', 'patches'])
+    assert learning(shallow) == [True, False, False] and learning(copied) == [True] * 3  # a copy's tap is the copy's alone
+    result, seen = reader.read(lambda: copied(image))
+    assert all(torch.equal(a, b) for a, b in zip(result, maps))
+    cls, patches = shallow.forward_tokens(image)
+    assert torch.equal(seen['cls'], cls) and torch.equal(seen['patches'], patches)
+    with pytest.raises(UserError, match='never ran'):  # nothing says to the network that a bare hook reads it
+        copied.to_the_end = False
+        reader.read(lambda: copied(image))
 
 
 def test_activation_checkpointing_gives_the_same_gradient():

@@ -190,6 +190,32 @@ def test_band(n, band, first, last, kept):
     )
 
 
+def released_mask(height, width, low, high):
+    """The rule of the authors' code, written out for every coefficient."""
+    start, end = height * low * 1.414 / 2 * 1.414, width * high * 1.414 / 2 * 1.414
+    inside = [[max(i, j) <= start for j in range(width)] for i in range(height)]
+    return torch.tensor([[max(i, j) <= end and (start == 0 or not inside[i][j]) for j in range(width)] for i in range(height)])
+
+
+@pytest.mark.parametrize('size', [(64, 64), (10, 10), (16, 40), (40, 16), (9, 30)])
+@pytest.mark.parametrize('band', [(0.1, 0.6), (0, 0.5), (0.0, 1.0), (0.2, 0.9), (0.01, 0.3)])
+def test_the_band_is_the_authors_on_maps_of_any_shape(size, band):
+    wanted, found = released_mask(*size, *band), band_mask(size, band)
+    assert torch.equal(F.pad(found, (0, size[1] - found.shape[1], 0, size[0] - found.shape[0])), wanted)
+    assert found[0, 0] == (band[0] == 0)  # the mean
+    x = torch.randn(2, 3, *size)
+    whole = F.normalize(torch.from_numpy(dctn(x.numpy(), axes=(2, 3)))[..., wanted].flatten(1), dim=1)
+    torch.testing.assert_close(band_vectors(x, band), whole, atol=1e-5, rtol=1e-3)
+
+
+def test_a_band_that_keeps_nothing_is_refused():
+    assert not released_mask(100, 10, 0.1, 0.6).any()
+    with pytest.raises(
+        UserError, match='of a map of 100x10 keeps no coefficient, since it starts at 9 of the height and ends at 5 of the width'
+    ):
+        band_mask((100, 10), (0.1, 0.6))
+
+
 @pytest.mark.parametrize(
     'rows, labels, tau, wanted',
     [('aabb', [1, 1, 0, 0], 0.5, 0.239558), ('ababba', [1, 2, 1, 2, 0, 0], 1.0, 1.465909), ('ababba', [1, 2, 1, 2, 0, 0], 0.07, 4.510604)],

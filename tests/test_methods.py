@@ -1,12 +1,14 @@
 import inspect
 import math
+import re
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from tiny import batch, build, distiller, losses, method, segmentor
+from tiny import ROOT, batch, build, distiller, losses, method, segmentor
 
 from vkd import METHODS, UserError
 from vkd.align import align_size, channel_adapter, map_to_tokens, token_grid, tokens_to_map
@@ -46,6 +48,47 @@ def test_cwd_by_hand_and_against_torch_distributions():
 
     per_channel = kl_divergence(Categorical(logits=t.flatten(2) / 2), Categorical(logits=s.flatten(2) / 2))  # [B, C]
     torch.testing.assert_close(cwd_loss(s, t, 2.0), 4 * per_channel.sum(1).mean() / 5)
+
+
+def test_mgd_has_configs_of_its_published_recipe_for_segmentation():
+    """CWD of the logits, weight 3 and temperature 4, beside what the config of MGD alone has; nothing else differs."""
+    from vkd.config import load_config
+
+    alone = sorted((ROOT / 'configs/mgd').glob('mgd_*.py'))
+    assert len(alone) == 7
+    for file in alone:
+        cfg, both = load_config(file), load_config(file.with_name(file.name.replace('mgd_', 'mgd+cwd_')))
+        *first, last = both.model.pop('methods')
+        assert (
+            first == cfg.model.pop('methods')
+            and dict(last) == dict(type='CWD', tau=4.0, loss_weight=3.0)
+            and both.to_dict() == cfg.to_dict()
+        )
+    assert {k: v.default for k, v in inspect.signature(METHODS.get('CWD')).parameters.items() if k in ('student', 'teacher')} == dict(
+        student='decode_head.conv_seg', teacher='decode_head.conv_seg'
+    )
+
+
+def test_the_factors_between_losses_of_mmrazor_and_these():
+    """The table of docs/from_mmrazor.md: mmrazor's formulas, as its losses work them out, over ours."""
+    (s, t), (b, c, h, w) = maps(2, 5, 4, 6), (2, 5, 4, 6)
+    log_p, log_q = (t / 2).log_softmax(1), (s / 2).log_softmax(1)
+    summed = 4 * (log_p.exp() * (log_p - log_q)).sum()
+    for reduction, factor in [('batchmean', h * w), ('mean', 1 / c), ('sum', b * h * w)]:
+        theirs = 4 * F.kl_div(log_q, log_p.exp(), reduction=reduction)
+        torch.testing.assert_close(theirs, factor * kl_loss(s, t, 2.0))
+        torch.testing.assert_close(theirs, summed / dict(batchmean=b, mean=b * c * h * w, sum=1)[reduction])
+    rows = [x.reshape(-1, h * w) / 2 for x in (s, t)]
+    theirs = 4 * (rows[1].softmax(1) * (rows[1].log_softmax(1) - rows[0].log_softmax(1))).sum() / (c * b)
+    torch.testing.assert_close(theirs, cwd_loss(s, t, 2.0))
+    attention = [F.normalize(x.pow(2).mean(1).view(b, -1)) for x in (s, t)]
+    torch.testing.assert_close((attention[0] - attention[1]).pow(2).mean(), at_loss(s, t) / (h * w))
+    torch.testing.assert_close(torch.nn.MSELoss(reduction='sum')(s, t) / b, mgd_loss(s, t))
+    one, other = maps(1, 3, 128, 128)
+    theirs = F.kl_div(one.log_softmax(1), other.softmax(1), reduction='batchmean')
+    assert (theirs / kl_loss(one, other)).item() == pytest.approx(16384, rel=1e-4)
+    text = (ROOT / 'docs/from_mmrazor.md').read_text(encoding='utf-8')
+    assert '16,384 times' in text and re.search(r'`KLDivergence\(tau\)`, `.batchmean.`.*\*\*H W\*\*', text)
 
 
 def test_at_by_hand():

@@ -8,10 +8,11 @@ from test_restoration import evaluated
 from tiny import ROOT, build, check_steps, distributed, image_batch, in_two_processes, killed_and_resumed, losses, restorer, step_of, total
 
 from vkd import UserError
+from vkd.config import load_config
 from vkd.methods.fakd import affinity, spatial_affinity_loss
 from vkd.methods.feature import mse_loss
 from vkd.methods.output import l1_output_loss
-from vkd.methods.wavelet import haar, wavelet_loss
+from vkd.methods.wavelet import WaveletKD, haar, wavelet_loss
 
 LAST = dict(student='backbone.body.1', teacher='backbone.body.1')
 METHODS = {
@@ -88,6 +89,17 @@ def test_wavelet_loss_sees_detail_only():
     board = torch.tensor([[1.0, -1], [-1, 1]]).repeat(8, 8).view(1, 1, 16, 16)
     assert wavelet_loss(board, 0 * board).item() == pytest.approx(2 / 3)  # one of three bands of the first level
     assert wavelet_loss(board, 0 * board, levels=1).item() == pytest.approx(2 / 3)
+
+
+def test_the_published_recipe_of_waveletkd_has_four_levels():
+    """Squares of 8x8 have their detail at the fourth level alone: 16 in one of three bands."""
+    board = torch.tensor([[1.0, -1], [-1, 1]]).view(1, 1, 2, 2).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    assert wavelet_loss(board, 0 * board, levels=3).item() == 0
+    assert wavelet_loss(board, 0 * board).item() == pytest.approx(16 / 3)
+    assert WaveletKD().levels == 4
+    levels = {file.stem: load_config(file).model.methods[0].get('levels') for file in (ROOT / 'configs/waveletkd').glob('*.py')}
+    committed = 'waveletkd_imdn-half_edsr-baseline_quick_t91-bsds-x4'  # whose results are in docs/leaderboard
+    assert levels.pop(committed) == 3 and set(levels.values()) == {None}
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from torch import nn
 from vkd import UserError
 from vkd.config import load_config
 from vkd.images import read_image, write_image
-from vkd.models.restorers import IMDN_AS, Restorer
+from vkd.memory import forward_bytes
+from vkd.models.restorers import EDSR, IMDN, IMDN_AS, RCAN, RFDN, Restorer
 from vkd.physics.resize import imresize
-from vkd.restore import load_restorer, plan, restore_files, restore_image, tiles, write_restored
+from vkd.restore import choose_tile, load_restorer, plan, pools_globally, restore_files, restore_image, tiles, write_restored
 
 
 def picture(h=24, w=36, channels=3, dtype=np.uint8, seed=0):
@@ -66,6 +67,41 @@ def test_tiles_leave_no_trace_beyond_the_reach_of_a_network():
     whole = restore_image(model, image, 0)
     assert np.array_equal(restore_image(model, image, 24, 12), whole)
     assert not np.array_equal(restore_image(model, image, 24, 4), whole)
+
+
+def test_a_network_that_pools_over_the_image_restores_it_whole(monkeypatch, tmp_path, capsys):
+    """Tiles would change the image; whole where memory allows, else tiles, and one line says which."""
+    torch.manual_seed(0)
+    pooling = Restorer(IMDN(2, 8, 2)).eval()
+    pooling.backbone.body[0].cca.conv2.weight.data *= 40  # a gate that feels it
+    image, size = picture(300, 40), (300, 40)
+    assert [pools_globally(n) for n in (IMDN(2, 8, 2), RCAN(2, 16, 1, 1, 4), IMDN_AS(8, 2), EDSR(2, 8, 2), RFDN(2, 8, 2))] == [True] * 3 + [
+        False
+    ] * 2
+    assert pools_globally(nn.Sequential(nn.AdaptiveAvgPool2d(1))) and not pools_globally(nn.Sequential(nn.AdaptiveAvgPool2d(2)))
+    whole, tiled = restore_image(pooling, image, 0), restore_image(pooling, image, 256)
+    assert not np.array_equal(whole, tiled) and np.array_equal(restore_image(pooling, image), whole)
+    assert choose_tile(pooling, (256, 40)) == (256, None) and choose_tile(Restorer(Repeat()), size) == (256, None)
+    assert choose_tile(pooling, size, 0) == (0, None)
+    assert choose_tile(pooling, size) == (
+        0,
+        'IMDN pools over the whole image, so images are restored whole; --tile 256 takes less memory and changes the result.',
+    )
+    assert choose_tile(pooling, size, 64) == (
+        64,
+        'IMDN pools over the whole image: tiles of 64 see other statistics than the image has and change the result; --tile 0 restores whole.',
+    )
+    write_image(tmp_path / 'in/a.png', image)
+    write_image(tmp_path / 'in/b.png', image)
+    restore_files(pooling, [tmp_path / 'in'], tmp_path / 'whole', progress=False)
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and said.startswith('a.png: IMDN pools over the whole image, so images are restored whole')
+    assert np.array_equal(read_image(tmp_path / 'whole/b.png'), whole)
+    monkeypatch.setattr('vkd.restore.free_bytes', lambda device: 2 * forward_bytes(pooling.backbone, (1, 3, 300, 40)) - 1)
+    restore_files(pooling, [tmp_path / 'in'], tmp_path / 'tiled', progress=False)
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and '300x40 take about 0.0 GiB, more than half of what is free: tiles of 256' in said
+    assert np.array_equal(read_image(tmp_path / 'tiled/b.png'), tiled) and np.array_equal(restore_image(pooling, image), tiled)
 
 
 def test_memory_is_that_of_a_tile():

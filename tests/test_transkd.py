@@ -392,3 +392,20 @@ def test_the_loss_of_the_official_preset():
     labels = torch.tensor([[0, 1, 19]])
     assert loss(torch.zeros(1, 20, 1, 3), labels) == pytest.approx(2.995732, abs=1e-5)
     assert loss(torch.nn.functional.pad(logits, (0, 0, 0, 0, 0, 1)), labels) == pytest.approx(2.516770102, abs=1e-5)
+
+
+def test_lvt_of_the_official_preset_drops_nothing():
+    """The authors' ``lvt()`` has all rates at 0; mmseg's preset keeps what mmseg has for such networks."""
+    from tiny import ROOT
+
+    from vkd.config import load_config
+
+    files = sorted((ROOT / 'configs').glob('*/*lvt*official*.py'))
+    assert len(files) == 4
+    for file in files:
+        student = load_config(file).model.student
+        assert student.backbone.drop_path_rate == 0 and student.decode_head.dropout_ratio == 0, file.name
+    model = build(load_config(ROOT / 'configs/alone/alone_lvt_official_cityscapes-512x1024.py').model).student
+    assert not any(getattr(m, 'drop_prob', 0) for m in model.modules()) and model.decode_head.dropout is None
+    kept = load_config(ROOT / 'configs/alone/alone_lvt_mmseg_cityscapes-512x1024.py').model.student
+    assert kept.backbone.drop_path_rate == kept.decode_head.dropout_ratio == 0.1

@@ -19,7 +19,12 @@ def arguments():
         help='image files, or folders of them; of a network of CT slices (16-bit PNG, npy, DICOM), or folders of slices or of one DICOM series',
     )
     p.add_argument('--out', required=True, metavar='DIR', help='folder to write to; not one of the inputs')
-    p.add_argument('--tile', type=int, default=256, help='pixels of the input a side at a time; 0 takes the whole image')
+    p.add_argument(
+        '--tile',
+        type=int,
+        help='pixels of the input a side at a time; 0 takes the whole image; default: 256, or 0 where the network pools over the whole image '
+        'and memory allows',
+    )
     p.add_argument('--overlap', type=int, default=32, help='pixels that a tile sees beyond its own on each side')
     p.add_argument('--offset', type=int, default=1024, help='of CT: what a 16-bit PNG has at 0 HU; DeepLesion has 32768')
     p.add_argument(

@@ -1,32 +1,31 @@
-"""A dry run: what a config will do, in seconds and before hours are spent."""
+"""A dry run: what a config will do, in seconds and before hours are spent.
 
+Here is what is checked, one function a part; ``check_data`` looks at the data, ``check_report`` prints.
+"""
+
+import functools
 import inspect
 import math
-import sys
-import time
 from contextlib import contextmanager
-from itertools import islice, zip_longest
-from pathlib import Path
+from itertools import zip_longest
 
 import torch
-from mmcv.transforms import LoadImageFromFile
 from mmengine.evaluator import Evaluator
 from mmengine.registry import PARAM_SCHEDULERS
 from mmengine.runner import set_random_seed
-from rich.console import Console
-from rich.progress import track
 
 from . import building, profile
+from .check_data import check_loader
+from .check_report import show
 from .checkpoint import load_into
 from .identity import fingerprint
-from .console import console, duration, show_table
 from .distiller import Distiller
 from .errors import UserError, mend, nearest
 from .networks import forward_features, student_of
 from .registry import LOOPS
-from .taps import student_input
 from .text import check_text
 
+__all__ = ['check', 'show']
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
 
@@ -41,30 +40,12 @@ def check(cfg, device=None, debug=False, every_sample=False):
     device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     report = dict(config=cfg.filename, errors=[], warnings=[], fingerprint=fingerprint(cfg), device=str(device), data={})
     set_random_seed((cfg.get('randomness') or {}).get('seed') or 0)
-
-    @contextmanager
-    def part(where):
-        try:
-            yield
-        except UserError as error:
-            if debug:
-                raise
-            if str(error) not in report['errors']:  # three loaders may share one missing root
-                report['errors'].append(str(error))
-        except Exception as error:  # whatever a user's own classes raise belongs in the report, beside the other findings
-            if debug:
-                raise
-            text = ' '.join(str(error).split())[:300] or 'no message'
-            report['errors'].append(
-                f'{where}: {type(error).__name__}: {text}; '
-                f'{mend(error) or "mend this part of the config, or see the traceback with --debug"}.'
-            )
-
+    part = functools.partial(_part, report, debug)
     loaders, batches, model, wrapper = {}, {}, None, None
     for key in LOADERS:
         if cfg.get(key):
             with part(key):
-                loaders[key], batches[key], report['data'][key] = _data(cfg, key, every_sample)
+                loaders[key], batches[key], report['data'][key] = check_loader(cfg, key, every_sample)
     with part('model'):
         model = building.build(cfg, device)
     if model is None:
@@ -74,14 +55,7 @@ def check(cfg, device=None, debug=False, every_sample=False):
     with part('model'):
         _fits_data(student, loaders)
     with part('load_from'):
-        if cfg.get('load_from'):
-            found = load_into(model, cfg.load_from, strict=False)
-            report['load_from'] = {k: found[k] for k in ('checkpoint', 'matched', 'total', 'share')}
-            if found['missing']:
-                report['warnings'].append(
-                    f'load_from: {cfg.load_from!r} fits {found["matched"]} of {found["total"]} tensors, not for example '
-                    f'{found["missing"][0]!r}.'
-                )
+        _start(cfg, model, report)
     with part('train_cfg'):
         _loop(cfg)
     with part('param_scheduler'):
@@ -91,12 +65,7 @@ def check(cfg, device=None, debug=False, every_sample=False):
     batch = batches.get('train_dataloader')
     if batch is None:
         with part('train_dataloader'):
-            if not cfg.get('train_dataloader'):
-                raise UserError('The config has no train_dataloader; add one, or check a training config.')
-            classes = building.label_ids(student)
-            if classes is not None:
-                batch = building.synthetic_batch((cfg.train_dataloader.get('batch_size', 1), 3, *building.input_size(cfg)), classes)
-                report['warnings'].append('The training data cannot be read, so the steps below are on noise of the configured size.')
+            batch = _noise(cfg, student, report)
     if batch is None or wrapper is None:
         return report
     with part('methods'):
@@ -110,84 +79,52 @@ def check(cfg, device=None, debug=False, every_sample=False):
     return report
 
 
-# -- the parts -------------------------------------------------------------------------------------------------------------
-def _data(cfg, key, every_sample=False):
-    """``(loader, first batch, facts)`` of one loader; every file it lists exists, the first items, or all, load and have labels in range."""
+@contextmanager
+def _part(report, debug, where):
+    """What goes wrong inside becomes a sentence among the errors of ``report``, so that the other parts are checked too; ``debug`` lets it
+    through.
+    """
     try:
-        loader = building.build_loader(cfg, key)
-        empty = not len(loader.dataset)
-    except ValueError as error:
-        if 'at least one array' not in str(error):  # what mmengine's datasets say of an empty list
+        yield
+    except UserError as error:
+        if debug:
             raise
-        empty = True
-    if empty:
-        where = cfg[key].dataset
-        raise UserError(
-            f'{key}: the dataset ({where.type}, data_root {where.get("data_root")!r}) is empty; mend data_root, data_prefix, ann_file or '
-            'the suffixes.'
+        if str(error) not in report['errors']:  # three loaders may share one missing root
+            report['errors'].append(str(error))
+    except Exception as error:  # whatever a user's own classes raise belongs in the report, beside the other findings
+        if debug:
+            raise
+        text = ' '.join(str(error).split())[:300] or 'no message'
+        report['errors'].append(
+            f'{where}: {type(error).__name__}: {text}; {mend(error) or "mend this part of the config, or see the traceback with --debug"}.'
         )
-    dataset = loader.dataset
-    info = getattr(dataset, 'get_data_info', lambda i: {})
-    if any(isinstance(t, LoadImageFromFile) for t in getattr(getattr(dataset, 'pipeline', None), 'transforms', ())):
-        for facts in map(info, range(len(dataset))):
-            for what in ('img_path', 'seg_map_path'):
-                path = facts.get(what)
-                if path and '://' not in path and not Path(path).is_file():
-                    raise UserError(
-                        f'{key}: {what} {path!r} does not exist; put the file there, or mend data_root, data_prefix and the suffixes.'
-                    )
-    classes = (getattr(dataset, 'metainfo', None) or {}).get('classes')
-    ignore = getattr(dataset, 'ignore_index', 255)
-
-    def loaded(i):
-        name = info(i).get('img_path', f'item {i}')
-        try:
-            item = dataset[i]
-        except UserError:
-            raise
-        except Exception as error:
-            raise UserError(
-                f'{key}: {name!r} cannot be loaded ({type(error).__name__}: {" ".join(str(error).split())[:200]}); mend the file or the '
-                'pipeline.'
-            ) from error
-        _check_item(key, name, item, classes, ignore)
-        return item
-
-    start = time.perf_counter()
-    items = [loaded(i) for i in islice(iter(loader.sampler), loader.batch_size or 1)]
-    batch = loader.collate_fn(items)
-    seconds = time.perf_counter() - start
-    if every_sample:
-        _load_all(loaded, len(dataset), key)
-    inputs = items[0].get('inputs') if isinstance(items[0], dict) else None
-    shape = list(student_input(inputs).shape) if inputs is not None else None
-    return (
-        loader,
-        batch,
-        dict(
-            dataset=type(dataset).__name__,
-            root=getattr(dataset, 'data_root', None),
-            images=len(dataset),
-            batch=len(items),
-            shape=shape,
-            classes=len(classes) if classes else None,
-            workers=cfg[key].get('num_workers', 0),
-            seconds=round(seconds, 4),
-        ),
-    )
 
 
-def _load_all(loaded, count, key, shown=20):
-    """Raises UserError that names up to ``shown`` samples of those that do not load, or whose labels are wrong."""
-    wrong = []
-    for i in track(range(count), key, console=Console(stderr=True), transient=True):
-        try:
-            loaded(i)
-        except UserError as error:
-            wrong.append(str(error))
-    if wrong:
-        more = f' And {len(wrong) - shown} more.' if len(wrong) > shown else ''
-        raise UserError(f'{len(wrong)} of {count} samples are wrong. {" ".join(wrong[:shown])}{more}')
+# -- the parts -------------------------------------------------------------------------------------------------------------
+def _start(cfg, model, report):
+    """Loads the weights that ``load_from`` names, as far as they fit, and says how far that is."""
+    if not cfg.get('load_from'):
+        return
+    found = load_into(model, cfg.load_from, strict=False)
+    report['load_from'] = {k: found[k] for k in ('checkpoint', 'matched', 'total', 'share')}
+    if found['missing']:
+        report['warnings'].append(
+            f'load_from: {cfg.load_from!r} fits {found["matched"]} of {found["total"]} tensors, not for example {found["missing"][0]!r}.'
+        )
+
+
+def _noise(cfg, student, report):
+    """A batch of noise of the configured size in place of data that cannot be read; None for a student of unknown labels. Raises UserError
+    for a config without training data.
+    """
+    if not cfg.get('train_dataloader'):
+        raise UserError('The config has no train_dataloader; add one, or check a training config.')
+    classes = building.label_ids(student)
+    if classes is None:
+        return None
+    batch = building.synthetic_batch((cfg.train_dataloader.get('batch_size', 1), 3, *building.input_size(cfg)), classes)
+    report['warnings'].append('The training data cannot be read, so the steps below are on noise of the configured size.')
+    return batch
 
 
 def _loop(cfg):
@@ -217,46 +154,20 @@ def _schedules(cfg):
                 PARAM_SCHEDULERS.build({**{k: v for k, v in one.items() if k != 'convert_to_iter_based'}, 'optimizer': optimizer})
 
 
-def _check_item(key, name, item, classes, ignore):
-    sample = item.get('data_samples') if isinstance(item, dict) else None
-    if sample is None or 'gt_sem_seg' not in sample:
-        if key == 'train_dataloader' and sample is not None and classes:
-            raise UserError(f'{key}: {name!r} comes without a label map; add LoadAnnotations to the pipeline.')
-        return
-    label = sample.gt_sem_seg.data
-    if label.dim() != 3 or len(label) != 1:
-        raise UserError(
-            f'{key}: the label map of {name!r} has the shape {tuple(label.shape)}; give images of one channel, the class index.'
-        )
-    size = tuple(item['inputs'].shape[-2:]) if key == 'train_dataloader' else tuple(sample.metainfo.get('ori_shape', label.shape[-2:]))
-    if tuple(label.shape[-2:]) != size:
-        raise UserError(
-            f'{key}: the image of {name!r} is {size[0]}x{size[1]} and its label map {label.shape[-2]}x{label.shape[-1]}; they must agree: '
-            'mend the file, or the order of the pipeline.'
-        )
-    if classes:
-        wrong = label[(label != ignore) & ((label < 0) | (label >= len(classes)))]
-        if len(wrong):
-            raise UserError(
-                f'{key}: the label map of {name!r} holds class {int(wrong[0])}, but there are {len(classes)} classes (0 to '
-                f'{len(classes) - 1}) and {ignore} is ignored; '
-                'mend the labels, or the classes (reduce_zero_label?).'
-            )
+def _count(module):
+    numbers = [(p.numel(), p.requires_grad) for p in module.parameters()]
+    return dict(trainable=sum(n for n, learns in numbers if learns), total=sum(n for n, _ in numbers))
+
+
+def _loaded(found):
+    return {k: found[k] for k in ('checkpoint', 'matched', 'total', 'share')} if found else None
 
 
 def _describe(report, model, student):
     """Checkpoints of the networks and trainable parameters by part."""
-
-    def count(module):
-        numbers = [(p.numel(), p.requires_grad) for p in module.parameters()]
-        return dict(trainable=sum(n for n, learns in numbers if learns), total=sum(n for n, _ in numbers))
-
-    def loaded(found):
-        return {k: found[k] for k in ('checkpoint', 'matched', 'total', 'share')} if found else None
-
-    report['student'] = dict(type=type(student).__name__, **count(student), loaded=loaded(getattr(model, 'student_report', None)))
+    report['student'] = dict(type=type(student).__name__, **_count(student), loaded=_loaded(getattr(model, 'student_report', None)))
     report['parameters'] = {
-        f'student.{name}': count(module) for name, module in student.named_children() if any(True for _ in module.parameters())
+        f'student.{name}': _count(module) for name, module in student.named_children() if any(True for _ in module.parameters())
     }
     report['teachers'] = []
     if not isinstance(model, Distiller):
@@ -266,31 +177,38 @@ def _describe(report, model, student):
             dict(
                 name=role.name,
                 type=type(role.module).__name__,
-                **count(role.module),
-                loaded=loaded(role.report),
+                **_count(role.module),
+                loaded=_loaded(role.report),
                 learns='gradient' if role.trainable else 'average' if role.ema else 'no',
             )
         )
         if role.trainable:
-            report['parameters'][role.name] = count(role.module)
-        if not role.trainable and not role.ema and not role.report:
+            report['parameters'][role.name] = _count(role.module)
+    for i, method in enumerate(model.methods):
+        report['parameters'][f'methods.{i} ({type(method).__name__})'] = _count(method)
+    _doubt_teachers(report, model)
+
+
+def _doubt_teachers(report, model):
+    """Warns of teachers that were not trained, or not loaded as a whole, or that nobody reads."""
+    for role in model.roles.values():
+        found = role.report
+        if not role.trainable and not role.ema and not found:
             report['warnings'].append(f'{role.name}: no checkpoint was given, so an untrained teacher teaches.')
-        elif role.report and role.report['total'] < len(role.module.state_dict()):  # a package of weights fills a backbone only
+        elif found and found['total'] < len(role.module.state_dict()):  # a package of weights fills a backbone only
             report['warnings'].append(
-                f'{role.name}: {role.report["checkpoint"]!r} fills {role.report["total"]} of {len(role.module.state_dict())} tensors, the '
-                'rest is untrained; teach with a fine-tuned checkpoint.'
+                f'{role.name}: {found["checkpoint"]!r} fills {found["total"]} of {len(role.module.state_dict())} tensors, the rest is '
+                'untrained; teach with a fine-tuned checkpoint.'
             )
-        elif role.report and role.report['share'] < 1:
+        elif found and found['share'] < 1:
             report['warnings'].append(
-                f'{role.name}: {role.report["checkpoint"]!r} fits {role.report["matched"]} of {role.report["total"]} tensors '
-                f'(strict=False), not for example {role.report["missing"][0]!r}.'
+                f'{role.name}: {found["checkpoint"]!r} fits {found["matched"]} of {found["total"]} tensors (strict=False), not for example '
+                f'{found["missing"][0]!r}.'
             )
     read = {name for wire in model.wires for name in wire.roles}
     for name in model.roles:
         if name not in read and not model.roles[name].trainable:
             report['warnings'].append(f'{name}: no method reads it, so it teaches nobody.')
-    for i, method in enumerate(model.methods):
-        report['parameters'][f'methods.{i} ({type(method).__name__})'] = count(method)
 
 
 def _fits_data(student, loaders):
@@ -400,101 +318,40 @@ def _run(cfg, report, model, loaders, batches):
     iters = train.get('max_iters') or (epochs or 0) * per_epoch
     if not iters:
         raise UserError('train_cfg names neither max_iters nor max_epochs; give one.')
-    step, load, workers = report['step']['seconds'], data.get('seconds', 0), data.get('workers', 0)
-    wait = load if not workers else max(0, load / workers - step)  # workers read while a step runs
-    out = dict(iterations=iters, validations=0, train_seconds=round(iters * (step + wait), 1), val_seconds=0)
+    step = report['step']['seconds']
+    train_seconds = round(iters * (step + _wait(data, step)), 1)
+    validations, val_seconds = 0, 0
     if 'val_dataloader' in batches and cfg.get('val_cfg') is not None:
-        loader, batch = loaders['val_dataloader'], batches['val_dataloader']
-        evaluator = None
-        with building.scope(cfg), building.quiet():
-            if cfg.get('val_evaluator'):
-                evaluator = Evaluator(cfg.val_evaluator)
-                evaluator.dataset_meta = loader.dataset.metainfo
-        model.eval()
-        with torch.no_grad():
-            start = profile.clock(report['device'])
-            samples = model.val_step(batch)
-            if evaluator:
-                evaluator.process(data_samples=samples, data_batch=batch)
-            seconds = profile.clock(report['device']) - start
-        facts, every = report['data']['val_dataloader'], train.get('val_interval', 1)
-        wait = facts['seconds'] if not facts['workers'] else max(0, facts['seconds'] / facts['workers'] - seconds)
-        out['validations'] = max(0, (epochs or iters) // every)
-        out['val_seconds'] = round(out['validations'] * len(loader) * (seconds + wait), 1)
-    return dict(out, seconds=round(out['train_seconds'] + out['val_seconds'], 1))
+        loader, facts = loaders['val_dataloader'], report['data']['val_dataloader']
+        seconds = _validation_step(cfg, report, model, loader, batches['val_dataloader'])
+        validations = max(0, (epochs or iters) // train.get('val_interval', 1))
+        val_seconds = round(validations * len(loader) * (seconds + _wait(facts, seconds)), 1)
+    return dict(
+        iterations=iters,
+        validations=validations,
+        train_seconds=train_seconds,
+        val_seconds=val_seconds,
+        seconds=round(train_seconds + val_seconds, 1),
+    )
 
 
-# -- printing --------------------------------------------------------------------------------------------------------------
-def show(report, file=None):
-    """Prints a report of ``check``; its errors go to stderr, one line each."""
-    out = console(file)
+def _wait(data, step):
+    """Seconds that a step of ``step`` seconds waits for its batch, as ``data``, the facts of a loader, have it."""
+    load, workers = data.get('seconds', 0), data.get('workers', 0)
+    return load if not workers else max(0, load / workers - step)  # workers read while a step runs
 
-    def shape(x):
-        return 'x'.join(map(str, x)) if x else None
 
-    def share(found):
-        return f'{found["matched"]} of {found["total"]} tensors ({found["share"]:.0%})' if found else None
-
-    if report['data']:
-        show_table(
-            out,
-            'Data',
-            ['loader', 'dataset', 'root', 'images', 'batch', 'first input', 'classes', 'reading a batch'],
-            [
-                [k.split('_')[0], d['dataset'], d['root'], d['images'], d['batch'], shape(d['shape']), d['classes'], duration(d['seconds'])]
-                for k, d in report['data'].items()
-            ],
-        )
-    if 'student' in report:
-        nets = [dict(name='student', learns='gradient', **report['student'])] + report['teachers']
-        show_table(
-            out,
-            'Networks',
-            ['role', 'type', 'learns', 'parameters', 'checkpoint', 'matched'],
-            [[n['name'], n['type'], n['learns'], n['total'], (n['loaded'] or {}).get('checkpoint'), share(n['loaded'])] for n in nets],
-        )
-        show_table(
-            out,
-            'Parameters that learn',
-            ['part', 'trainable', 'of'],
-            [[k, v['trainable'], v['total']] for k, v in report['parameters'].items()],
-        )
-    if report.get('taps'):
-        show_table(
-            out,
-            'Taps',
-            ['method', 'student', 'shape', 'teacher', 'tap', 'shape'],
-            [
-                [r['method'], r['student'], shape(r['student_shape']), r['of'], r['teacher'], shape(r['teacher_shape'])]
-                for r in report['taps']
-            ],
-        )
-    if 'losses' in report:
-        show_table(
-            out,
-            'First step',
-            ['loss term', 'value', 'norm of its gradient on the student'],
-            [[r['term'], r['value'], r['gradient']] for r in report['losses']],
-        )
-    if 'step' in report:
-        step = report['step']
-        split = ', '.join(f'{k} {duration(v)}' for k, v in step.get('parts', {}).items())
-        out.print(
-            f'A step takes {duration(step["seconds"])}{f" ({split})" if split else ""} and {step["memory_mib"]:,} MiB '
-            f'({step["memory_of"]}) on {report["device"]}.',
-            markup=False,
-        )
-    if 'run' in report:
-        run = report['run']
-        out.print(
-            f'The run: {run["iterations"]:,} iterations in {duration(run["train_seconds"])} and {run["validations"]} validations in '
-            f'{duration(run["val_seconds"])}, '
-            f'about {duration(run["seconds"])} in all.',
-            markup=False,
-        )
-    for warning in report['warnings']:
-        out.print(f'warning: {warning}', markup=False, soft_wrap=True)
-    for error in report['errors']:
-        print(f'error: {error}', file=sys.stderr)
-    if not report['errors']:
-        out.print('No errors.')
+def _validation_step(cfg, report, model, loader, batch):
+    """Seconds of one validation step, metric included."""
+    evaluator = None
+    with building.scope(cfg), building.quiet():
+        if cfg.get('val_evaluator'):
+            evaluator = Evaluator(cfg.val_evaluator)
+            evaluator.dataset_meta = loader.dataset.metainfo
+    model.eval()
+    with torch.no_grad():
+        start = profile.clock(report['device'])
+        samples = model.val_step(batch)
+        if evaluator:
+            evaluator.process(data_samples=samples, data_batch=batch)
+        return profile.clock(report['device']) - start

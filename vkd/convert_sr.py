@@ -1,7 +1,8 @@
 """Names and layouts of published super-resolution weights, to those of ``vkd.models.restorers`` and back.
 
 All are of the network alone; a checkpoint of a ``Restorer`` has ``backbone.`` before each name. What is told of the layouts was read in the
-authors' code: Zheng222/IMDN, njulj/RFDN, sanghyun-son/EDSR-PyTorch and yulunzhang/RCAN.
+authors' code: Zheng222/IMDN, njulj/RFDN, sanghyun-son/EDSR-PyTorch and yulunzhang/RCAN. Of IMDN_RTC, whose published file need not have the
+names of that code, the order of the tensors and their shapes say which is which.
 """
 
 import re
@@ -10,6 +11,8 @@ import torch
 
 from .errors import UserError, nearest
 from .models.restorers.edsr import MEAN
+from .models.restorers.imdn import SCALES
+from .models.restorers.imdn_rtc import IMDN_RTC
 
 #: (pattern of the official name, ours), tried in order; {i} is a number, counted from 1 there and from 0 here where ``{i-1}`` stands on our
 #: side
@@ -29,6 +32,12 @@ _TAIL = [('tail.0.{even}.', 'upsample.{half}.conv.'), ('tail.1.', 'conv_last.')]
 NAMES = dict(
     IMDN=[('fea_conv.', 'conv_first.'), *_IMDB, *_TRUNK],
     IMDN_AS=[('fea_conv.{i}.', 'conv_first.{i}.'), *_IMDB, *_TRUNK],
+    IMDN_RTC=[
+        ('model.0.', 'conv_first.'),
+        ('model.1.sub.{i}.c{j}.', 'body.{i}.conv{j}.'),
+        ('model.1.sub.{last}.', 'conv_after_body.'),
+        ('model.2.', 'upsample.conv.'),
+    ],
     RFDN=[('fea_conv.', 'conv_first.'), *_RFDB, *_TRUNK],
     EDSR=[
         ('head.0.', 'conv_first.'),
@@ -85,6 +94,7 @@ _SIGNS = dict(
     RFDN=(r'B1\.c1_d\.', r'body\.0\.distil1\.'),
     RCAN=(r'body\.0\.body\.0\.body\.3\.', r'body\.0\.blocks\.'),
     EDSR=(r'body\.0\.body\.0\.weight', r'body\.0\.conv1\..* conv_last'),
+    IMDN_RTC=(r'model\.1\.sub\.0\.c1\.', r'body\.0\.conv5\.'),
 )
 
 
@@ -96,10 +106,43 @@ def recognise(state, official=True):
             re.match(signs[not official], f'{name} conv_last' if any(n.startswith('conv_last.') for n in names) else name) for name in names
         ):
             return network
+    if official and not _order_problem(state):
+        return 'IMDN_RTC'
     raise UserError(
         f'These names are of no network that is known here, for example {next(iter(sorted(names)), "none at all")!r}; give '
         f'{"official weights" if official else "weights"} of {", ".join(NAMES)}.'
     )
+
+
+def goes_by_order(state, network):
+    """Whether the official weights ``state`` of ``network`` are told apart by their order, since their names are not the authors' code's."""
+    rules = [theirs for theirs, _ in _known(network)]
+    return network == 'IMDN_RTC' and not all(any(_match(theirs, plain_name(key)) for theirs in rules) for key in state)
+
+
+def _rtc_shapes(state):
+    """``{name here: shape}`` of the IMDN_RTC that has as many tensors as ``state``, and its first and last weight; None where there is
+    none.
+    """
+    shapes, blocks = [tuple(v.shape) for v in state.values()], (len(state) - 6) / 10
+    if blocks < 1 or blocks != int(blocks) or len(shapes[0]) != 4 or shapes[0][0] % 4:
+        return None
+    scale = next((n for n in SCALES if shapes[-1] == (3 * n**2,)), None)
+    if scale is None:
+        return None
+    with torch.device('meta'):
+        return {k: tuple(v.shape) for k, v in IMDN_RTC(scale, shapes[0][0], int(blocks)).state_dict().items()}
+
+
+def _order_problem(state):
+    """Why ``state`` is no IMDN_RTC in the order of its layers; None where it is one."""
+    wanted = _rtc_shapes(state)
+    if wanted is None:
+        return f'{len(state)} tensors with these first and last shapes are no IMDN_RTC (a first convolution, ten tensors a block, two more)'
+    for (key, value), (name, shape) in zip(state.items(), wanted.items(), strict=True):
+        if tuple(value.shape) != shape or key.rpartition('.')[2] != name.rpartition('.')[2]:
+            return f'{key!r} of shape {tuple(value.shape)} stands where {name!r} of shape {shape} is expected'
+    return None
 
 
 def plain_name(key):
@@ -112,12 +155,18 @@ def plain_name(key):
 def official_to_vkd(state, network=None):
     """Official weights -> ``state_dict`` of the network of that name here; ``network`` is recognised where it is not given.
 
-    A prefix ``module.`` is dropped. EDSR's and RCAN's mean shifts are part of the network here, not of its weights: they must be DIV2K's.
+    A prefix ``module.`` is dropped. Tensors of an IMDN_RTC with other names than its authors' code gives are taken in their order
+    (``goes_by_order``), all shapes checked. EDSR's and RCAN's mean shifts are part of the network here, not of its weights: they must be DIV2K's.
 
     Raises UserError for a tensor that has no place, or another mean.
     """
     network = network or recognise(state)
     rules, out = _known(network), {}
+    if goes_by_order(state, network):
+        problem = _order_problem(state)
+        if problem:
+            raise UserError(f'These weights are not those of an IMDN_RTC in the order of its layers: {problem}; give the published file.')
+        return dict(zip(_rtc_shapes(state), state.values(), strict=True))
     for key, value in state.items():
         name = key.removeprefix('module.')
         shift = re.match(r'(sub|add)_mean\.(weight|bias)$', name)

@@ -40,6 +40,8 @@ _LOADING = {'num_workers', 'persistent_workers', 'pin_memory', 'prefetch_factor'
 _LOGGING = {'logger', 'checkpoint', 'timer', 'visualization'}
 #: options of a data preprocessor that make what teachers alone see
 _OF_TEACHERS = {'teacher_views'}
+#: options without effect that configs of older versions have
+_IDLE = {'TimmViT': ('tokens',)}
 #: keys whose value is a file that something starts from
 _WEIGHTS = {'checkpoint', 'pretrained', 'load_from'}
 
@@ -209,7 +211,8 @@ def _optimizer_part(wrapper: Mapping[str, Any], role: str) -> dict[str, Any]:
 def _placeless(value: Any, weights: Mapping[str, str | None], key: str = '') -> Any:
     """``value`` with files by content where ``weights`` has it, and folders by their last parts."""
     if isinstance(value, dict):
-        return {k: _placeless(v, weights, k) for k, v in value.items() if k not in ('cache', 'cache_dir')}
+        idle = _IDLE.get(str(value.get('type')).rpartition('.')[2], ())
+        return {k: _placeless(v, weights, k) for k, v in value.items() if k not in ('cache', 'cache_dir', *idle)}
     if isinstance(value, list):
         return [_placeless(v, weights, key) for v in value]
     if not isinstance(value, str):

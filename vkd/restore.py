@@ -7,17 +7,22 @@ import torch
 import torch.nn.functional as F
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
 
+from .building import quiet, scope
 from .checkpoint import load_into
 from .config import type_name
 from .errors import UserError
 from .files import write_whole
 from .images import list_images, read_image, write_image
+from .memory import forward_bytes, free_bytes
 from .models.restorers import Restorer
 from .networks import build_model, split_role
 from .physics.resize import imresize
 from .png import PngWriter
-from .building import quiet, scope
+
+#: pixels of the input a side at a time, where nothing else is asked for
+TILE = 256
 
 
 def load_restorer(cfg, checkpoint):
@@ -36,6 +41,42 @@ def load_restorer(cfg, checkpoint):
     return network.eval()
 
 
+def pools_globally(network):
+    """Whether a part of ``network`` looks at the whole map, so that tiles see other statistics than the image has: torch's adaptive pooling
+    to one place, or a module that says so by ``global_pooling = True``.
+    """
+    pooling = nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d
+    return any(getattr(m, 'global_pooling', False) or (isinstance(m, pooling) and m.output_size in (1, (1, 1))) for m in network.modules())
+
+
+def _run_of(network):
+    return getattr(network, 'predict', network)
+
+
+def choose_tile(restorer, size, tile=None):
+    """``(tile, sentence)`` for an image of ``size = (H, W)``: the side of a tile, 0 for the whole image, and what the user should know of
+    it, None where there is nothing.
+
+    ``tile=None``: 256; but of a network that ``pools_globally`` an image that is larger is restored whole, where twice the tensors of its
+    forward pass fit in the memory that is free.
+    """
+    asked, tile = tile is not None, TILE if tile is None else tile
+    if not tile or max(size) <= tile or not pools_globally(restorer.backbone):
+        return tile, None
+    name = f'{type(restorer.backbone).__name__} pools over the whole image'
+    changed = f'tiles of {tile} see other statistics than the image has and change the result'
+    if asked:
+        return tile, f'{name}: {changed}; --tile 0 restores whole.'
+    device, (h, w) = next(restorer.parameters()).device, (max(n, restorer.min_size) for n in size)
+    needed = forward_bytes(restorer.backbone, (1, 3, h, w), lambda network, x: _run_of(network)(x))
+    if 2 * needed <= free_bytes(device):
+        return 0, f'{name}, so images are restored whole; --tile {tile} takes less memory and changes the result.'
+    return tile, (
+        f'{name}, but {size[0]}x{size[1]} take about {needed / 2**30:.1f} GiB, more than half of what is free: {changed}; --tile 0 restores '
+        'whole where memory allows.'
+    )
+
+
 def tiles(length, tile, overlap):
     """``[(start, stop, first, last)]``: each place of ``length`` is in one ``start:stop``, seen with ``overlap`` more on either side,
     ``first:last``, as far as there is any.
@@ -45,7 +86,7 @@ def tiles(length, tile, overlap):
 
 
 @torch.no_grad()
-def restore_bands(restorer, image, tile=256, overlap=32, step=lambda: None):
+def restore_bands(restorer, image, tile=None, overlap=32, step=lambda: None):
     """``image [H, W, C]`` (uint8 or uint16; C is 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha) -> the bands of rows ``[s h, s W, C]``
     of its restored image, of the same type, from the top.
 
@@ -53,16 +94,18 @@ def restore_bands(restorer, image, tile=256, overlap=32, step=lambda: None):
     that of one tile and one band.
 
     Args:
-        tile: pixels of the input a side at a time; 0 takes the whole image. overlap: what a tile sees beyond its own, on each side; where
+        tile: pixels of the input a side at a time; 0 takes the whole image, None leaves it to ``choose_tile``. overlap: what a tile sees beyond its own, on each side; where
             it is the network's reach or more, tiles leave no trace.
         step: called after each tile.
 
     Raises UserError where the network gives values that are not finite.
     """
-    if tile < 0 or overlap < 0:
+    if (tile or 0) < 0 or overlap < 0:
         raise UserError(f'tile is {tile} and overlap {overlap}; give numbers of pixels, 0 or more.')
+    if tile is None:
+        tile, _ = choose_tile(restorer, image.shape[:2])
     peak, scale, channels = np.iinfo(image.dtype).max, restorer.scale, image.shape[2]
-    device, run = next(restorer.parameters()).device, getattr(restorer.backbone, 'predict', restorer.backbone)
+    device, run = next(restorer.parameters()).device, _run_of(restorer.backbone)
     colours = channels - (channels in (2, 4))
     for top, bottom, y0, y1 in tiles(image.shape[0], tile, max(overlap, 4)):
         band = np.empty((scale * (bottom - top), scale * image.shape[1], channels), image.dtype)
@@ -90,12 +133,12 @@ def restore_bands(restorer, image, tile=256, overlap=32, step=lambda: None):
         del band, target  # or it would stay while the next one is made
 
 
-def restore_image(restorer, image, tile=256, overlap=32, step=lambda: None):
+def restore_image(restorer, image, tile=None, overlap=32, step=lambda: None):
     """``image [H, W, C]`` -> ``[s H, s W, C]`` of the same type: all of ``restore_bands``."""
     return np.concatenate(list(restore_bands(restorer, image, tile, overlap, step)))
 
 
-def write_restored(target, restorer, image, tile=256, overlap=32, step=lambda: None):
+def write_restored(target, restorer, image, tile=None, overlap=32, step=lambda: None):
     """Restores ``image`` into the file ``target``, whole or not at all: a PNG band by band as they come, any other format at the end."""
     if target.suffix != '.png':
         return write_image(target, restore_image(restorer, image, tile, overlap, step))
@@ -151,18 +194,23 @@ def plan(sources, out, overwrite=False, inside=list_images, name=image_name, wan
     return pairs
 
 
-def restore_files(restorer, sources, out, tile=256, overlap=32, overwrite=False, progress=True):
+def restore_files(restorer, sources, out, tile=None, overlap=32, overwrite=False, progress=True):
     """Restores image files and folders into the folder ``out``; returns the files written. One that cannot be read does not stop the
-    others.
+    others. What ``choose_tile`` has to say is said once for each way of restoring, on stderr.
 
     Raises UserError for what ``plan`` refuses, and at the end where images could not be restored.
     """
+    told = set()
 
     def one(file, target, bar):
         image = read_image(file)
-        part = bar.add_task(file.name, total=len(tiles(image.shape[0], tile, overlap)) * len(tiles(image.shape[1], tile, overlap)))
+        side, sentence = choose_tile(restorer, image.shape[:2], tile)
+        if sentence and side not in told:
+            told.add(side)
+            bar.console.print(f'{file.name}: {sentence}', markup=False, highlight=False, soft_wrap=True)
+        part = bar.add_task(file.name, total=len(tiles(image.shape[0], side, overlap)) * len(tiles(image.shape[1], side, overlap)))
         try:
-            write_restored(target, restorer, image, tile, overlap, lambda: bar.advance(part))
+            write_restored(target, restorer, image, side, overlap, lambda: bar.advance(part))
         finally:
             bar.remove_task(part)
 

@@ -51,12 +51,17 @@ class TapReader:
 
     ``stop=True`` ends the pass once every tap was seen as often as in the probe (``calls``), so that nothing deeper is
     computed; the forward's return value is then ``None``.
+
+    A module with ``when_tapped`` has it called here, before anything is read: it is a place that a network computes on demand only.
     """
 
     def __init__(self, model, taps, role='model'):
         self.role = role
         self.taps = list(dict.fromkeys(taps))
         self._where = {tap: (resolve_tap(model, tap, role), *parse_tap(tap)) for tap in self.taps}
+        for module, *_ in self._where.values():
+            if hasattr(module, 'when_tapped'):
+                module.when_tapped()
         self.calls = None
 
     @contextmanager

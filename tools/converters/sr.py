@@ -1,10 +1,10 @@
-"""Official weights of IMDN, IMDN_AS, RFDN, EDSR or RCAN to those of vkd's networks, or back."""
+"""Official weights of IMDN, IMDN_AS, IMDN_RTC, RFDN, EDSR or RCAN to those of vkd's networks, or back."""
 
 import torch
 
 from vkd.checkpoint import load_weights
 from vkd.cli import command, parser
-from vkd.convert_sr import NAMES, official_to_vkd, vkd_to_official
+from vkd.convert_sr import NAMES, goes_by_order, official_to_vkd, recognise, vkd_to_official
 from vkd.files import write_whole
 
 
@@ -18,14 +18,17 @@ def arguments():
 
 
 def main(args):
-    state = load_weights(args.source)
+    state, how = load_weights(args.source), ''
     if args.back:
         state = {k: v for k, v in state.items() if not k.startswith(('methods.', 'teacher.'))}
         converted = vkd_to_official(state, args.network)
     else:
-        converted = dict(state_dict=official_to_vkd(state, args.network))
+        network = args.network or recognise(state)
+        converted = dict(state_dict=official_to_vkd(state, network))
+        if goes_by_order(state, network):
+            how = f" ({network}: their names are not the authors' code's, so they were taken in their order, all shapes checked)"
     write_whole(args.target, lambda file: torch.save(converted, file))
-    print(f'{len(state)} tensors became {len(converted.get("state_dict", converted))}: {args.target}')
+    print(f'{len(state)} tensors became {len(converted.get("state_dict", converted))}{how}: {args.target}')
 
 
 if __name__ == '__main__':

@@ -59,13 +59,12 @@ class FeatureCache(Hook):
                 'hook out of custom_hooks.'
             )
         inside = next(
-            (tap for wire in model.wires for tap in wire.taps.get('student', ()) if parse_tap(tap)[1].startswith('backbone.')),
-            'cls' if encoder.tokens else None,
+            (tap for wire in model.wires for tap in wire.taps.get('student', ()) if parse_tap(tap)[1].startswith('backbone.')), None
         )
         if inside:
             raise UserError(
                 f'FeatureCache: {inside!r} is read inside the frozen encoder, which does not run on a view that is kept; tap what it gives '
-                '(backbone[0]), with tokens=False, or take this hook out of custom_hooks.'
+                '(backbone[0]), or take this hook out of custom_hooks.'
             )
         if getattr(model.data_preprocessor, 'batch_augments', None):
             raise UserError(

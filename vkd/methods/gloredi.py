@@ -38,12 +38,23 @@ def dct(x, rows=None, columns=None):
 
 @lru_cache(maxsize=16)
 def band_mask(size, band, device=torch.device('cpu')):
-    """Which DCT coefficients ``[H, W]`` lie in the square ring ``band = (low, high)`` of shares of the axes: index up to ``high`` on both
-    axes, and beyond ``low`` on one; bool, cut off after the last.
+    """Which DCT coefficients ``[H, W]`` lie in the square ring ``band = (low, high)``; bool, cut off after the last.
+
+    A coefficient is kept whose two indices are at most ``high * W``, unless both are at most ``low * H``; ``low = 0`` takes out nothing, so
+    the mean (the coefficient 0, 0) stays. This is the rule of the authors' code: on a map that is not square the inner edge follows the
+    height and the outer one the width, and the ring stays square.
+
+    Raises UserError where nothing is left.
     """
-    low, high = ([math.floor(_EDGE * n * share) for n in size] for share in band)
-    i, j = (torch.arange(min(last, n - 1) + 1, device=device) for last, n in zip(high, size))
-    return (i[:, None] > low[0]) | (j > low[1])
+    low, high = (math.floor(_EDGE * n * share) for n, share in zip(size, band))
+    i, j = (torch.arange(min(high, n - 1) + 1, device=device) for n in size)
+    mask = (i[:, None] > low) | (j > low) if band[0] else torch.ones(len(i), len(j), dtype=torch.bool, device=device)
+    if not mask.any():
+        raise UserError(
+            f'GloReDi: the band {tuple(band)} of a map of {size[0]}x{size[1]} keeps no coefficient, since it starts at {low} of the height '
+            f'and ends at {high} of the width; give a wider band.'
+        )
+    return mask
 
 
 def band_vectors(x, band):
@@ -95,7 +106,7 @@ class GloReDi(nn.Module):
             (its sample run: RDD with 0.002, no BPCD).
         rdd_weight, bpcd_weight: theta of each term, in place of the variant's; a term of weight 0 is not built.
         channel_ratio: share of the channels, fixed to one half in the release.
-        band: shares of the axes, ``(low, high)``. tau: temperature.
+        band: ``(low, high)``, shares of the map's height and width (see ``band_mask``). tau: temperature.
         memory_size: past vectors of students. Until there are as many, BPCD is 0. They are kept in the checkpoint: 300 of 256x256 images
             take 226 MB.
         pretrain: share of the run in which both terms are 0 and nothing is remembered.

@@ -27,10 +27,11 @@ def replace_masked(embedding, mask, token):
     return torch.where(mask, token.to(embedding.dtype), embedding)
 
 
-def resize_positions(positions, old, new, prefix, resample='bicubic'):
+def resize_positions(positions, old, new, prefix, resample='bicubic', offset=0.0):
     """Position embeddings ``[1, prefix + h w, C]`` of a grid ``old = (h, w)`` on the grid ``new``; those of the ``prefix`` tokens are kept.
 
-    ``resample='bicubic'``: plain bicubic, without smoothing where the grid shrinks; 'timm': with it.
+    ``resample='bicubic'``: plain bicubic, without smoothing where the grid shrinks; 'timm': with it. ``offset``: added to the new sides in
+    the bicubic factor, so that place i is read at ``(i + 1/2) old / (new + offset) - 1/2``; DINO and DINOv2 have 0.1 there.
     """
     if tuple(old) == tuple(new):
         return positions
@@ -38,7 +39,8 @@ def resize_positions(positions, old, new, prefix, resample='bicubic'):
         return resample_abs_pos_embed(positions, new_size=list(new), old_size=list(old), num_prefix_tokens=prefix)
     kept, grid = positions[:, :prefix], positions[:, prefix:]
     grid = grid.float().view(1, *old, -1).permute(0, 3, 1, 2)
-    grid = F.interpolate(grid, size=tuple(new), mode='bicubic', align_corners=False).flatten(2).transpose(1, 2)
+    factor = dict(scale_factor=[(n + offset) / o for n, o in zip(new, old, strict=True)]) if offset else dict(size=tuple(new))
+    grid = F.interpolate(grid, **factor, mode='bicubic', align_corners=False).flatten(2).transpose(1, 2)
     return torch.cat([kept, grid.to(positions.dtype)], 1)
 
 
@@ -55,24 +57,33 @@ def resize_kernel(kernel, size, resample='bicubic'):
     return F.interpolate(kernel.float(), size=tuple(size), mode='bicubic', align_corners=False).to(kernel.dtype)
 
 
+class Readout(nn.Identity):
+    """A place where tokens can be tapped; ``when_tapped`` is called once something is to read it, which is what ``TapReader`` does."""
+
+    def __init__(self, when_tapped):
+        super().__init__()
+        self.when_tapped = when_tapped
+
+
 @MODELS.register_module()
 class TimmViT(BaseModule):
     """A plain ViT of timm (``vit_*``, ``deit_*``, DINO, DINOv2 with and without registers, CLIP's image tower, ``eva02_*``).
 
     Without ``out_indices`` it gives ``(cls [B, C], patches [B, N, C])`` after the final norm; with them, maps ``[B, C, H/p, W/p]`` of those
-    blocks' patch tokens, before the norm. Where they are computed, the tokens after the final norm can be tapped as ``cls`` and
-    ``patches``. An image of another size than ``img_size`` has its positions resampled on the way.
+    blocks' patch tokens, before the norm. The tokens after the final norm can always be tapped as ``cls`` and ``patches``; blocks and a
+    norm that neither a map nor a tap needs are not run, and do not learn. An image of another size than ``img_size`` has its positions
+    resampled on the way.
 
     Args:
         arch (str): name of a timm model.
         img_size (int | tuple): that the position embeddings are for. patch_size (int, optional): another than the model's own.
         out_indices (tuple, optional): 0-based blocks whose maps are given. out_norm: after the final norm.
         pyramid: resize four maps bilinearly to strides p/4, p/2, p and 2p.
-        tokens: run to the final norm although no map needs it, so that ``cls`` and ``patches`` can be tapped. Without it, blocks and a norm
-            that nothing needs are left untrained.
+        tokens: without effect; older configs asked by it for what a tap of ``cls`` or ``patches`` brings by itself.
         frozen: no gradients, always in eval mode, and its output carries no graph.
         options: more for timm's constructor, such as ``dict(init_values=1.0)``, a LayerScale that starts as the identity.
         resample: 'bicubic', or 'timm' (see ``resize_positions`` and ``resize_kernel``); teacher and student should have the same.
+        interpolate_offset: ``offset`` of ``resize_positions``, for 'bicubic'; 0.1 is what DINO's and DINOv2's own code has.
         init_cfg: ``dict(type='Pretrained', checkpoint=path)``: a local file of an official release, of timm, or of a run of vkd. Keys are
             converted by timm, a distillation token is dropped, and patch and position embeddings are resampled; the share of matched
             tensors is logged.
@@ -93,6 +104,7 @@ class TimmViT(BaseModule):
         tokens=False,
         frozen=False,
         resample='bicubic',
+        interpolate_offset=0.0,
         drop_path_rate=0.0,
         with_cp=False,
         options=None,
@@ -105,6 +117,11 @@ class TimmViT(BaseModule):
                 f'{nearest(arch, timm.list_models("*vit*") + timm.list_models("deit*") + timm.list_models("eva02*"))}.'
             )
         choice('TimmViT', 'resample', resample, ('bicubic', 'timm'))
+        if not 0 <= interpolate_offset < 1 or (interpolate_offset and resample != 'bicubic'):
+            raise UserError(
+                f'TimmViT: interpolate_offset is {interpolate_offset} with resample {resample!r}; give a share of a place from 0 to below 1, '
+                "and resample='bicubic'."
+            )
         self.arch, self.options = arch, {**(options or {}), **({} if patch_size is None else dict(patch_size=patch_size))}
         try:
             self.vit = self._create(img_size=img_size, drop_path_rate=drop_path_rate)
@@ -131,14 +148,25 @@ class TimmViT(BaseModule):
         if pyramid and len(self.out_indices or ()) != len(PYRAMID):
             raise UserError(f'TimmViT: a pyramid needs four out_indices, but they are {self.out_indices}; name four blocks.')
         self.out_norm, self.pyramid, self.frozen, self.resample, self.with_cp = out_norm, pyramid, frozen, resample, with_cp
-        self.tokens = tokens or self.out_indices is None
-        self.cls, self.patches = nn.Identity(), nn.Identity()
+        self.interpolate_offset = interpolate_offset
+        self.to_the_end = self.out_indices is None  # or something taps what the end gives
+        self.cls, self.patches = Readout(self._run_to_the_end), Readout(self._run_to_the_end)
         self.report = self.cache = None  # the latter is set by a FeatureCache while it trains
         if frozen:
             self.requires_grad_(False)
-        elif not self.tokens:
-            for unread in [*self.vit.blocks[max(self.out_indices) + 1 :], *([] if out_norm else [self.vit.norm])]:
-                unread.requires_grad_(False)
+        elif not self.to_the_end:
+            self._unread().requires_grad_(False)
+
+    def _unread(self):
+        """The blocks, and the norm, that no map needs."""
+        return nn.ModuleList([*self.vit.blocks[max(self.out_indices) + 1 :], *([] if self.out_norm else [self.vit.norm])])
+
+    def _run_to_the_end(self):
+        """From now on the tokens after the final norm are computed, and learn if the encoder does."""
+        if not self.to_the_end:
+            self.to_the_end = True
+            if not self.frozen and self.vit.patch_embed.proj.weight.requires_grad:  # not an encoder that its role froze
+                self._unread().requires_grad_(True)
 
     def _create(self, **more):
         return timm.create_model(
@@ -219,8 +247,11 @@ class TimmViT(BaseModule):
         if 'patch_embed.proj.weight' in state:
             state['patch_embed.proj.weight'] = resize_kernel(state['patch_embed.proj.weight'], own_kernel.shape[-2:], self.resample)
         if grid is not None and state.get('pos_embed') is not None:
-            state['pos_embed'] = resize_positions(state['pos_embed'], grid, self.vit.patch_embed.grid_size, prefix, self.resample)
+            state['pos_embed'] = self._positions(state['pos_embed'], grid, self.vit.patch_embed.grid_size, prefix)
         return state
+
+    def _positions(self, positions, old, new, prefix):
+        return resize_positions(positions, old, new, prefix, self.resample, self.interpolate_offset)
 
     # -- running ---------------------------------------------------------------------------------------------------------
     def train(self, mode=True):
@@ -246,11 +277,9 @@ class TimmViT(BaseModule):
         if vit.pos_embed is None:
             x = torch.cat([*prefix, x], 1)
         elif vit.no_embed_class:
-            x = torch.cat([*prefix, x + resize_positions(vit.pos_embed, vit.patch_embed.grid_size, grid, 0, self.resample)], 1)
+            x = torch.cat([*prefix, x + self._positions(vit.pos_embed, vit.patch_embed.grid_size, grid, 0)], 1)
         else:
-            x = torch.cat([*prefix, x], 1) + resize_positions(
-                vit.pos_embed, vit.patch_embed.grid_size, grid, vit.num_prefix_tokens, self.resample
-            )
+            x = torch.cat([*prefix, x], 1) + self._positions(vit.pos_embed, vit.patch_embed.grid_size, grid, vit.num_prefix_tokens)
         rope = getattr(vit, 'rope', None)
         return vit.norm_pre(vit.pos_drop(x)), None if rope is None else rope.get_embed(shape=tuple(grid)), grid
 
@@ -297,8 +326,8 @@ class TimmViT(BaseModule):
 
     def _maps(self, x):
         """Maps ``[B, C, H/p, W/p]`` of ``out_indices``."""
-        outs, last, grid = self._run(x, self.out_indices, to_the_end=self.tokens)
-        if self.tokens:
+        outs, last, grid = self._run(x, self.out_indices, to_the_end=self.to_the_end)
+        if self.to_the_end:
             self._final(last)
         outs = [self.vit.norm(y) if self.out_norm else y for y in outs]
         return [y[:, self.vit.num_prefix_tokens :].transpose(1, 2).reshape(y.shape[0], -1, *grid) for y in outs]

@@ -27,6 +27,8 @@ def contrast(x, eps=1e-12):
 class ContrastGate(nn.Module):
     """Contrast-aware channel attention: each channel times a sigmoid gate worked out from all channels' ``contrast``."""
 
+    global_pooling = True
+
     def __init__(self, channels, reduction=16):
         super().__init__()
         self.conv1, self.conv2 = conv(channels, max(channels // reduction, 1), 1), conv(max(channels // reduction, 1), channels, 1)

@@ -14,6 +14,8 @@ from .layers import SteppedUpsample, conv, run
 class ChannelAttention(nn.Module):
     """Each channel times a sigmoid gate worked out from all channels' means."""
 
+    global_pooling = True
+
     def __init__(self, channels, reduction):
         super().__init__()
         width = max(channels // reduction, 1)

@@ -1,0 +1,3 @@
+# MGD as published for segmentation: beside it, CWD of the logits
+_base_ = './mgd_lite0_lite2-in1k_full_camvid-360x480.py'
+model = dict(methods=_base_.model.methods + [dict(type='CWD', tau=4., loss_weight=3.)])

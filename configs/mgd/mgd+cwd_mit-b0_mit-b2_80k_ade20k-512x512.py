@@ -1,0 +1,3 @@
+# MGD as published for segmentation: beside it, CWD of the logits
+_base_ = './mgd_mit-b0_mit-b2_80k_ade20k-512x512.py'
+model = dict(methods=_base_.model.methods + [dict(type='CWD', tau=4., loss_weight=3.)])
