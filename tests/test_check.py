@@ -75,6 +75,7 @@ def config(tmp_path):
             ),
             val_dataloader=valid,
             val_evaluator=dict(type='vkd.SegMetric'),
+            **{f'{part}_name': 'own' for part in ('student', 'teacher', 'protocol', 'data')},
         )
     )
     cfg.dump(tmp_path / 'config.py')
@@ -324,3 +325,11 @@ def test_what_would_end_training_at_its_start_is_told(config, change, told):
 
 def test_duration():
     assert [duration(x) for x in (0.04, 12.34, 250, 11100)] == ['40 ms', '12.3 s', '4 min 10 s', '3 h 05 min']
+
+
+def test_names_that_come_from_the_file_are_warned_of(config):
+    assert check(config, 'cpu')['names'] == dict(
+        role='student', method='KL+FitNet', student='own', teacher='own', protocol='own', data='own', named_by=None
+    )
+    del config['student_name']
+    assert any("student 'config' is taken from the config's file name" in w for w in check(config, 'cpu')['warnings'])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from vkd.cli import add_config, add_launcher, command, config_of, parser
+from vkd.evaluation.scores import KNOWN, Score
 from vkd.files import write_json
 from vkd.evaluate import evaluate
 
@@ -20,6 +21,12 @@ def arguments():
     return add_launcher(p)
 
 
+def told(scores):
+    """The numbers of a report, each with the digits and the unit of its score."""
+    known = [(KNOWN[k] if k in KNOWN else Score(k), v) for k, v in scores.items() if isinstance(v, float)]
+    return ', '.join(f'{score.name} {v:.{score.digits}f}{f" {score.unit}" if score.unit not in ("", "%") else ""}' for score, v in known)
+
+
 def main(args):
     scores = evaluate(
         config_of(args),
@@ -35,10 +42,10 @@ def main(args):
     for name, value in zip(scores.get('classes', []), scores.get('IoU', [])):
         print(f'{name:>16}  {"-" if value is None else f"{value:.2f}"}')
     for name, own in scores.get('sets', {}).items():
-        print(f'{name:>16}  PSNR {own["PSNR"]:.3f} dB, SSIM {own["SSIM"]:.4f} ({own["images"]} images)')
+        print(f'{name:>16}  {told(own)} ({own["images"]} images)')
     if scores.get('synthetic_text'):
         print('synthetic text: random rows name the classes')
-    print(', '.join(f'{k} {v:.2f}' for k, v in scores.items() if isinstance(v, float)))
+    print(told(scores))
 
 
 if __name__ == '__main__':

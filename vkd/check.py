@@ -18,7 +18,7 @@ from . import building, profile
 from .check_data import check_loader
 from .check_report import show
 from .checkpoint import load_into
-from .identity import fingerprint
+from .identity import experiment, fingerprint, told_names
 from .distiller import Distiller
 from .errors import UserError, mend, nearest
 from .networks import forward_features, student_of
@@ -52,6 +52,9 @@ def check(cfg, device=None, debug=False, every_sample=False):
         return report
     student = student_of(model)
     _describe(report, model, student)
+    with part('names'):
+        report['names'] = experiment(cfg)
+        report['warnings'] += filter(None, [told_names(report['names'])])
     with part('model'):
         _fits_data(student, loaders)
     with part('load_from'):
