@@ -1022,13 +1022,13 @@ def test_a_suite_runs_the_chain_once_and_goes_on_where_it_was_killed(chain, tmp_
 
 def test_what_a_changed_stage_makes_stale(chain, tmp_path):
     def prints(path, work):
-        return {c.name: c.info['fingerprint'] for c in read_suite(path, work)[1]}
+        return {c.name: c.fingerprint for c in read_suite(path, work)[1]}
 
     a, b = prints(chain(), tmp_path / 'w'), prints(chain(), tmp_path / 'v')
     c = prints(chain(", options={'model.methods.0.mask_weight': 2.}", 'other'), tmp_path / 'w')
     assert a == b and {n for n in a if a[n] != c[n]} == {n for n in a if n.startswith(('stage', 'gkd'))}
     cells = [c for c in read_suite(chain(), tmp_path / 'w')[1] if c.name.startswith('gkd')]
-    assert len({experiment_fingerprint(c.load()) for c in cells}) == 1 and len({c.info['fingerprint'] for c in cells}) == 2
+    assert len({experiment_fingerprint(c.load()) for c in cells}) == 1 and len({c.fingerprint for c in cells}) == 2
 
 
 @pytest.mark.parametrize('text, told', [("'1b'}, seeds", "stage '1c'"), ("seed=0", "1b after 1a after 1b")])

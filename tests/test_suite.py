@@ -10,8 +10,9 @@ import pytest
 from tiny import ROOT, config, distiller, method, segmentor
 
 from vkd import UserError
-from vkd.files import read_json, write_json
 from vkd.cells import iterations, read_suite, status
+from vkd.config import fingerprint
+from vkd.files import read_json, write_json
 from vkd.jobs import Local, Slurm
 from vkd.suite import run_cells, run_suite
 
@@ -55,7 +56,7 @@ def result(work_dir):
     """What must be the same however often a suite was cut short."""
     rows = read_json(Path(work_dir) / 'leaderboard.json')['rows']
     kept = ('student', 'teacher', 'method', 'seeds', 'values', 'mean', 'interval', 'gain', 'gain_interval', 'per_class', 'failed')
-    return sorted((json.dumps({k: r[k] for k in kept}) for r in rows))
+    return sorted(json.dumps({k: r[k] for k in kept}) for r in rows)
 
 
 def test_killed_three_times_it_ends_in_the_table_of_an_undisturbed_one(suite, tmp_path):
@@ -153,7 +154,7 @@ def test_on_slurm_what_is_ready_at_once_is_one_array(suite, tmp_path, monkeypatc
     engine = Slurm(tmp_path / 'w', options=dict(slurm_partition='gpu', gpus_per_node=1, timeout_min=240, slurm_array_parallelism=2))
     ready = [c for c in cells if not c.before]
     jobs = engine.start(ready)
-    assert [job.job_id for job in jobs] == ['1_0', '1_1', '1_2'] and {c.info['role'] for c in ready} == {'teacher', 'student'}
+    assert [job.job_id for job in jobs] == ['1_0', '1_1', '1_2'] and {c.role for c in ready} == {'teacher', 'student'}
     text = (tmp_path / 'submitted').read_text()
     assert '--array=0-2%2' in text and '--partition=gpu' in text and '--gpus-per-node=1' in text and '--time=240' in text
     assert all(engine.finished(job) is None for job in jobs)
@@ -190,7 +191,7 @@ def test_on_slurm_what_is_ready_at_once_is_one_array(suite, tmp_path, monkeypatc
             "dict(method='KL', student='small', teacher='big', peer='big', config='{folder}/kl_small_big_quick_scenes.py', seeds=[5])",
             'keep one',
         ),
-        ("'KL'", 'a list of'),
+        ("'KL'", "run 3 is 'KL'; give a dict with method, student, config, seeds."),
         ("dict(method='KL', student='small', teacher='big', seed=[5])", "'seeds'"),
         ("dict(method='KL', student='small', seeds=[5])", "'config'"),
     ],
@@ -206,22 +207,137 @@ def test_a_wrong_suite_is_one_sentence_before_anything_runs(suite, tmp_path, mor
 @pytest.mark.parametrize(
     'text, told',
     [
-        ("teachers = dict(big='x.py')", "dict(config=path"),
-        ("teachers = dict(big=dict(seed=1))", 'dict(config=path'),
-        ("teachers = dict(big=dict(config='x.py', sed=3))", 'dict(config=path'),
-        ("runs = dict(method='KL')", 'a list of'),
+        ("teachers = dict(big='x.py')", "teacher 'big' is 'x.py'; give a dict with config."),
+        ('teachers = dict(big=dict(seed=1))', "teacher 'big' has no 'config'; add it: the path of a config."),
+        ("teachers = dict(big=dict(config='x.py', sed=3))", "teacher 'big': unknown key 'sed'; nearest: 'seed'."),
+        ("teachers = dict(big=dict(config='x.py', seed=-1))", "teacher 'big': seed is -1; give a whole number from 0."),
+        ("teachers = ['big']", "teachers is ['big']; give a dict {name: dict(config=path, seed=0, options={})}, or None."),
+        ("stages = dict(one=dict(config='x.py', afer={}))", "stage 'one': unknown key 'afer'; nearest: 'after'"),
+        (
+            "stages = dict(one=dict(config='x.py', after=['a']))",
+            "stage 'one': after is ['a']; give a dict {dotted option: stage}, or None.",
+        ),
+        ("runs = dict(method='KL')", 'a list of dict(method=…'),
+        ('runs = []', 'has no runs; add runs = [dict('),
+        ("main_metrics = 'PSNR'", "unknown key 'main_metrics'; nearest: 'main_metric'; begin a name of the file's own with an underscore."),
+        ('slurm = 3', 'slurm is 3; give a dict of dotted options, or None.'),
+        ("title = 'a\\nb'", 'title is '),
     ],
 )
-def test_wrong_teachers_and_runs(suite, tmp_path, text, told):
+def test_wrong_keys_of_a_suite(tmp_path, text, told):
     (tmp_path / 'wrong.py').write_text("runs = [dict(method='alone', student='small', config='x', seeds=[0])]\n" + text)
-    with pytest.raises(UserError, match='wrong.py') as error:
+    with pytest.raises(UserError) as error:
         read_suite(tmp_path / 'wrong.py', tmp_path / 'w')
-    assert told in str(error.value)
+    assert told in str(error.value) and str(error.value).startswith("Suite '") and '\n' not in str(error.value)
+
+
+ALONE = "dict(method='alone', student='small', config='{folder}/alone_small_quick_scenes.py', label='x', seeds=[0], {more})"
+KL = "dict(method='KL', student='small', teacher='big', config='{folder}/kl_small_big_quick_scenes.py', label='x', seeds=[0], {more})"
+LR = 'optim_wrapper.optimizer.lr'
+
+
+@pytest.mark.parametrize(
+    'run, more, told',
+    [
+        (ALONE, 'budgets=2', 'run 3: budgets is 2; give a list of numbers above 0, such as [1, 1.5, 2, 3], or None.'),
+        (ALONE, 'budgets=[1, 0]', 'budgets is [1, 0]; give a list of numbers above 0'),
+        (ALONE, 'budgets=[1, 1.0]', 'budgets [1, 1.0] hold one twice'),
+        (KL, 'budgets=[1, 2]', "run 3 (x) has budgets [1, 2]; only the student alone (method='alone', without stages) is trained longer"),
+        (ALONE, "after={{'model.student.init_cfg': 'a'}}, budgets=[2]", 'only the student alone'),
+        (
+            ALONE,
+            "budgets=[2], options={{'param_scheduler.0.type': 'ReduceOnPlateauLR'}}",
+            "budget 2 of config '{folder}/alone_small_quick_scenes.py': param_scheduler.0 (ReduceOnPlateauLR) follows the scores",
+        ),
+        (KL, "control='should help'", "control is 'should help'; give one of 'must help', 'cannot help', or None."),
+        (ALONE, "control='must help'", "has control 'must help', but is the student alone; give it to the run of a method."),
+        (ALONE, "part_of_method=['model.student.x']", 'but is the student alone'),
+        (
+            KL,
+            "part_of_method=['optim_wrapper.lr']",
+            "names 'optim_wrapper.lr'; what a method changes by design lies below 'model.student.'",
+        ),
+        (KL, "part_of_method='model.student.x'", 'give a list of dotted paths'),
+        (KL, 'tune=3', 'tune is 3; give dict(space={{dotted option: [values]}}, trials=N), or None.'),
+        (KL, 'tune=dict(trials=3)', "run 3 (x): tune has no 'space'; add it: a dict {{dotted option: [values]}}"),
+        (KL, "tune=dict(space={{'" + LR + "': [1]}}, trial=3)", "tune: unknown key 'trial'; nearest: 'trials'"),
+        (KL, "tune=dict(space={{'" + LR + "': [1]}}, trials=0)", 'tune: trials is 0; give a whole number from 1.'),
+        (
+            KL,
+            "tune=dict(space={{'" + LR + "': 1}}, trials=2)",
+            "tune: space is {{'" + LR + "': 1}}; give a dict {{dotted option: [values]}}",
+        ),
+        (KL, 'tune=dict(space={{}}, trials=2)', 'tune: space is {{}}; give a dict'),
+        (KL, "tune=dict(space={{'" + LR + "': [1, 1]}}, trials=2)", "tune: values of '" + LR + "' [1, 1] hold one twice"),
+        (KL, "tune=dict(space={{'" + LR + "': [{{1}}]}}, trials=2)", 'of numbers, texts and lists of them'),
+        (
+            KL,
+            "tune=dict(space={{'" + LR + "': [1]}}, trials=2, metric='mIuO')",
+            "x of small: tune: Nothing says whether more of 'mIuO' is better",
+        ),
+        (
+            KL,
+            "tune=dict(space={{'optim_wrapper.optimiser.lr': [1]}}, trials=2)",
+            "tune names 'optim_wrapper.optimiser.lr', but optim_wrapper has no 'optimiser'; nearest: 'optimizer'",
+        ),
+        (KL, "tune=dict(space={{'" + LR + "r': [1]}}, trials=2)", "but optim_wrapper.optimizer has no 'lrr'; nearest: 'lr'"),
+        (KL, "tune=dict(space={{'model.methods.1.tau': [1]}}, trials=2)", "but model.methods has no '1'; nearest: '0'"),
+        (KL, "tune=dict(space={{'model.methods.0.taux': [1]}}, trials=2)", "but model.methods.0 has no 'taux'; nearest: 'tau'"),
+        (KL, "tune=dict(space={{'model.task_weight': [1]}}, trials=2)", 'write an option that is left to its default into the options'),
+        *[
+            (KL, "tune=dict(space={{'" + option + "': [1]}}, trials=2)", f"tune cannot change '{option}'")
+            for option in ('randomness.seed', 'train_cfg.max_iters', 'val_dataloader.batch_size', 'model.teacher.checkpoint')
+        ],
+        (
+            KL,
+            "options={{'val_dataloader': None}}, tune=dict(space={{'" + LR + "': [1]}}, trials=2)",
+            "tune judges trials by validation images, which config '{folder}/kl_small_big_quick_scenes.py' has not",
+        ),
+    ],
+)
+def test_a_wrong_budget_trial_or_control_is_one_sentence_before_anything_runs(suite, tmp_path, run, more, told):
+    path = tmp_path / 'wrong.py'
+    path.write_text(SUITE.format(folder=suite.parent, more=run.replace('{more}', more).format(folder=suite.parent)))
+    with pytest.raises(UserError) as error:
+        read_suite(path, tmp_path / 'w')
+    assert told.format(folder=suite.parent) in str(error.value)
+    assert 'wrong.py' in str(error.value) and '\n' not in str(error.value) and not (tmp_path / 'w').exists()
+
+
+def test_a_name_of_the_files_own_is_no_key(suite, tmp_path):
+    text = suite.read_text() + "\npair, _teacher, teacher, seeds = dict(student='small'), 'big', 'big', [0]\n"
+    (tmp_path / 'own.py').write_text(text)
+    assert len(read_suite(tmp_path / 'own.py', tmp_path / 'w')[1]) == 6
+
+
+def test_budgets_controls_and_what_a_method_changes(suite, tmp_path):
+    path = suite.parent / 'longer.py'
+    rows = [
+        ALONE.replace('{more}', 'budgets=[1, 1.5, 2]'),
+        KL.replace('{more}', "control='cannot help', part_of_method=['model.student.backbone']"),
+    ]
+    path.write_text(
+        SUITE.format(folder=suite.parent, more=', '.join(rows).replace("label='x', ", '').replace('seeds=[0]', 'seeds=[2]')).format(
+            folder=suite.parent
+        )
+    )
+    cells = {c.name: c for c in read_suite(path, tmp_path / 'w')[1]}
+    plain, longer, twice = (cells[f'alone_small_quick_scenes_{part}seed2'] for part in ('', 'x1.5_', 'x2_'))
+    assert 'budget' not in plain.facts() and longer.facts()['budget'] == 1.5 and isinstance(twice.facts()['budget'], float)
+    assert (plain.max_iters, longer.max_iters, twice.max_iters) == (24, 36, 48) and 'train_cfg.max_iters' not in plain.settings()
+    cfg = longer.load()
+    assert (cfg.train_cfg.max_iters, cfg.train_cfg.val_interval, cfg.param_scheduler[0].total_steps) == (36, 9, 36)
+    assert longer.fingerprint == fingerprint(cfg) != plain.fingerprint == fingerprint(plain.load())
+    # nothing else is in the facts of a run without any of this
+    other = cells['kl_small_big_quick_scenes_seed0'].facts()
+    assert set(other) == {'role', 'method', 'student', 'teacher', 'protocol', 'data', 'suite', 'run'}
+    told = cells['kl_small_big_quick_scenes_seed2'].facts()
+    assert (told['control'], told['part_of_method']) == ('cannot help', ['model.student.backbone'])
 
 
 def test_another_teacher_makes_other_students_and_another_place_does_not(suite, tmp_path):
     def prints(path, work):
-        return {c.name: c.info['fingerprint'] for c in read_suite(path, work)[1]}
+        return {c.name: c.fingerprint for c in read_suite(path, work)[1]}
 
     other = suite.parent / 'other_teacher.py'
     other.write_text(
@@ -251,8 +367,8 @@ def test_the_suites_that_vkd_ships(path, monkeypatch):
     monkeypatch.chdir(ROOT)
     suite, cells = read_suite(path.relative_to(ROOT))
     assert (
-        suite['title']
+        suite.title
         and len({c.name for c in cells}) == len(cells) >= 8
-        and {c.info['max_iters'] for c in cells if c.info['role'] == 'student'} in ({900}, {200}, {300}, {600}, {40000}, {80000})
+        and {c.max_iters for c in cells if c.role == 'student'} in ({900}, {200}, {300}, {600}, {40000}, {80000})
     )
     assert all(set(c.before) <= {d.name for d in cells} for c in cells)

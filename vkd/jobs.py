@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from .config import load_config
 from .errors import UserError
 from .provenance import hardware, memory_gib
 from .run import Busy, rerun_command, run
@@ -26,15 +27,16 @@ def run_cell(cell, folder, threads=None, log=True, leash=False):
     own = Path(folder, cell.name)
     own.mkdir(parents=True, exist_ok=True)
     with open(own / 'console.log', 'a') if log else nullcontext(sys.stdout) as out, redirect_stdout(out), redirect_stderr(out):
-        facts = {k: v for k, v in cell.info.items() if k not in ('fingerprint', 'max_iters')}
+        settings = cell.settings()
         # made again beside the suite, whose own folders hold what it counts
         return run(
-            cell.load(),
+            load_config(cell.config, settings),
             own,
-            facts,
+            cell.facts(),
             resume=True,
-            command=rerun_command(cell.config, Path('work_dirs/again', cell.name), cell.options),
-            identity=cell.info['fingerprint'],
+            test=cell.role != 'trial',  # a trial is judged by validation images alone
+            command=rerun_command(cell.config, Path('work_dirs/again', cell.name), settings),
+            identity=cell.fingerprint,
         )
 
 

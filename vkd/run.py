@@ -198,12 +198,12 @@ def _train_and_test(cfg, folder, resume, launcher, test):
         if val is None:  # resumed after its last validation, or of a metric that leaves no report
             found = runner.val()
             val = report_of(runner.val_loop) or plain(dict(found))
-        metrics['val'] = val
+        metrics['val'], metrics['scores'] = val, declared_by(runner.val_loop.evaluator.metrics)
     if test and cfg.get('test_dataloader'):
         found = runner.test()
         metrics['test'] = report_of(runner.test_loop) or plain(dict(found))
         metrics['data_sha256']['test'] = data_digest(runner.test_loop.dataloader.dataset)
-        metrics['scores'] = declared_by(runner.test_loop.evaluator.metrics)
+        metrics['scores'] = {**metrics.get('scores', {}), **declared_by(runner.test_loop.evaluator.metrics)}
         shown = pictures(runner) if is_main_process() else None
     return metrics, shown
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..errors import UserError
+from ..errors import UserError, nearest
 
 
 @dataclass(frozen=True)
@@ -73,9 +73,18 @@ def score_of(key: str, declared: Mapping[str, Mapping[str, Any]] | None = None) 
             found = known[name]
             return Score(key, found.unit, found.higher_is_better, found.digits)
     raise UserError(
-        f'Nothing says whether more of {key!r} is better; declare it beside its metric, declared_scores = (vkd.evaluation.Score({key!r}, unit, '
-        f'higher_is_better),), and run again, or choose one of {", ".join(KNOWN)}.'
+        f'Nothing says whether more of {key!r} is better; {nearest(key, known)}; for a metric of your own, declare it beside it, '
+        f'declared_scores = (vkd.evaluation.Score({key!r}, unit, higher_is_better),).'
     )
+
+
+def declared_in(evaluators: Any) -> dict[str, dict[str, Any]]:
+    """``declared_by`` of the metrics that a config's evaluators build, one or a list, without building them."""
+    from ..registry import METRICS  # mmengine's, which takes long to import
+
+    configs = evaluators if isinstance(evaluators, (list, tuple)) else [evaluators]
+    kinds = [config['type'] if isinstance(config['type'], type) else METRICS.get(config['type']) for config in configs]
+    return declared_by(kind for kind in kinds if kind)
 
 
 def declared_by(metrics: Iterable[Any]) -> dict[str, dict[str, Any]]:
@@ -85,7 +94,7 @@ def declared_by(metrics: Iterable[Any]) -> dict[str, dict[str, Any]]:
         for score in getattr(metric, 'declared_scores', ()):
             if not isinstance(score, Score):
                 raise UserError(
-                    f'{type(metric).__name__}: declared_scores holds {score!r}; give vkd.evaluation.Score(name, unit, higher_is_better, digits).'
+                    f'{getattr(metric, "__name__", type(metric).__name__)}: declared_scores holds {score!r}; give vkd.evaluation.Score(name, unit, higher_is_better, digits).'
                 )
             out[score.name] = {k: v for k, v in asdict(score).items() if k != 'name'}
     return out
