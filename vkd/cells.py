@@ -245,7 +245,8 @@ class _Matrix:
         guessed = known['named_by'] or []
         given = {'student': row.student, 'teacher': row.teacher or row.peer, 'data': row.data}
         for part, name in given.items():
-            if name is not None and known[part] not in (None, name) and part not in guessed:
+            begun = row.entry.get('after')  # with a stage of the method, by which its config may be called
+            if name is not None and known[part] not in (None, name) and part not in guessed and not begun:
                 raise UserError(
                     f'{self.owner}: a run of {row.label} calls its {part} {name!r}, but config {config!r} is of {part} {known[part]!r} '
                     f'({part}_name); name the same in both.'

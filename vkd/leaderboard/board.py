@@ -12,19 +12,21 @@ from .pages import worked_out
 from .records import Row
 from .render import render
 from .scatter import scatter_layout
-from .tables import human
+from .tables import cell, human, in_words
 from .words import by_protocol, controls, legend, named, tally, with_unit
 
 #: tabs, in order
 FIELDS = ('Segmentation', 'Zero-shot', 'Domains and robustness', 'Super-resolution', 'Sparse-view CT')
 #: what cannot be run here, and why: rows without numbers
 EMPTY = 'not_run.json'
+#: between which a README.md beside the board has the list of tables
+MARKS = '<!-- tables -->', '<!-- end of tables -->'
 
 
 def build_board(folder: str | Path, title: str = 'vkd: does distillation pay?') -> Path:
     """Writes ``folder / 'board.html'`` of the tables (``leaderboard.json``) in the folders below it. Returns the path.
 
-    ``not_run.json`` beside them, ``[dict(field, suite, reason)]``, names what has no numbers and why.
+    A ``README.md`` beside them with the lines of ``MARKS`` gets what each table says between these. ``not_run.json`` beside them, ``[dict(field, suite, reason)]``, names what has no numbers and why.
 
     Raises UserError where there is no table, where one is broken or was changed after it was written, or for an unknown field.
     """
@@ -56,7 +58,28 @@ def build_board(folder: str | Path, title: str = 'vkd: does distillation pay?') 
         folder / 'board.html',
         render('board.html', title=title, told=tally(_rows(suites)), guide=guide, tabs=[t for t in tabs if t['suites'] or t['empty']]),
     )
+    _write_summary(folder / 'README.md', suites)
     return folder / 'board.html'
+
+
+def _write_summary(file: Path, suites: Sequence[Mapping[str, Any]]) -> None:
+    """Writes what each table says into a README.md beside the board, between its two marks; without them nothing."""
+    text = file.read_text(encoding='utf-8') if file.is_file() else ''
+    before, begin, rest = text.partition(MARKS[0])
+    _, end, after = rest.partition(MARKS[1])
+    if begin and end:
+        lines = [line for suite in suites for line in _summary(suite)]
+        write_text(file, '\n'.join([before + begin, '', *lines]) + '\n' + end + after)
+
+
+def _summary(suite: Mapping[str, Any]) -> list[str]:
+    lines = [f'- **[{cell(suite["title"])}]({suite["page"]}/leaderboard.md)**']
+    lines[0] += f', `{suite["command"]}`' if suite['command'] else ''
+    several = len(suite['sections']) > 1
+    for s in suite['sections']:
+        where = f'{s["data"]}, protocol {s["protocol"]}; ' if several else ''
+        lines += [f'    - {cell(where + told)}' for told in in_words(s['rows'], suite['score'])]
+    return lines
 
 
 def field(content: Mapping[str, Any]) -> str:

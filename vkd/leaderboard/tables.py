@@ -41,6 +41,27 @@ def _gain(gain: Gain | None, score: Score) -> str:
     return '–' if gain is None or gain.value is None else with_interval(gain.value, gain.half, score.digits, True)
 
 
+def in_words(rows: Sequence[Row], score: Score) -> list[str]:
+    """A line for each student of ``rows``: what it has alone, and its gains by verdict."""
+    out = []
+    for student in dict.fromkeys(row.student for row in rows if row.role == 'student'):
+        own = [row for row in rows if row.role == 'student' and row.student == student]
+        alone = [
+            f'alone {with_interval(row.mean, row.interval, score.digits)} ({len(row.seeds)} seed{"s" * (len(row.seeds) > 1)})'
+            for row in own
+            if row.alone and row.budget == 1 and row.mean is not None
+        ]
+        parts = [', '.join(alone) or 'not run alone']
+        by: dict[str, list[str]] = {}
+        for row in own:
+            if row.gain:
+                shown = f'{named(row)} {_gain(row.gain, score)}' if row.gain.value is not None else named(row)
+                by.setdefault(verdict(row.gain, score), []).append(shown)
+        parts += [f'{what}: {", ".join(methods)}' for what, methods in by.items()]
+        out.append(f'{student} ({score.name}{f", {score.unit}" if score.unit else ""}): {"; ".join(parts)}.')
+    return out
+
+
 # -- csv -------------------------------------------------------------------------------------------------------------------
 def frame(rows: Sequence[Row], score: Score) -> pd.DataFrame:
     """The table as a pandas DataFrame of plain values."""
