@@ -1,11 +1,13 @@
 """The documentation site is built without a warning, and takes its tables and API reference from the repository as it is."""
 
 import importlib.util
-import json
 import logging
 
 import pytest
+from test_leaderboard import write
 from tiny import ROOT
+
+from vkd.leaderboard import build
 
 pytest.importorskip('material', reason="pip install -e '.[docs]'")
 pytest.importorskip('mkdocstrings', reason="pip install -e '.[docs]'")
@@ -70,45 +72,26 @@ def test_every_module_is_in_the_api_reference_once(site):
         'vkd.distiller',
         'vkd.methods.kl',
         'vkd.models.heads.clip_semantic',
-        'vkd.leaderboard',
+        'vkd.leaderboard.pages',
         'vkd.check',
     } <= set(found)
 
 
-ROW = dict(
-    data='d',
-    protocol='p',
-    role='student',
-    teacher=None,
-    variant=None,
-    synthetic_text=False,
-    seeds=[0, 1],
-    mean=50.0,
-    interval=1.0,
-    gain=None,
-    gain_interval=None,
-    withheld=None,
-    extra={},
-    step=None,
-    runs=[],
-)
-
-
 def test_results_of_a_page(site, tmp_path):
-    rows = [
-        dict(ROW, student='big', method='teacher', role='teacher'),
-        dict(ROW, student='s', method='alone'),
-        dict(ROW, student='other', method='alone'),
-        dict(ROW, student='s', teacher='big', method='KL', gain=2.0, gain_interval=1.0, mean=52.0),
-        dict(ROW, student='s', teacher='big', method='CWD<script>', gain=-1.0, gain_interval=3.0),
-        dict(ROW, student='s', teacher='big', method='KL', protocol='q', withheld='needs a second seed'),
-    ]
-    (tmp_path / 'mine').mkdir()
-    (tmp_path / 'mine/leaderboard.json').write_text(json.dumps(dict(title='T', metric='mIoU', rows=rows)))
+    for seed in range(3):
+        own = dict(folder=tmp_path / 'runs', seed=seed, data='d')
+        write(**own, student='s', score=50.0 + 0.1 * seed)
+        write(**own, student='other')
+        write(**own, student='s', teacher='big', method='KL', score=52.0 + 0.1 * seed)
+        write(**own, student='s', teacher='big', method='CWD<script>', score=49.0 + 0.1 * seed)
+    write(tmp_path / 'runs', data='d', student='s', teacher='big', method='KL', protocol='q')
+    write(tmp_path / 'runs', data='d', student='s', protocol='q')
+    write(tmp_path / 'runs', data='d', student='big', method='teacher', role='teacher')
+    build(tmp_path / 'runs', tmp_path / 'mine')
     found = site.results(['*/KL'], 'tutorials/a.md', tmp_path)
     assert (
         found.count('| s | big | KL |') == 2
-        and '| 52.00 ± 1.00 | +2.00 ± 1.00 | better than alone |' in found.replace('\u00a0', ' ')
+        and '| 52.10 ± 0.25 | +2.00 ± 0.00 | better than alone |' in found.replace('\u00a0', ' ')
         and 'withheld: needs a second seed' in found
     )
     assert (

@@ -120,7 +120,9 @@ class Tuning:
         tried = [
             dict(options=options, score=score, run=name) for options, score, name in zip(self.points, scores, self.trials, strict=True)
         ]
-        facts = dict(space=self.space, trials=len(self.trials), seed=self.seed, metric=self.score.name, chosen=self.points[best], scores=tried)
+        facts = dict(
+            space=self.space, trials=len(self.trials), seed=self.seed, metric=self.score.name, chosen=self.points[best], scores=tried
+        )
         try:
             with locked(self.file.parent):
                 if not self.file.is_file():

@@ -81,7 +81,7 @@ _RUN = dict(
     required=['run', 'seed', 'state', 'test'],
     additionalProperties=False,
     properties=dict(
-        run=_NAME,
+        run=dict(type='string', pattern=r'^(?!/)(?!.*\.\.)[^<>&"`\\\x00-\x1f]{1,200}\Z'),  # of a folder of suites it holds a slash
         seed=_COUNT,
         state=dict(enum=['done', 'failed', 'running', 'missing']),
         command=_COMMAND,

@@ -17,6 +17,8 @@ from ..identity import differences, told_difference
 from .records import Gain, Panel, Row, RunFacts
 from .statistics import SEEDS, analyse, equal_cost
 
+#: what is said of a gain that is told apart from zero, or is not
+VERDICTS = {1: 'better than alone', -1: 'worse than alone', 0: 'not told apart from zero'}
 #: as many differences of two configs are named
 SHOWN = 3
 #: a standard error of a median of five rounds, for each unit between its quartiles: 1.2533 / sqrt(5) / 1.3490
@@ -36,7 +38,8 @@ def compare(rows: Sequence[Row], score: Score, baselines: Mapping[str, Any], ste
 
     panels = []
     for (data, protocol, student, external), own in groupby(sorted(rows, key=board), board):
-        members = [row for row in own if row.role == 'student']
+        # in an order of their own, so that a table read back says the same as one of run folders
+        members = sorted((row for row in own if row.role == 'student'), key=lambda r: (r.method, r.variant or '', r.budget))
         if not members:
             continue
         alone, longer = ([row for row in members if row.alone and (row.budget == 1) == first and row.values] for first in (True, False))
@@ -50,6 +53,10 @@ def compare(rows: Sequence[Row], score: Score, baselines: Mapping[str, Any], ste
             if compared:
                 _analyse(base, compared, panel, score)
                 _at_equal_cost(base, longer, compared, baselines, steps)
+        for row in members:
+            for gain in (row.gain, row.equal_cost):
+                if gain and gain.value is not None:
+                    gain.verdict = VERDICTS[benefit(gain, score)]
         panel.controls = [(row.method, row.control, _control_holds(row, score)) for row in members if row.control and row.gain]
         panels.append(panel)
     return panels

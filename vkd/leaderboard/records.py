@@ -115,6 +115,7 @@ class Gain:
     fallback: str | None = None
     by: str = 'config'
     baseline: int = 0  # runs of the student alone
+    verdict: str | None = None  # what the interval says; None where it is withheld
     allowed: list[str] = field(default_factory=list)
 
     @classmethod

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..evaluation.scores import Score, score_of
+from .gains import VERDICTS as BY_BENEFIT
 from .gains import benefit
 from .records import Gain, Panel, Row, Table
 from .rows import ZERO_SHOT
@@ -16,7 +17,6 @@ VERDICTS = (
     'with 95 %: where no method has any effect, one such group of gains in twenty holds a verdict by chance. A gain is given only '
     'where the student alone was run by the same config, but for methods and teachers.'
 )
-BETTER, WORSE, OPEN = 'better than alone', 'worse than alone', 'not told apart from zero'
 
 
 def verdict(gain: Gain | None, score: Score) -> str:
@@ -25,7 +25,7 @@ def verdict(gain: Gain | None, score: Score) -> str:
         return ''
     if gain.value is None:
         return f'withheld: {gain.withheld}'
-    return {1: BETTER, -1: WORSE, 0: OPEN}[benefit(gain, score)]
+    return BY_BENEFIT[benefit(gain, score)]
 
 
 def remarks(row: Row) -> list[str]:
@@ -82,11 +82,11 @@ def digits(key: str) -> int:
 # -- sentences -------------------------------------------------------------------------------------------------------------
 def tally(found: Iterable[tuple[Row, Score]]) -> str:
     """Sentence on how many gains of ``(row, score)`` are what; empty where there is none."""
-    gains = Counter(verdict(row.gain, score) for row, score in found if row.gain and row.gain.value is not None)
+    gains = Counter(benefit(row.gain, score) for row, score in found if row.gain and row.gain.value is not None)
     total = sum(gains.values())
     if not total:
         return ''
-    better, worse = gains[BETTER], gains[WORSE]
+    better, worse = gains[1], gains[-1]
     return (
         f'Of {total} gain{"s" * (total != 1)}, {better} {"is" if better == 1 else "are"} better and {worse} worse '
         f'than alone, {total - better - worse} not told apart from zero.'
