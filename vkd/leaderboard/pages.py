@@ -87,8 +87,10 @@ def _configs(runs: Sequence[RunFacts], folder: Path, out: Path) -> dict[str, dic
 
 
 def page(out: Path, **content: Any) -> str:
-    """The text of leaderboard.html in ``out``, with a way up where all tables have a page of their own."""
-    configs, up = content['configs'], out.parent / 'board.html'
+    """The text of leaderboard.html in ``out``, with a way up where all tables have a page of their own. A section with ``kept`` shows that in
+    place of its pictures, curves and runs.
+    """
+    configs, up = content.get('configs', {}), out.parent / 'board.html'
     return render(
         'leaderboard.html',
         first=lambda row: row.first,

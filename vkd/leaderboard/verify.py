@@ -1,20 +1,23 @@
 """Whether a table still says what its runs said."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup
 
 from ..errors import UserError
 from ..evaluation.scores import Score
 from ..files import is_sealed, read_json, sha256, write_json, write_text
 from ..formats import FORMAT
 from .external import runs_of
-from .pages import worked_out
+from .pages import page, worked_out
 from .reading import read_baselines, read_runs
 from .records import Row, Table
 from .tables import finite, frame, markdown, with_pages
-from .words import by_protocol, controls
+from .words import by_protocol, controls, tally
 
 #: by as much may a number that is worked out again differ, relatively: other versions of numpy and scipy round otherwise
 CLOSE = 1e-9
@@ -81,10 +84,10 @@ def _alike(ours: Any, theirs: Any) -> bool:
 
 
 def refresh(folder: str | Path) -> dict[str, str]:
-    """Writes leaderboard.md, .csv and .json anew, as this version of vkd does, from the runs that leaderboard.json holds; for a table whose
-    run folders are not at hand. leaderboard.html, which also shows pictures and logs of them, stays. Returns the paths.
+    """Writes the pages of a table anew, as this version of vkd does, from the runs that leaderboard.json holds; for a table whose run
+    folders are not at hand. What leaderboard.html shows of these (pictures, curves, configs) stays as it is. Returns the paths.
 
-    Raises UserError where its digest does not fit.
+    Raises UserError where a digest does not fit.
     """
     folder, content = Path(folder), _read(folder)
     if not is_sealed(content):
@@ -96,9 +99,36 @@ def refresh(folder: str | Path) -> dict[str, str]:
     paths = {kind: str(folder / f'leaderboard.{kind}') for kind in ('md', 'csv', 'html', 'json')}
     for kind, text in _texts(content, found, score).items():
         write_text(paths[kind], text)
+    if Path(paths['html']).is_file():
+        write_text(paths['html'], _page(folder, content, found, score))
     kept = {k: v for k, v in content.items() if k not in ('files', 'digest')}
     write_json(paths['json'], with_pages(dict(kept, format=FORMAT, rows=[row.as_json() for row in found.rows]), paths))
     return paths
+
+
+#: where the part of a section of leaderboard.html begins that was made of run folders
+_OF_FOLDERS = re.compile(r'<h3>(?:Test images|Training|Runs)</h3>')
+
+
+def _page(folder: Path, content: Mapping[str, Any], found: Table, score: Score) -> str:
+    """leaderboard.html with its tables anew, and with what run folders gave it as it was. Raises UserError where it was changed, since it
+    is taken as it stands.
+    """
+    file, sections = folder / 'leaderboard.html', by_protocol(found, score)
+    old = re.findall(r'<section>.*?</section>', file.read_text(encoding='utf-8'), re.S)
+    if sha256(file) != content['files'].get('html') or len(old) != len(sections):
+        raise UserError(f'{str(file)!r} was changed after it was written; restore it, or build the table again from its run folders.')
+    for section, text in zip(sections, old, strict=True):
+        start = _OF_FOLDERS.search(text)
+        section['kept'] = Markup(text[start.start() :].removesuffix('</section>').rstrip()) if start else None
+    shown = dict(title=content['title'], score=score, sections=sections, notes=content['notes'], profile=content.get('profile') or {})
+    return page(
+        folder,
+        **shown,
+        suite=dict(command=content.get('command')),
+        controls=controls(found.panels),
+        told=tally((row, score) for row in found.rows),
+    )
 
 
 def _read(folder: str | Path) -> dict[str, Any]:
