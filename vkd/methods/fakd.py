@@ -17,24 +17,22 @@ def affinity(x, eps=1e-7):
         return x.T @ x
 
 
+def _difference(student, teacher):
+    return (affinity(student) - affinity(teacher)).abs().mean()
+
+
 def spatial_affinity_loss(student, teacher):
     """Mean absolute difference of the spatial affinities of two maps ``[B, *, H, W]`` of one grid; He et al., "FAKD", ICIP 2020, unit
     vectors and L1 as in the authors' code. One image at a time, worked out again in the backward pass, since a batch takes much memory.
     """
-    terms = [
-        checkpoint(lambda a, b: (affinity(a) - affinity(b)).abs().mean(), *pair, use_reentrant=False)
-        for pair in zip(student, teacher.detach())
-    ]
-    return torch.stack(terms).mean()
+    pairs = zip(student, teacher.detach())
+    return torch.stack([checkpoint(_difference, *pair, use_reentrant=False) for pair in pairs]).mean()
 
 
 @METHODS.register_module()
 class FAKD(PairMethod):
-    """Spatial affinities at pairs of taps, mean over the pairs. The teacher's image, the source's second target, is ``OutputKD`` beside it.
-
-    Args:
-        student, teacher: taps, or lists of equally many.
-        pool: side of an average pooling before, as in a variant of the authors' code.
+    """Spatial affinities at taps ``student``, ``teacher`` (or lists of them, their mean), after an average pooling of side ``pool``, as in
+    a variant of the authors' code. The source's second target, the teacher's image, is ``OutputKD`` beside it.
     """
 
     loss_key, pairs, rules = 'loss_affinity', 'mean', dict(pool=COUNT)
