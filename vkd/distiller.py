@@ -273,7 +273,7 @@ class Distiller(BaseModel):
             losses.update(own)
         facts = dict(inputs=inputs, data_samples=data_samples, sizes=sizes, **progress())
         told = []
-        for i, (wire, terms) in enumerate(zip(self.wires, self.terms(seen, facts))):
+        for i, (wire, terms) in enumerate(zip(self.wires, self.terms(seen, facts), strict=True)):
             for key, value in terms.items():
                 losses[key if key not in losses else f'{key}_{i}'] = value
             if not wire.tried and torch.is_grad_enabled():

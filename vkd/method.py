@@ -160,7 +160,7 @@ class PairMethod(Method):
 
     def setup(self, student_shapes: Shapes, teacher_shapes: Shapes) -> None:
         """Checks what must be ``equal`` and makes the adapters."""
-        pairs = [(s, student_shapes[s], t, teacher_shapes[t]) for s, t in zip(self.student_taps, self.teacher_taps)]
+        pairs = [(s, student_shapes[s], t, teacher_shapes[t]) for s, t in zip(self.student_taps, self.teacher_taps, strict=True)]
         for pair in pairs:
             self._check_equal(*pair)
         if self.adapts == 'never':
@@ -191,7 +191,7 @@ class PairMethod(Method):
     def matched(self, student: Tensors, teacher: Tensors, batch: Mapping[str, Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The pairs of maps ``[B, C, H, W]`` that ``loss`` gets: adapted, and on one grid."""
         out, several = [], len(self.student_taps) > 1
-        for i, (s_tap, t_tap) in enumerate(zip(self.student_taps, self.teacher_taps)):
+        for i, (s_tap, t_tap) in enumerate(zip(self.student_taps, self.teacher_taps, strict=True)):
             s, t = student[s_tap], teacher[t_tap]
             s, t = (_as_map(x, batch['sizes'][k]) if x.dim() == 3 else x for k, x in enumerate((s, t)))
             if self.adapts != 'never':

@@ -44,7 +44,7 @@ class Wire:
             named = [(f'taps({role!r})', method.taps(role)) for role in roles]
         else:
             named = [('student_taps', method.student_taps), ('teacher_taps', method.teacher_taps)]
-        self.taps = {role: _tap_list(method, role, name, taps) for role, (name, taps) in zip(roles, named)}
+        self.taps = {role: _tap_list(method, role, name, taps) for role, (name, taps) in zip(roles, named, strict=True)}
         self.again, self.tried = None, False
 
     @property
