@@ -50,6 +50,7 @@ class Method(nn.Module):
     rules: ClassVar[Mapping[str, Rule]] = {}
     #: whether it is among peers: then ``taps(role)`` stands for the two lists, and ``setup``, ``find_taps`` and ``forward`` take all roles
     mutual: bool = False
+    taps: Callable[[str], Iterable[str]] | None = None
     #: lists of the taps that are read of the learner and of its teacher; of the class, or set by ``__init__`` or ``find_taps``
     student_taps: Iterable[str] = ()
     teacher_taps: Iterable[str] = ()

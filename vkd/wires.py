@@ -204,7 +204,7 @@ def _check_written(method: nn.Module) -> None:
     for call, names in (PEER_CALLS if method.mutual else CALLS).items():
         if call == 'forward' and method.second_pass is not None:
             names = (*names, 'masked')
-        if not hasattr(kind, call):
+        if getattr(kind, call) is None:
             raise UserError(f'{kind.__name__} is among peers (mutual=True) and has no {call}; write {call}(self, {", ".join(names)}).')
         signature = inspect.signature(getattr(method, call))
         try:

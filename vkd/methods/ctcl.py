@@ -7,6 +7,8 @@ transferred is sourced, how is our decision, so results of it are results of CTC
 ``cost`` is a map of unreliability, lower is better: cross entropy against the label, or entropy.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -136,7 +138,7 @@ class CTCL(PeerMethod):
         distance=name_of(('cos', 'mse_norm')),
         grid=optional(Rule(lambda v: isinstance(v, (list, tuple)) and len(v) == 2 and all(map(COUNT.holds, v)), 'two numbers of regions')),
         normalise=name_of(('active', 'all')),
-        margin=NUMBER,
+        margin=Rule(lambda v: NUMBER.holds(v) or v in (math.inf, -math.inf), 'a number'),  # -inf: every source teaches
         reliability=name_of(('gt_ce', 'entropy')),
         require_correct=FLAG,
         start=WHOLE,
