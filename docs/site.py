@@ -28,11 +28,13 @@ CORE = dict(
     distiller=[
         'distiller',
         'roles',
+        'method',
         'wires',
         'networks',
         'building',
         'taps',
         'align',
+        'losses',
         'peers',
         'memory_bank',
         'registry',

@@ -8,6 +8,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from vkd import METHODS, Method
 from vkd.check import check
 from vkd.console import duration
 from vkd.cli import command
@@ -191,7 +192,7 @@ def break_classes(cfg, path):
 
 
 def break_loss(cfg, path):
-    cfg.model.methods[1].loss_weight = float('nan')
+    cfg.model.methods[1].loss_weight = 1e39
     return "'loss_mse'"
 
 
@@ -246,6 +247,29 @@ def test_a_head_that_learns_nothing_is_named(config):
     assert (
         report['errors'] == [] and any(n.startswith('student.decode_head') for n in report['no_gradient']) and len(report['warnings']) == 1
     )
+
+
+class Quiet(Method):
+    """Logs what a method is, and adds nothing; ``detached``: a loss without gradient."""
+
+    student_taps = teacher_taps = ['decode_head.conv_seg']
+
+    def __init__(self, detached=False):
+        super().__init__()
+        self.detached = detached
+
+    def forward(self, student, teacher, batch):
+        value = student['decode_head.conv_seg'].detach().mean()
+        return dict(loss_quiet=value) if self.detached else dict(agreement=value)
+
+
+def test_a_method_that_adds_nothing_is_an_error_and_each_is_named(config, monkeypatch):
+    monkeypatch.setitem(METHODS.module_dict, 'Quiet', Quiet)
+    config.model.methods = [dict(type='Quiet'), dict(type='KL'), dict(type='Quiet', detached=True)]
+    report = check(config, 'cpu')
+    assert len(report['errors']) == 2 and all(e.startswith('Quiet adds nothing to the objective: ') for e in report['errors'])
+    assert "returns only 'agreement'" in report['errors'][0] and "no gradient of 'loss_quiet' reaches student" in report['errors'][1]
+    assert {'decode.loss_ce', 'loss_kl'} <= {r['term'] for r in report['losses']}  # the rest is told nevertheless
 
 
 def test_a_plain_model(config):

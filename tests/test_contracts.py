@@ -1,5 +1,6 @@
 """The contracts of a Distiller, over every registered method: one that is added later is covered by being registered."""
 
+import numpy as np
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
@@ -21,7 +22,7 @@ from tiny import (
     total,
 )
 
-from vkd import UserError
+from vkd import METHODS, UserError
 from vkd.networks import build_model
 
 each_method = pytest.mark.parametrize('name', METHOD_CASES)
@@ -103,9 +104,54 @@ def test_4_a_teacher_is_matched_wholly_or_refused(tmp_path):
 def test_5_every_parameter_gets_a_gradient(name):
     model = build(distiller(method(name)))
     total(model, batch()).backward()
-    without = {n for n, p in model.named_parameters() if p.requires_grad and p.grad is None}
-    declared = {f'methods.0.{n}' for n in getattr(model.methods[0], 'without_gradient', ())}
-    assert without == declared
+    without = {n for n, p in model.named_parameters() if p.grad is None}
+    declared = {f'methods.0.{n}' for n in model.methods[0].without_gradient}
+    assert without == declared == {n for n, p in model.named_parameters() if not p.requires_grad}
+
+
+def test_5_what_a_method_declares_has_a_case():
+    """Whatever class says that some option leaves parameters without gradient is tested under one that does."""
+    found = {case.partition(':')[0] for case in METHOD_CASES if list(build(distiller(method(case))).methods[0].without_gradient)}
+    assert found == {n for n in METHODS.module_dict if METHODS.get(n).without_gradient != ()}
+
+
+def test_8_every_method_is_seen_to_add_to_the_objective():
+    for name in METHOD_CASES:
+        model = build(distiller(method(name)))
+        losses(model, batch())
+        assert model.wires[0].tried, name
+
+
+#: models of which several steps are taken in two processes, beside all METHOD_CASES
+NO_TASK = {
+    f'task_weight=0, {tap}': distiller(dict(type='FeatureKD', student=tap, teacher=tap), task_weight=0)
+    for tap in ('backbone[0]', 'backbone[3]', 'decode_head.conv_seg')
+}
+#: a batch of one image here, of three there
+UNEQUAL = 'TransKD:base, two squeezes'
+
+
+def weights_after_steps(cases):
+    """``{case: all parameters, a vector}`` after three steps of a process on images of its own, under plain DDP."""
+    rank, found = torch.distributed.get_rank(), {}
+    for name in (*cases, *NO_TASK, 'unequal'):
+        cfg = NO_TASK.get(name) or distiller(method(UNEQUAL if name == 'unequal' else name))
+        model = build(cfg)
+        wrapper = OptimWrapper(torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-2))
+        parallel = distributed(model)
+        start = torch.cat([p.detach().flatten() for p in model.parameters()])
+        for step in range(3):
+            parallel.train_step(batch(1 + 2 * rank if name == 'unequal' else 2, seed=2 * step + rank), wrapper)
+        end = torch.cat([p.detach().flatten() for p in model.parameters()])
+        found[name] = end.numpy(), (end - start).norm().item()
+    return found
+
+
+def test_5_every_case_takes_several_steps_in_two_processes(tmp_path):
+    """DDP without find_unused_parameters fails in the second step where a parameter got no gradient in the first."""
+    first, second = in_two_processes(weights_after_steps, tmp_path, METHOD_CASES).values()
+    for name, (weights, moved) in first.items():
+        assert moved > 0 and np.array_equal(weights, second[name][0]), name
 
 
 @each_method
@@ -187,6 +233,58 @@ def test_the_task_may_be_left_out():
         all(p.grad is None for p in model.student.decode_head.parameters())
         and model.student.backbone.layers[0][0].projection.weight.grad.norm() > 0
     )
+
+
+def test_without_a_task_what_no_method_reaches_is_frozen_and_kept(tmp_path):
+    def cfg(task_weight=0, tap='backbone[1]'):
+        return distiller(dict(type='FeatureKD', student=tap, teacher=tap), task_weight=task_weight)
+
+    model, plain = build(cfg()), build(segmentor(8))
+    frozen = {n for n, p in model.student.named_parameters() if not p.requires_grad}
+    assert frozen == set(model.unreached) and {n.split('.')[0] for n in frozen} == {'backbone', 'decode_head'}
+    assert all(n.startswith(('backbone.layers.2.', 'backbone.layers.3.', 'decode_head.')) for n in frozen)
+    total(model, batch()).backward()
+    assert {n for n, p in model.student.named_parameters() if p.grad is None} == frozen
+    wrapper = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.5))
+    model.train_step(batch(), wrapper)
+    moved = {n for (n, p), q in zip(model.student.named_parameters(), plain.parameters()) if not torch.equal(p, q)}
+    assert moved == {n for n, _ in plain.named_parameters()} - frozen  # not decayed either
+    assert not {p for p in model.student.parameters() if not p.requires_grad} & set(wrapper.optimizer.state)
+    state = model.state_dict()
+    assert {f'student.{k}' for k in plain.state_dict()} <= set(state)
+    plain.load_state_dict({k.removeprefix('student.'): v for k, v in state.items() if k.startswith('student.')}, strict=True)
+    image = torch.randn(1, 3, 32, 64)
+    with torch.no_grad():
+        assert torch.equal(plain.eval()(image), model.eval()(image))
+    build(cfg(1)).load_state_dict(state, strict=True)
+    assert not build(cfg(1)).unreached and not build(cfg(0, 'decode_head.conv_seg')).unreached
+    killed_and_resumed(lambda folder: config(cfg(), tmp_path / folder), tmp_path, 5)
+
+
+def test_without_a_task_a_student_that_only_teaches_is_frozen():
+    """Its peer learns from it: nothing of the student would get a gradient."""
+    one = dict(type='FeatureKD', student='backbone[3]', teacher='backbone[3]', of='student', learner='wide')
+    cfg = dict(
+        type='vkd.Distiller',
+        student=segmentor(8),
+        teachers=dict(wide=dict(model=segmentor(16), trainable=True)),
+        methods=[one],
+        task_weight=0,
+    )
+    model = build(cfg)
+    total(model, batch()).backward()
+    assert not any(p.requires_grad for p in model.student.parameters()) and all(
+        p.grad is not None for p in model.parameters() if p.requires_grad
+    )
+
+
+def test_what_is_frozen_without_a_task_is_said_once(monkeypatch):
+    told = []
+    monkeypatch.setattr('vkd.distiller.print_log', lambda message, **more: told.append(message))
+    build(distiller(dict(type='FeatureKD', student='backbone[3]', teacher='backbone[3]'), task_weight=0))
+    assert len(told) == 1 and 'task_weight=0: no method reaches ' in told[0] and "'decode_head." in told[0]
+    build(distiller(dict(type='KL')))
+    assert len(told) == 1
 
 
 def test_scope_of_a_module():

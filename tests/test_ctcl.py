@@ -147,7 +147,9 @@ def test_each_term_has_one_learner():
 
 def test_without_weights_each_trains_as_if_alone():
     """Bit for bit: the gradients of two independent runs."""
-    pair = build(peers(dict(type='CTCL', hfd_weight=0, region_weight=0, pixel_weight=0), second=segmentor(16)))
+    with pytest.raises(UserError, match='hfd_weight, region_weight, pixel_weight are all 0, so nothing would be distilled'):
+        build(peers(dict(type='CTCL', hfd_weight=0, region_weight=0, pixel_weight=0)))
+    pair = build(peers(second=segmentor(16)))
     state = {role: {k: v.clone() for k, v in net.state_dict().items()} for role, net in pair.networks.items()}
     own = losses(pair, batch())
     assert {k for k in own if 'loss' in k} == {'decode.loss_ce', 'vit.decode.loss_ce'} and not list(pair.methods.parameters())

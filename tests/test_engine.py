@@ -8,7 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from tiny import batch, build, config, distiller, segmentor
 
-from vkd import METHODS, UserError
+from vkd import METHODS, Method, UserError
 from vkd.checkpoint import load_weights
 from vkd.engine import WholeFileBackend, build_runner, last_checkpoint, use_amp
 from vkd.files import read_json
@@ -47,7 +47,7 @@ def test_a_file_is_whole_or_the_old_one(tmp_path):
 
 
 @METHODS.register_module(name='TurnsNaN', force=True)
-class TurnsNaN(torch.nn.Module):
+class TurnsNaN(Method):
     """Becomes nan in iteration ``at``."""
 
     student_taps = teacher_taps = ('decode_head.conv_seg',)

@@ -11,8 +11,22 @@ with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
 
 from .distiller import Distiller
 from .errors import UserError
+from .method import Method, PairMethod
+from .peers import PeerMethod
 from .registry import DATASETS, HOOKS, METHODS, METRICS, MODELS, TRANSFORMS
 from . import datasets, engine, evaluation, methods, models  # noqa: F401  (registers by import)
 
 __version__ = '0.1.0'
-__all__ = ['DATASETS', 'Distiller', 'HOOKS', 'METHODS', 'METRICS', 'MODELS', 'TRANSFORMS', 'UserError']
+__all__ = [
+    'DATASETS',
+    'Distiller',
+    'HOOKS',
+    'METHODS',
+    'METRICS',
+    'MODELS',
+    'Method',
+    'PairMethod',
+    'PeerMethod',
+    'TRANSFORMS',
+    'UserError',
+]

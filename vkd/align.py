@@ -1,9 +1,10 @@
-"""Bringing a student's and a teacher's features onto one grid and one number of channels."""
+"""Bringing a student's and a teacher's features onto one grid and one number of channels; tokens and maps."""
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .errors import UserError, choice
+from .errors import UserError
 
 
 def token_grid(count, image_size):
@@ -37,9 +38,10 @@ def map_to_tokens(x):
     return x.flatten(2).transpose(1, 2)
 
 
-def check_align(method, align):
-    """Raises UserError unless ``align``, an option of ``method``, is what ``align_size`` takes as ``to``."""
-    choice(type(method).__name__, 'align', align, ('student', 'teacher'))
+def replace_masked(embedding, mask, token):
+    """Patch embeddings ``[B, N, C]`` or ``[B, h, w, C]`` whose places in ``mask [B, N]`` (True) are ``token [C]``, as in iBOT and DINOv2."""
+    mask = mask.view(*embedding.shape[:-1], 1)
+    return torch.where(mask, token.to(embedding.dtype), embedding)
 
 
 def align_size(student, teacher, to='student'):
@@ -49,6 +51,11 @@ def align_size(student, teacher, to='student'):
     if to == 'student':
         return student, F.interpolate(teacher, size=student.shape[-2:], mode='bilinear', align_corners=False)
     return F.interpolate(student, size=teacher.shape[-2:], mode='bilinear', align_corners=False), teacher
+
+
+def channels_of(shape):
+    """How many channels a map ``[B, C, H, W]``, or tokens ``[B, N, C]``, of this shape have."""
+    return shape[1] if len(shape) == 4 else shape[-1]
 
 
 def channel_adapter(student_channels, teacher_channels, always=False):

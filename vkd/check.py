@@ -24,6 +24,7 @@ from .errors import UserError, mend, nearest
 from .networks import forward_features, student_of
 from .registry import LOOPS
 from .text import check_text
+from .wires import NothingAdded
 
 __all__ = ['check', 'show']
 LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -264,8 +265,12 @@ def _taps(model, batch):
 def _terms(model, student, batch, wrapper, report):
     """``([dict(term, value, gradient)], names of parameters without gradient)``: the norm of each term's gradient on the student."""
     model.train()
-    with wrapper.optim_context(model):
-        losses = model(**model.data_preprocessor(batch, True), mode='loss')
+    try:
+        with wrapper.optim_context(model):
+            losses = model(**model.data_preprocessor(batch, True), mode='loss')
+    except NothingAdded as error:  # one sentence a method
+        report['errors'] += error.sentences
+        losses = error.losses
     rows, reached = [], set()
     terms = {k: v.mean() if isinstance(v, torch.Tensor) else sum(x.mean() for x in v) for k, v in losses.items() if 'loss' in k}
     for term, value in terms.items():
@@ -292,12 +297,18 @@ def _terms(model, student, batch, wrapper, report):
             report['warnings'].append(f'Loss term {term!r} gives the student no gradient.')
     model.zero_grad(set_to_none=True)
     unreached = [name for name, p in model.named_parameters() if p.requires_grad and name not in reached]
+    frozen = [f'student.{name}' for name in model.unreached] if isinstance(model, Distiller) else []
+    if frozen:
+        report['warnings'].append(
+            f'task_weight=0: no method reaches {len(frozen)} tensors of the student, for example {frozen[0]!r}; they are frozen, and stay '
+            'as they begin.'
+        )
     if unreached:
         report['warnings'].append(
             f'{len(unreached)} trainable tensors get no gradient, for example {unreached[0]!r}; freeze them, or several processes need '
             'find_unused_parameters=True.'
         )
-    return rows, unreached
+    return rows, unreached + frozen
 
 
 def _step(model, batch, wrapper, device):

@@ -1,7 +1,9 @@
 """The one abstraction: a student, its teachers, and the methods between them, as one mmengine model."""
 
+from contextlib import contextmanager
+
 import torch
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, print_log
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from mmseg.models.segmentors import BaseSegmentor
@@ -12,8 +14,9 @@ from .errors import UserError
 from .networks import build_model, forward_features, initialise, split_role, tell_loaded
 from .registry import MODELS
 from .roles import Role
+from .schema import WEIGHT, check_value
 from .taps import TapReader, student_input
-from .wires import wire_up
+from .wires import NothingAdded, wire_up
 
 
 @MODELS.register_module()
@@ -30,18 +33,21 @@ class Distiller(BaseModel):
         methods (list): configs of registered methods, or built ones. A method between two networks takes ``of`` (the teacher's name; the
             first by default) and ``learner`` (whose taps are the student's; 'student' by default, or a peer); one among peers takes
             ``among`` (role names; all by default).
-        task_weight (float): weight of the student's own losses; 0 runs no task head.
+        task_weight (float): weight of the student's own losses; 0 runs no task head, and freezes what of the student no method can reach
+            (``unreached``, said in the log).
         probe_shape (tuple): ``(C, H, W)`` of the tiny forward that checks taps and counts channels at build.
 
     The state dict holds the student, the methods' adapters, and teachers that learn; never a frozen teacher. ``methods=[]`` gives the
     plain student's losses, bit for bit. Teachers and methods are built beside the global random stream, so a seed gives the student the
     same initial weights with or without them.
 
+    The first loss tries whether each method adds to the objective: a term whose key has ``loss`` in it and whose gradient reaches a learner.
+
     With peers, ``mode='predict'`` runs each of them: a data sample holds the student's ``pred_sem_seg``, that of each peer as
     ``pred_sem_seg_<role>``, and that of the mean of their class probabilities as ``pred_sem_seg_ensemble``.
 
     Raises:
-        UserError: for an unknown option, tap or method, or a checkpoint that does not fit.
+        UserError: for an unknown option, tap or method, a checkpoint that does not fit, or, in the first loss, a method that adds nothing.
     """
 
     def __init__(
@@ -62,7 +68,7 @@ class Distiller(BaseModel):
         student = build_model(cfg)
         super().__init__(data_preprocessor=data_preprocessor or getattr(student, 'data_preprocessor', None), init_cfg=init_cfg)
         self.student = student
-        self.task_weight = task_weight
+        self.task_weight = check_value('Distiller', 'task_weight', task_weight, WEIGHT)
         self.student_report = None
         self._student_options = options
         if options.get('checkpoint'):
@@ -74,7 +80,7 @@ class Distiller(BaseModel):
             named['teacher'] = teacher
         self.roles, self.wires, self.readers, self.tap_shapes, self._followed = {}, [], {}, {}, 0
         for name in named:
-            if not name.isidentifier() or name in ('methods', 'ensemble') or hasattr(self, name):
+            if not name.isidentifier() or name in ('methods', 'ensemble', *dir(self)):
                 raise UserError(
                     f"Teacher name {name!r} cannot be used (it must be a word, and none that the Distiller uses itself); choose another, "
                     "such as 'peer'."
@@ -88,6 +94,7 @@ class Distiller(BaseModel):
             self.wires = [wire_up(m, self.networks, self.learners) for m in methods]
             self.methods = nn.ModuleList(wire.method for wire in self.wires)
             self.readers = self._probe(tuple(probe_shape), device)
+            self.unreached = [] if task_weight or not self.wires else self._freeze_unreached(tuple(probe_shape), device)
         self._followed = self._student_version()
         self.register_state_dict_pre_hook(lambda module, prefix, keep_vars: module.follow())
         self.register_load_state_dict_post_hook(lambda module, keys: module._note_student())
@@ -117,10 +124,9 @@ class Distiller(BaseModel):
                 role = self.roles.get(name)
                 model = networks[name]
                 x = role.view(image) if role and callable(role.view) else image
-                modes = {m: m.training for m in model.modules()}
-                model.eval()
                 try:
-                    shapes[name] = reader.probe(lambda model=model, x=x: forward_features(model, x))
+                    with evaluating(model):
+                        shapes[name] = reader.probe(lambda model=model, x=x: forward_features(model, x))
                 except UserError:
                     raise
                 except Exception as error:  # whatever a network says of an image that it cannot take
@@ -129,22 +135,43 @@ class Distiller(BaseModel):
                         f'({type(error).__name__}: {(str(error).splitlines() or [""])[0][:200]}); '
                         'give probe_shape=(C, H, W) of an image that it takes.'
                     ) from error
-                for m, mode in modes.items():
-                    m.training = mode
         for wire in self.wires:
-            if hasattr(wire.method, 'setup'):
-                own = {name: {t: shapes[name][t] for t in taps} for name, taps in wire.taps.items()}
-                if wire.mutual:
-                    wire.method.setup(own, [n for n in wire.roles if n in self.learners])
-                else:
-                    wire.method.setup(*own.values())
-                wire.method.to(device)
-            if getattr(wire.method, 'second_pass', None):
+            wire.setup(shapes)
+            wire.method.to(device)
+            if wire.method.second_pass is not None:
                 name = wire.roles[0]
                 wire.again = TapReader(networks[name], wire.taps[name], name)
                 wire.again.calls = {t: readers[name].calls[t] for t in wire.again.taps}
         self.tap_shapes = shapes
         return readers
+
+    def _freeze_unreached(self, shape, device):
+        """Names of the student's parameters on which no tap depends that a method teaches it by; they are frozen, for without a task loss
+        none of them would ever get a gradient, for which several processes would wait.
+        """
+        taps = [tap for wire in self.wires if 'student' in wire.learners for tap in wire.taps['student']]
+        learning = {name: p for name, p in self.student.named_parameters() if p.requires_grad}
+        kept = {p: p.grad for p in learning.values()}
+        for p in kept:
+            p.grad = None
+        with torch.enable_grad(), evaluating(self.student):
+            image = torch.zeros(2, *shape, device=device)
+            seen = TapReader(self.student, taps, 'student').read(lambda: forward_features(self.student, image))[1]
+            ends = [x.float().sum() for x in seen.values() if x.requires_grad]
+            if ends:
+                sum(ends).backward()
+        unreached = [name for name, p in learning.items() if p.grad is None]
+        for p, grad in kept.items():
+            p.grad = grad
+        for name in unreached:
+            learning[name].requires_grad_(False)
+        if unreached:
+            print_log(
+                f'task_weight=0: no method reaches {len(unreached)} of {len(learning)} trainable tensors of the student, for example '
+                f'{unreached[0]!r}; they are frozen, and stay as they begin.',
+                logger='current',
+            )
+        return unreached
 
     def init_weights(self):
         """Initialises the student from the global stream, then loads its checkpoint, which may fill a part only; nothing else was left to
@@ -227,8 +254,7 @@ class Distiller(BaseModel):
             return self.teach(role, role.input(inputs), data_samples)[0]
         image = student_input(inputs)
         for method in self.methods:  # before a network fails on it in words of its own
-            if hasattr(method, 'check_image'):
-                method.check_image(image)
+            method.check_image(image)
         if self.task_weight:
             losses, taps = self.readers['student'].read(lambda: self.student(image, data_samples, mode='loss'))
             losses = (
@@ -246,10 +272,23 @@ class Distiller(BaseModel):
             own, seen[role.name] = self.teach(role, view, data_samples, learns=turn is None)
             losses.update(own)
         facts = dict(inputs=inputs, data_samples=data_samples, sizes=sizes, **progress())
-        for i, terms in enumerate(self.terms(seen, facts)):
+        told = []
+        for i, (wire, terms) in enumerate(zip(self.wires, self.terms(seen, facts), strict=True)):
             for key, value in terms.items():
                 losses[key if key not in losses else f'{key}_{i}'] = value
+            if not wire.tried and torch.is_grad_enabled():
+                told += self._try(wire, terms, seen)
+        if told:
+            raise NothingAdded(told, losses)
         return losses
+
+    def _try(self, wire, terms, seen):
+        """A sentence in a list where the method of ``wire`` adds nothing to the objective; else it is not tried again."""
+        taps = [x for role in wire.learners for x in (seen[role][tap] for tap in wire.taps[role]) if x.requires_grad]
+        parameters = {id(p) for role in wire.learners for p in self.networks[role].parameters() if p.requires_grad}
+        told = wire.nothing_added(terms, taps, parameters)
+        wire.tried = told is None
+        return [] if told is None else [told]
 
     def terms(self, seen, batch):
         """The losses of each method, in order, from ``seen``: ``{role: {tap: tensor}}``.
@@ -259,10 +298,9 @@ class Distiller(BaseModel):
         """
         sizes = batch.get('sizes', {})
         for wire in self.wires:
-            own = {name: {t: seen[name][t] for t in taps} for name, taps in wire.taps.items()}
             batch = dict(batch, sizes=[sizes.get(role) for role in wire.roles])
-            again = [self._second_pass(wire, batch['inputs'])] if getattr(wire.method, 'second_pass', None) else []
-            yield wire.method(own, batch) if wire.mutual else wire.method(*own.values(), batch, *again)
+            again = [self._second_pass(wire, batch['inputs'])] if wire.again is not None else []
+            yield wire.terms(seen, batch, *again)
 
     def _second_pass(self, wire, inputs):
         """The learner's taps of one more pass, up to the deepest of them, in which the method changes something: ``with
@@ -316,6 +354,18 @@ class Distiller(BaseModel):
             for role in self.roles.values():
                 role.follow()
             self._note_student()
+
+
+@contextmanager
+def evaluating(model):
+    """``model`` in eval mode; each module is given back its own mode."""
+    modes = {m: m.training for m in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for m, mode in modes.items():
+            m.training = mode
 
 
 def class_probability(logits):

@@ -1,6 +1,7 @@
 """The one exception that a user is meant to read, and help with misspelt names."""
 
 import re
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -15,6 +16,23 @@ def nearest(name, names, n=3):
     if not close:
         close = names[:n] if len(names) > 8 else names
     return f'nearest: {", ".join(repr(c) for c in close)}' if close else 'there are no names to choose from'
+
+
+@contextmanager
+def of_a_method():
+    """An error that a method's own code raises within keeps its type and its traceback: whoever builds a model passes it on as it is,
+    where others of its type would be called a wrong option (see ``is_of_a_method``).
+    """
+    try:
+        yield
+    except Exception as error:
+        error._of_a_method = True
+        raise
+
+
+def is_of_a_method(error):
+    """Whether ``error`` was raised within ``of_a_method``."""
+    return getattr(error, '_of_a_method', False)
 
 
 def sentence(error):

@@ -13,7 +13,7 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from .config import check_packages, load_config
-from .errors import UserError, nearest
+from .errors import UserError, is_of_a_method, nearest
 from .registry import MODELS
 
 ROLE_KEYS = {
@@ -70,7 +70,7 @@ def build_model(cfg):
         try:
             return MODELS.build(cfg)
         except (KeyError, TypeError, ImportError) as error:
-            if isinstance(error.__cause__ or error.__context__, UserError):
+            if is_of_a_method(error) or isinstance(error.__cause__ or error.__context__, UserError):
                 raise
             raise UserError(
                 f"Model {cfg.get('type')!r} cannot be built ({type(error).__name__}: {' '.join(str(error).split())[:300]}); mend its type "

@@ -1,37 +1,51 @@
 """What the methods between peers share: their logits on one grid, the labels, who learns from whom."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from .errors import UserError
+from .method import Method
+from .schema import POSITIVE, name_of
 
 #: on whose grid logits and labels meet: the label's, or the smallest of the logits'
 RESOLUTIONS = ('label', 'logit')
 
 
-class PeerMethod(nn.Module):
-    """A method among roles of the same classes and ignored label; ``setup`` notes ``learners`` and ``pairs``.
+class PeerMethod(Method):
+    """A method among roles of the same classes and ignored label: all of them are read, and each that learns gets terms of its own.
+
+    ``forward(peers, batch)`` gets ``{role: {tap: tensor}}``. ``setup`` notes ``learners`` and ``pairs`` (``[(learner, source)]``). Name the
+    modules by which a role learns for that role, so that they go to its optimizer.
 
     ``kinds`` names the options that hold a tap, or ``{role: tap}``; the last is that of the class scores.
     """
 
     mutual = True
     kinds = ('logits',)
+    rules = dict(tau=POSITIVE, loss_weight=POSITIVE, resolution=name_of(RESOLUTIONS))
 
-    def taps(self, role):
+    def taps(self, role: str) -> list[str]:
+        """Taps that are read of ``role``."""
         return [by_role(getattr(self, kind), role, kind, type(self).__name__) for kind in self.kinds]
 
-    def find_taps(self, networks):
+    def find_taps(self, networks: Mapping[str, nn.Module]) -> None:
+        """Called once with ``{role: network}``, before taps are tried."""
         self.ignore_index = ignored_label(networks, type(self).__name__)
 
-    def setup(self, shapes, learners):
+    def setup(self, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], learners: list[str]) -> None:
+        """Called once, at build, with ``{role: {tap: shape}}`` and the names of the roles that learn."""
         classes = {role: own[self.taps(role)[-1]][1] for role, own in shapes.items()}
         check_equal_classes(classes, type(self).__name__)
         self.num_classes = next(iter(classes.values()))
         self.learners, self.pairs = learners, pairs(list(shapes), learners)
 
-    def scores(self, peers, batch):
+    def scores(
+        self, peers: Mapping[str, Mapping[str, torch.Tensor]], batch: Mapping[str, Any]
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]:
         """``({role: logits [B, K, h, w]}, label [B, h, w], where it is valid)`` at the method's ``resolution``."""
         logits = {role: own[self.taps(role)[-1]] for role, own in peers.items()}
         logits, label = on_one_grid(logits, labels_of(batch), self.resolution)

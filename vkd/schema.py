@@ -1,19 +1,20 @@
 """What an option may be: the rules by which options of methods and keys of suite files are checked, and the sentences that say so."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import UserError, nearest
+from .errors import UserError, choice, nearest
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a value must be. ``wanted`` completes the sentence "give …"."""
+    """What a value must be. ``wanted`` completes the sentence "give …"; of ``names`` the sentence gives the nearest instead."""
 
     holds: Callable[[Any], bool]
     wanted: str
+    names: tuple[str, ...] = ()
 
 
 def _number(value: Any) -> bool:
@@ -40,6 +41,12 @@ OPTIONS = Rule(lambda v: isinstance(v, Mapping) and all(isinstance(k, str) for k
 def one_of(*known: Any) -> Rule:
     """One of a few values; the sentence lists them."""
     return Rule(lambda v: any(v == k and isinstance(v, type(k)) for k in known), f'one of {", ".join(map(repr, known))}')
+
+
+def name_of(known: Iterable[str]) -> Rule:
+    """One of a few names; the sentence says which of them is nearest to what was given."""
+    names = tuple(known)
+    return Rule(lambda v: isinstance(v, str) and v in names, f'one of {", ".join(map(repr, names))}', names)
 
 
 def optional(rule: Rule) -> Rule:
@@ -71,6 +78,8 @@ def either(*rules: Rule) -> Rule:
 def check_value(owner: str, name: str, value: Any, rule: Rule) -> Any:
     """``value``, the option ``name`` of ``owner``. Raises UserError, which says what was found and what to give, where ``rule`` refuses it."""
     if not rule.holds(value):
+        if rule.names:
+            choice(owner, name, value, rule.names)
         raise UserError(f'{owner}: {name} is {value!r}; give {rule.wanted}.')
     return value
 

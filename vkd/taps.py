@@ -136,3 +136,54 @@ def student_input(inputs):
     if isinstance(inputs, dict):
         return inputs['student'] if 'student' in inputs else next(iter(inputs.values()))
     return inputs
+
+
+# -- taps that a network has by its kind ------------------------------------------------------------------------------------
+def _is(module, name, package):
+    """Whether ``module`` is of the class ``name`` of ``package``, or of a child of it; the package need not be imported for that."""
+    return any(c.__name__ == name and c.__module__.split('.')[0] == package for c in type(module).__mro__)
+
+
+def stages_of(model, owner, role='model'):
+    """``(stage taps, patch embedding taps)``, four each, of the hierarchical transformer inside ``model``: mmseg's MixVisionTransformer,
+    timm's pvt_v2 in a TIMMBackbone, or any backbone with ``embedding_taps`` (one a stage) and ``out_indices``, as the
+    LiteVisionTransformer has them.
+
+    Raises UserError, in the name of ``owner``, where there is none, or where it gives other than four stages.
+    """
+    for path, module in model.named_modules():
+        dot = path + '.' if path else ''
+        inner = getattr(module, 'timm_model', None)
+        if _is(module, 'MixVisionTransformer', 'mmseg'):
+            given, embeddings = list(module.out_indices), [f'layers.{i}.0[0]' for i in range(len(module.layers))]
+        elif hasattr(module, 'embedding_taps'):
+            given, embeddings = list(module.out_indices), list(module.embedding_taps)
+        elif inner is not None and hasattr(inner, 'patch_embed') and hasattr(inner, 'stages_1') and hasattr(inner.stages_1, 'downsample'):
+            count = len(inner.feature_info.channels()) if callable(getattr(inner.feature_info, 'channels', None)) else 0
+            given = list(range(count))
+            embeddings = ['timm_model.patch_embed', *(f'timm_model.stages_{i}.downsample' for i in range(1, count))]
+        else:
+            continue
+        if given != [0, 1, 2, 3] or len(embeddings) != 4:
+            raise UserError(
+                f'{owner}: {path!r} of the {role} has {len(embeddings)} stages and gives {given}; it needs four stages with '
+                'out_indices=(0, 1, 2, 3).'
+            )
+        return [f'{path}[{i}]' for i in range(4)], [dot + tap for tap in embeddings]
+    raise UserError(
+        f'{owner}: no patch embeddings were found in the {role} ({type(model).__name__}); name them by {role}_stages and '
+        f'{role}_embeddings, four taps each.'
+    )
+
+
+def patch_embedding_of(model, owner):
+    """Tap of the patch embedding of ``model``: its first module whose class is named ``…PatchEmbed``. Raises UserError, in the name of
+    ``owner``, where there is none.
+    """
+    for path, module in model.named_modules():
+        if type(module).__name__.endswith('PatchEmbed'):
+            return path + '[0]' * _is(module, 'PatchEmbed', 'mmseg')  # mmseg's gives the grid too
+    raise UserError(
+        f'{owner}: the student ({type(model).__name__}) has no patch embedding in which a mask could be drawn; name its module by embed=, '
+        'or set mask_weight=0.'
+    )

@@ -13,12 +13,13 @@ import math
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
-from torch import nn
 
 from ..align import channel_adapter, tokens_to_map
-from ..errors import UserError, choice, expect
+from ..errors import UserError
 from ..memory_bank import MemoryBank, gather_vectors
+from ..method import Method
 from ..registry import METHODS
+from ..schema import COUNT, POSITIVE, SHARE, WHOLE, name_of
 from ..taps import student_input
 
 
@@ -92,7 +93,7 @@ def global_distill_loss(
 
 # -- the method ------------------------------------------------------------------------------------------------------------
 @METHODS.register_module()
-class ChimeraSeg(nn.Module):
+class ChimeraSeg(Method):
     """Selective global distillation (SGD) from a frozen CLIP image tower into the unit vectors of a ``ClipSemanticHead``; semantic
     alignment is that head's own loss.
 
@@ -101,7 +102,8 @@ class ChimeraSeg(nn.Module):
         teacher: tap of one vector an image ``[B, D]``; a map there is averaged over its places.
         mode: 'infonce', or 'cosine', which needs no other image. With one candidate in all (a batch of one, one process, no bank) the first
             would be zero, so the second is used.
-        pool: 'mean' or 'attn'. tau: temperature of InfoNCE.
+        pool: 'mean' or 'attn'.
+        tau: temperature of InfoNCE.
         first, last, schedule, least: see ``keep_count``.
         bank_size: that many vectors of past batches are further candidates; saved with the run. Images of one class in it are false
             negatives.
@@ -110,6 +112,19 @@ class ChimeraSeg(nn.Module):
 
     Logs ``tokens`` (N), ``similarity_selected`` and ``similarity_all`` (mean cosines). Padding of the data preprocessor is never chosen.
     """
+
+    rules = dict(
+        mode=name_of(('infonce', 'cosine')),
+        pool=name_of(('mean', 'attn')),
+        tau=POSITIVE,
+        first=SHARE,
+        last=SHARE,
+        schedule=name_of(('linear', 'cosine', 'step')),
+        least=COUNT,
+        bank_size=WHOLE,
+        select_by=name_of(('student', 'teacher')),
+        loss_weight=POSITIVE,
+    )
 
     def __init__(
         self,
@@ -127,21 +142,10 @@ class ChimeraSeg(nn.Module):
         loss_weight=1.0,
     ):
         super().__init__()
-        for name, value, known in (
-            ('mode', mode, ('infonce', 'cosine')),
-            ('pool', pool, ('mean', 'attn')),
-            ('schedule', schedule, ('linear', 'cosine', 'step')),
-            ('select_by', select_by, ('student', 'teacher')),
-        ):
-            choice('ChimeraSeg', name, value, known)
-        for name, value in (('first', first), ('last', last)):
-            expect(0 <= value <= 1, 'ChimeraSeg', name, value, 'a share from 0 to 1')
-        expect(tau > 0, 'ChimeraSeg', 'tau', tau, 'a number above 0')
-        expect(least >= 1, 'ChimeraSeg', 'least', least, 'a number of places from 1')
-        expect(bank_size >= 0, 'ChimeraSeg', 'bank_size', bank_size, 'a number of vectors, 0 for none')
+        self.keep(mode=mode, pool=pool, tau=tau, first=first, last=last, schedule=schedule, least=least)
+        self.keep(bank_size=bank_size, select_by=select_by, loss_weight=loss_weight)
         self.student_taps, self.teacher_taps = [student], [teacher, *(['visual.transformer'] if select_by == 'teacher' else [])]
-        self.mode, self.pool, self.tau, self.first, self.last, self.schedule, self.least = mode, pool, tau, first, last, schedule, least
-        self.bank_size, self.select_by, self.loss_weight, self._told = bank_size, select_by, loss_weight, False
+        self._told = False
 
     def find_taps(self, student, teacher):
         if self.select_by == 'teacher':

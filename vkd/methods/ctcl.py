@@ -7,14 +7,17 @@ transferred is sourced, how is our decision, so results of it are results of CTC
 ``cost`` is a map of unreliability, lower is better: cross entropy against the label, or entropy.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
-from ..errors import UserError, choice, expect, nearest
-from ..peers import RESOLUTIONS, by_role, check_equal_classes, ignored_label, kl_of_logs, labels_of, masked_mean, on_one_grid, pairs
+from ..errors import UserError, nearest
+from ..peers import PeerMethod, by_role, check_equal_classes, kl_of_logs, labels_of, masked_mean, on_one_grid, pairs
 from ..registry import METHODS
+from ..schema import COUNT, FLAG, NUMBER, WEIGHT, WHOLE, Rule, name_of, optional
 
 
 # -- features of the low layers --------------------------------------------------------------------------------------------
@@ -96,7 +99,7 @@ class MixStage(nn.Module):
 
 # -- the method ------------------------------------------------------------------------------------------------------------
 @METHODS.register_module()
-class CTCL(nn.Module):
+class CTCL(PeerMethod):
     """Heterogeneous feature distillation (HFD) of low layers and bidirectional selective distillation (BSD) of regions and pixels, among
     two peers or more.
 
@@ -127,7 +130,19 @@ class CTCL(nn.Module):
             batch norm).
     """
 
-    mutual = True
+    rules = dict(
+        hfd_weight=WEIGHT,
+        region_weight=WEIGHT,
+        pixel_weight=WEIGHT,
+        hfd_mode=name_of(('mimic', 'cross')),
+        distance=name_of(('cos', 'mse_norm')),
+        grid=optional(Rule(lambda v: isinstance(v, (list, tuple)) and len(v) == 2 and all(map(COUNT.holds, v)), 'two numbers of regions')),
+        normalise=name_of(('active', 'all')),
+        margin=Rule(lambda v: NUMBER.holds(v) or v in (math.inf, -math.inf), 'a number'),  # -inf: every source teaches
+        reliability=name_of(('gt_ce', 'entropy')),
+        require_correct=FLAG,
+        start=WHOLE,
+    )
 
     def __init__(
         self,
@@ -151,29 +166,15 @@ class CTCL(nn.Module):
         start=0,
     ):
         super().__init__()
-        for name, value, known in (
-            ('hfd_mode', hfd_mode, ('mimic', 'cross')),
-            ('distance', distance, ('cos', 'mse_norm')),
-            ('normalise', normalise, ('active', 'all')),
-            ('reliability', reliability, ('gt_ce', 'entropy')),
-            ('resolution', resolution, RESOLUTIONS),
-        ):
-            choice('CTCL', name, value, known)
-        expect(tau > 0, 'CTCL', 'tau', tau, 'a number above 0')
+        self.keep(hfd_weight=hfd_weight, region_weight=region_weight, pixel_weight=pixel_weight, hfd_mode=hfd_mode, distance=distance)
+        self.keep(low=low, deep=deep, logits=logits, cross_stages=cross_stages, cross=cross)
+        self.keep(grid=grid, normalise=normalise, tau=tau, margin=margin, start=start)
+        self.keep(reliability=reliability, require_correct=require_correct, resolution=resolution)
+        self.some_weight('hfd_weight', 'region_weight', 'pixel_weight')
         if hfd_weight and hfd_mode == 'cross' and not (cross_stages and cross):
             raise UserError(
                 "CTCL: hfd_mode='cross' needs cross_stages={role: module path} and cross={role: tap}; give both, or use 'mimic'."
             )
-        self.hfd_weight, self.region_weight, self.pixel_weight, self.hfd_mode, self.distance = (
-            hfd_weight,
-            region_weight,
-            pixel_weight,
-            hfd_mode,
-            distance,
-        )
-        self.low, self.deep, self.logits, self.cross_stages, self.cross = low, deep, logits, cross_stages, cross
-        self.grid, self.normalise, self.tau, self.margin, self.start = grid, normalise, tau, margin, start
-        self.reliability, self.require_correct, self.resolution = reliability, require_correct, resolution
 
     # -- taps ------------------------------------------------------------------------------------------------------------
     def _low(self, role):
@@ -193,7 +194,7 @@ class CTCL(nn.Module):
         ]
 
     def find_taps(self, networks):
-        self.ignore_index = ignored_label(networks, 'CTCL')
+        super().find_taps(networks)
         self.hosts = {}
         if self.hfd_weight and self.hfd_mode == 'cross':
             for role, network in networks.items():  # a plain dict: they are not this module's own
@@ -208,7 +209,7 @@ class CTCL(nn.Module):
     def setup(self, shapes, learners):
         roles = list(shapes)
         check_equal_classes({r: shapes[r][self._tap('logits', r)][1] for r in roles}, 'CTCL')
-        self.pairs = pairs(roles, learners)
+        self.learners, self.pairs = learners, pairs(roles, learners)
         if self.hfd_weight:
             counts = {r: len(self._low(r)) for r in roles}
             if len(set(counts.values())) > 1 or self.hfd_mode == 'cross' and set(counts.values()) != {1}:

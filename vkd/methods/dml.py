@@ -1,7 +1,6 @@
 """Deep mutual learning."""
 
-from ..errors import choice, expect
-from ..peers import RESOLUTIONS, PeerMethod, kl_map, masked_mean
+from ..peers import PeerMethod, kl_map, masked_mean
 from ..registry import METHODS
 
 
@@ -19,7 +18,8 @@ class DML(PeerMethod):
 
     Args:
         logits: tap of the class scores ``[B, K, H, W]``, or ``{role: tap}``.
-        tau: temperature, above 0. resolution: 'label', or 'logit' (the smallest of the logits' grids).
+        tau: temperature, above 0.
+        resolution: 'label', or 'logit' (the smallest of the logits' grids).
 
     Raises:
         UserError: for peers with other classes or ignored labels, and options out of range.
@@ -27,9 +27,7 @@ class DML(PeerMethod):
 
     def __init__(self, logits='decode_head.conv_seg', tau=1.0, loss_weight=1.0, resolution='label'):
         super().__init__()
-        choice('DML', 'resolution', resolution, RESOLUTIONS)
-        expect(tau > 0, 'DML', 'tau', tau, 'a number above 0')
-        self.logits, self.tau, self.loss_weight, self.resolution = logits, tau, loss_weight, resolution
+        self.keep(logits=logits, tau=tau, loss_weight=loss_weight, resolution=resolution)
 
     def forward(self, peers, batch):
         logits, _, valid = self.scores(peers, batch)

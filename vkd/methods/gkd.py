@@ -12,11 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..align import map_to_tokens
+from ..align import map_to_tokens, replace_masked
 from ..errors import UserError
-from ..models.backbones.timm_vit import replace_masked
+from ..method import Method
 from ..registry import METHODS
-from ..taps import parse_tap
+from ..schema import FLAG, NUMBER, WEIGHT
+from ..taps import parse_tap, patch_embedding_of
 
 
 # -- query-based soft distillation -----------------------------------------------------------------------------------------
@@ -90,21 +91,8 @@ def random_patch_mask(batch, tokens, probability=0.5, ratio=0.5, first_n=True, g
 
 
 # -- the method ------------------------------------------------------------------------------------------------------------
-def find_patch_embedding(model):
-    """Tap of the patch embedding of ``model``: its first module whose class is named ``…PatchEmbed``. Raises UserError where there is none."""
-    from mmseg.models.utils import PatchEmbed
-
-    for path, module in model.named_modules():
-        if type(module).__name__.endswith('PatchEmbed'):
-            return path + '[0]' * isinstance(module, PatchEmbed)  # mmseg's gives the grid too
-    raise UserError(
-        f'GKD: the student ({type(model).__name__}) has no patch embedding in which a mask could be drawn; name its module by embed=, or '
-        'set mask_weight=0.'
-    )
-
-
 @METHODS.register_module()
-class GKD(nn.Module):
+class GKD(Method):
     """``feat_weight * L_feat + mask_weight * L_mask + cls_weight * L_cls``, a QuerySoftDistillation head each, dropped at export.
 
     L_feat compares the tokens of the image, L_mask those of a view in which half the images have half their patch embeddings replaced by
@@ -117,8 +105,9 @@ class GKD(nn.Module):
             (our decision).
         feat_weight, mask_weight, cls_weight: alpha, beta and gamma; a term of weight 0 is not built.
         feat_includes_cls: the class token is one of the N + 1 of L_feat.
-        mask_probability: share of the images that are masked. mask_ratio: share of their patches. first_n: the first images of the batch,
-            else random ones.
+        mask_probability: share of the images that are masked.
+        mask_ratio: share of their patches.
+        first_n: the first images of the batch, else random ones.
         embed: tap of the student's patch embedding; found by itself in ViTs, MiT and LVT.
         scale, fused: see QuerySoftDistillation.
 
@@ -126,6 +115,18 @@ class GKD(nn.Module):
         UserError: for grids that differ, no patch embedding, a student of which nothing is trained, a batch in which no image would be
             masked.
     """
+
+    rules = dict(
+        feat_weight=WEIGHT,
+        mask_weight=WEIGHT,
+        cls_weight=WEIGHT,
+        feat_includes_cls=FLAG,
+        mask_probability=NUMBER,
+        mask_ratio=NUMBER,
+        first_n=FLAG,
+        scale=NUMBER,
+        fused=FLAG,
+    )
 
     def __init__(
         self,
@@ -145,14 +146,14 @@ class GKD(nn.Module):
         fused=False,
     ):
         super().__init__()
+        self.keep(student=student, teacher=teacher, student_cls=student_cls, teacher_cls=teacher_cls, embed=embed)
+        self.keep(feat_weight=feat_weight, mask_weight=mask_weight, cls_weight=cls_weight)
+        self.keep(mask_probability=mask_probability, mask_ratio=mask_ratio, first_n=first_n, scale=scale, fused=fused)
+        self.keep(feat_includes_cls=bool(feat_includes_cls and feat_weight))
         if not (0 <= mask_probability <= 1 and 0 <= mask_ratio <= 1):
             raise UserError(f'GKD: mask_probability is {mask_probability} and mask_ratio {mask_ratio}; give shares from 0 to 1.')
         if not (feat_weight or mask_weight or cls_weight):
             raise UserError('GKD: all three weights are 0, so nothing would be distilled; set feat_weight, mask_weight or cls_weight.')
-        self.student, self.teacher, self.student_cls, self.teacher_cls, self.embed = student, teacher, student_cls, teacher_cls, embed
-        self.feat_weight, self.mask_weight, self.cls_weight = feat_weight, mask_weight, cls_weight
-        self.feat_includes_cls = bool(feat_includes_cls and feat_weight)
-        self.mask_probability, self.mask_ratio, self.first_n, self.scale, self.fused = mask_probability, mask_ratio, first_n, scale, fused
         if not mask_weight:
             self.second_pass = None
 
@@ -164,7 +165,7 @@ class GKD(nn.Module):
                 'out of it.'
             )
         if self.mask_weight and self.embed is None:
-            self.embed = find_patch_embedding(student)
+            self.embed = patch_embedding_of(student, 'GKD')
         self.student_taps = [t for t in (self.student, self.student_cls, self.embed if self.mask_weight else None) if t]
         self.teacher_taps = [t for t in (self.teacher, self.teacher_cls) if t]
         if self.mask_weight:

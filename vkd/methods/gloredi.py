@@ -9,12 +9,13 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
-from ..errors import UserError, choice
+from ..errors import UserError
+from ..losses import cosine_loss
 from ..memory_bank import MemoryBank
+from ..method import Method
 from ..registry import METHODS
-from .feature import cosine_loss
+from ..schema import WEIGHT, check_value, name_of, optional
 
 #: 1.414^2 / 2: the release's two roundings of the root of 2 leave this of a band's edges
 _EDGE = 1.414**2 / 2
@@ -90,7 +91,7 @@ def band_contrast_loss(student, teacher, memory, tau=0.07):
 
 # -- the method ------------------------------------------------------------------------------------------------------------
 @METHODS.register_module()
-class GloReDi(nn.Module):
+class GloReDi(Method):
     """RDD and BPCD between the representations of a student and of a teacher that sees more views.
 
     RDD, representation directional distillation, is ``cosine_loss``. Both are on the first ``channel_ratio`` of the
@@ -106,7 +107,8 @@ class GloReDi(nn.Module):
             (its sample run: RDD with 0.002, no BPCD).
         rdd_weight, bpcd_weight: theta of each term, in place of the variant's; a term of weight 0 is not built.
         channel_ratio: share of the channels, fixed to one half in the release.
-        band: ``(low, high)``, shares of the map's height and width (see ``band_mask``). tau: temperature.
+        band: ``(low, high)``, shares of the map's height and width (see ``band_mask``).
+        tau: temperature.
         memory_size: past vectors of students. Until there are as many, BPCD is 0. They are kept in the checkpoint: 300 of 256x256 images
             take 226 MB.
         pretrain: share of the run in which both terms are 0 and nothing is remembered.
@@ -115,6 +117,7 @@ class GloReDi(nn.Module):
     """
 
     variants = dict(full=(0.1, 1e-6), rdd=(0.1, 0.0), release=(0.002, 0.0))
+    rules = dict(variant=name_of(variants), rdd_weight=optional(WEIGHT), bpcd_weight=optional(WEIGHT))
 
     def __init__(
         self,
@@ -130,7 +133,8 @@ class GloReDi(nn.Module):
         pretrain=0.0,
     ):
         super().__init__()
-        choice('GloReDi', 'variant', variant, self.variants)
+        for name, value in (('variant', variant), ('rdd_weight', rdd_weight), ('bpcd_weight', bpcd_weight)):
+            check_value('GloReDi', name, value, self.rules[name])
         rdd_weight, bpcd_weight = (own if given is None else given for own, given in zip(self.variants[variant], (rdd_weight, bpcd_weight)))
         if not (0 < channel_ratio <= 1 and 0 <= band[0] < band[1] <= 1 and 0 <= pretrain <= 1 and tau > 0 and memory_size >= 1):
             raise UserError(

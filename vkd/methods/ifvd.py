@@ -52,7 +52,7 @@ class IFVD(PeerMethod):
 
     def __init__(self, features='in:decode_head.conv_seg', logits='decode_head.conv_seg', loss_weight=10.0):
         super().__init__()
-        self.features, self.logits, self.loss_weight = features, logits, loss_weight
+        self.keep(features=features, logits=logits, loss_weight=loss_weight)
 
     def forward(self, peers, batch):
         label = labels_of(batch)

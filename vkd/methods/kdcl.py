@@ -3,9 +3,9 @@
 import torch
 import torch.nn.functional as F
 
-from ..errors import choice, expect
-from ..peers import RESOLUTIONS, PeerMethod, kl_map, masked_mean
+from ..peers import PeerMethod, kl_map, masked_mean
 from ..registry import METHODS
+from ..schema import SHARE_BELOW_1, name_of
 
 # Guo et al., "Online Knowledge Distillation via Collaborative Learning", CVPR 2020, section 3: images there, pixels here.
 # z: logits of M peers, [M, B, K, H, W]; label [B, H, W] in 0 .. K-1 (any valid class stands where the label is ignored)
@@ -75,7 +75,8 @@ class KDCL(PeerMethod):
     Args:
         logits: tap of the class scores ``[B, K, H, W]``, or ``{role: tap}``.
         mode: 'naive', 'linear', 'min_logit' (the paper's best, the default) or 'general'.
-        tau: temperature, above 0. resolution: as in DML.
+        tau: temperature, above 0.
+        resolution: as in DML.
         momentum: 'general' only: the products of errors are a moving average over training batches, each process its own until DDP shares
             its buffers; the paper measures them on validation images after each epoch. From 0 to below 1.
 
@@ -83,20 +84,11 @@ class KDCL(PeerMethod):
         UserError: for peers with other classes or ignored labels, and options out of range.
     """
 
+    rules = dict(mode=name_of(MODES), momentum=SHARE_BELOW_1)
+
     def __init__(self, logits='decode_head.conv_seg', mode='min_logit', tau=1.0, loss_weight=1.0, resolution='label', momentum=0.9):
         super().__init__()
-        choice('KDCL', 'mode', mode, MODES)
-        choice('KDCL', 'resolution', resolution, RESOLUTIONS)
-        expect(tau > 0, 'KDCL', 'tau', tau, 'a number above 0')
-        expect(0 <= momentum < 1, 'KDCL', 'momentum', momentum, 'a share from 0 to below 1')
-        self.logits, self.mode, self.tau, self.loss_weight, self.resolution, self.momentum = (
-            logits,
-            mode,
-            tau,
-            loss_weight,
-            resolution,
-            momentum,
-        )
+        self.keep(logits=logits, mode=mode, tau=tau, loss_weight=loss_weight, resolution=resolution, momentum=momentum)
 
     def setup(self, shapes, learners):
         super().setup(shapes, learners)

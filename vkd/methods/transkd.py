@@ -8,21 +8,23 @@ and ``E_i [B, H_i W_i, c_i]`` its patch embedding after the norm of the embeddin
 
 import torch
 import torch.nn.functional as F
-from mmseg.models.backbones import MixVisionTransformer
 from torch import nn
 
-from ..errors import UserError, choice, expect
-from ..models.backbones import LiteVisionTransformer
+from ..errors import UserError
+from ..losses import cwd_loss, kl_loss
+from ..method import Method
 from ..registry import METHODS
-from ..taps import student_input
-from .cwd import cwd_loss
-from .kl import kl_loss
+from ..schema import COUNT, FLAG, POSITIVE, WEIGHT, list_of, name_of
+from ..taps import stages_of, student_input
 
 
 # -- feature maps ----------------------------------------------------------------------------------------------------------
 class Selection(nn.Module):
     """Mixes two maps ``[B, mid, H, W]`` by weights per channel that sum to one, drawn from the mean of their sum (a selective kernel's
     gate).
+
+    With ``legacy_batch1`` there are two squeezes, one for batches of one image and one for larger ones. Which of them a batch uses is not
+    known before it comes, and may differ between processes, so the other one gets a gradient of zero rather than none.
     """
 
     def __init__(self, mid, squeezed, legacy_batch1=False):
@@ -33,7 +35,10 @@ class Selection(nn.Module):
 
     def forward(self, current, deeper):
         pooled = F.adaptive_avg_pool2d(current + deeper, 1)
-        gate = self.single(pooled) if self.single is not None and len(pooled) == 1 else self.squeeze(pooled)
+        used, other = (self.single, self.squeeze) if self.single is not None and len(pooled) == 1 else (self.squeeze, self.single)
+        gate = used(pooled)
+        if other is not None:  # of the last batch of an epoch, or of another process: it stays in the graph, with a gradient of zero
+            gate = gate + 0 * sum(p.sum() for p in other.parameters())
         share = torch.sigmoid(self.current(gate) - self.deeper(gate))  # softmax of two
         return share * current + (1 - share) * deeper
 
@@ -184,39 +189,8 @@ def patch_embedding_loss(student_tokens, teacher_tokens, weights=(0.1, 0.1, 0.5,
 
 # -- the method ------------------------------------------------------------------------------------------------------------
 def find_taps(model, role='model'):
-    """``(stage taps, embedding taps)`` of the hierarchical transformer inside ``model``: mmseg's MixVisionTransformer, vkd's
-    LiteVisionTransformer, or timm's pvt_v2 in a TIMMBackbone.
-
-    Raises UserError where there is none, or where it gives other than four stages.
-    """
-    for path, module in model.named_modules():
-        dot = path + '.' if path else ''
-        if isinstance(module, MixVisionTransformer):
-            if list(module.out_indices) != [0, 1, 2, 3] or len(module.layers) != 4:
-                raise UserError(
-                    f'TransKD: {path!r} of the {role} has {len(module.layers)} stages and gives {list(module.out_indices)}; it needs four '
-                    'stages with out_indices=(0, 1, 2, 3).'
-                )
-            return [f'{path}[{i}]' for i in range(4)], [f'{dot}layers.{i}.0[0]' for i in range(4)]
-        if isinstance(module, LiteVisionTransformer):
-            if module.out_indices != (0, 1, 2, 3) or len(module.stages) != 4:
-                raise UserError(
-                    f'TransKD: {path!r} of the {role} gives {list(module.out_indices)}; it needs four stages with out_indices=(0, 1, 2, 3).'
-                )
-            return [f'{path}[{i}]' for i in range(4)], [f'{dot}stages.{i}.0' for i in range(4)]
-        inner = getattr(module, 'timm_model', None)
-        if inner is not None and hasattr(inner, 'patch_embed') and hasattr(inner, 'stages_1') and hasattr(inner.stages_1, 'downsample'):
-            stages = len(inner.feature_info.channels()) if callable(getattr(inner.feature_info, 'channels', None)) else 0
-            if stages != 4:
-                raise UserError(f'TransKD: {path!r} of the {role} gives {stages} stages; it needs four, out_indices=(0, 1, 2, 3).')
-            return [f'{path}[{i}]' for i in range(4)], [
-                f'{dot}timm_model.patch_embed',
-                *(f'{dot}timm_model.stages_{i}.downsample' for i in (1, 2, 3)),
-            ]
-    raise UserError(
-        f'TransKD: no patch embeddings were found in the {role} ({type(model).__name__}); name them by {role}_stages and '
-        f'{role}_embeddings, four taps each.'
-    )
+    """``(stage taps, embedding taps)`` of the hierarchical transformer inside ``model``; see ``vkd.taps.stages_of``."""
+    return stages_of(model, 'TransKD', role)
 
 
 def as_tokens(x):
@@ -225,12 +199,14 @@ def as_tokens(x):
 
 
 @METHODS.register_module()
-class TransKD(nn.Module):
+class TransKD(Method):
     """Feature maps through a cross-stage fusion, patch embeddings through a linear alignment; taps are found in the networks themselves.
 
     Args:
         variant: 'base'; 'gl', with a GLMixer before the deepest alignment; 'ea', with an EmbeddingAssistant beside all four.
-        feature_loss: 'hcl', 'cwd' or 'kl', on the fused maps. feature_weight: its weight. tau: temperature of 'cwd' and 'kl'.
+        feature_loss: 'hcl', 'cwd' or 'kl', on the fused maps.
+        feature_weight: its weight.
+        tau: temperature of 'cwd' and 'kl'.
         embedding_weights: of the four stages. embedding_stage: only this one (1 to 4), with weight 1; 0 none; None all.
         mid_channels, legacy_batch1: see CrossSelectiveFusion. heads, mix, add: see GLMixer. share: see EmbeddingAssistant.
         student_stages, student_embeddings, teacher_stages, teacher_embeddings: four taps each, for networks that ``find_taps`` does not
@@ -243,6 +219,17 @@ class TransKD(nn.Module):
     """
 
     variants = ('base', 'gl', 'ea')
+    rules = dict(
+        variant=name_of(variants),
+        feature_loss=name_of(FEATURE_LOSSES),
+        feature_weight=WEIGHT,
+        tau=POSITIVE,
+        embedding_weights=list_of(WEIGHT),
+        mid_channels=COUNT,
+        legacy_batch1=FLAG,
+        heads=COUNT,
+        add=FLAG,
+    )
 
     def __init__(
         self,
@@ -266,23 +253,16 @@ class TransKD(nn.Module):
         teacher_channels=None,
     ):
         super().__init__()
-        choice('TransKD', 'variant', variant, self.variants)
-        choice('TransKD', 'feature_loss', feature_loss, FEATURE_LOSSES)
-        expect(tau > 0, 'TransKD', 'tau', tau, 'a number above 0')
+        self.keep(variant=variant, feature_loss=feature_loss, feature_weight=feature_weight, tau=tau)
+        self.keep(mid_channels=mid_channels, legacy_batch1=legacy_batch1, heads=heads, mix=mix, add=add, share=share)
+        self.keep(embedding_weights=embedding_weights)
         if len(embedding_weights) != 4:
             raise UserError(f'TransKD: {len(embedding_weights)} embedding_weights were given; give four, one a stage.')
         if embedding_stage is not None and embedding_stage not in range(5):
             raise UserError(f'TransKD: embedding_stage is {embedding_stage!r}; give 1 to 4, 0 for none, or None for all.')
-        self.variant, self.feature_loss, self.feature_weight, self.tau = variant, feature_loss, feature_weight, tau
         self.weights = tuple(embedding_weights) if embedding_stage is None else tuple(float(i + 1 == embedding_stage) for i in range(4))
-        self.mid_channels, self.legacy_batch1, self.heads, self.mix, self.add, self.share = (
-            mid_channels,
-            legacy_batch1,
-            heads,
-            mix,
-            add,
-            share,
-        )
+        if not feature_weight and not any(self.weights):
+            raise UserError('TransKD: feature_weight and the weights of all embeddings are 0, so nothing would be distilled; set one.')
         self.given = dict(
             student=(student_stages, student_embeddings, student_channels), teacher=(teacher_stages, teacher_embeddings, teacher_channels)
         )
@@ -329,14 +309,13 @@ class TransKD(nn.Module):
 
     @property
     def without_gradient(self):
-        """What belongs to stages whose weight is 0, and, with ``legacy_batch1`` and batches of two or more, the squeeze for one image."""
+        """What belongs to stages whose weight is 0."""
         parts = (
             ['alignment.project', *(['assistant.embed', 'assistant.standardize'] if self.variant == 'ea' else [])]
             if any(self.weights)
             else []
         )
-        names = [f'{part}.{i}.{p}' for part in parts for i, w in enumerate(self.weights) for p in ('weight', 'bias') if not w]
-        return names + [f'fusion.select.{i}.single.0.weight' for i in range(3) if self.legacy_batch1]
+        return [f'{part}.{i}.{p}' for part in parts for i, w in enumerate(self.weights) for p in ('weight', 'bias') if not w]
 
     @staticmethod
     def _check_grid(i, student, teacher):

@@ -148,6 +148,11 @@ class LiteVisionTransformer(BaseModule):
             blocks = nn.Sequential(*(Block(c, attention(), mlp_ratios[i] * c, i > 0, next(rates)) for _ in range(num_layers[i])))
             self.stages.append(nn.Sequential(PatchEmbed(embed_dims[i - 1] if i else in_channels, c, image=i == 0), blocks))
 
+    @property
+    def embedding_taps(self):
+        """Taps of the patch embeddings, a stage each; by them TransKD knows a hierarchical transformer (``vkd.taps.stages_of``)."""
+        return [f'stages.{i}.0' for i in range(len(self.stages))]
+
     def init_weights(self):
         """Linear layers normal with 0.02, convolutions normal by their fan out (our decision for those that the authors leave at the
         framework's default).

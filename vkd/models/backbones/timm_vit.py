@@ -13,18 +13,13 @@ from timm.layers import resample_abs_pos_embed, resample_patch_embed
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+from ...align import replace_masked
 from ...checkpoint import load_weights
 from ...errors import UserError, choice, nearest
 from ...registry import MODELS
 
 #: strides of the four maps that a segmentation head gets, over the patch size
 PYRAMID = (4, 2, 1, 0.5)
-
-
-def replace_masked(embedding, mask, token):
-    """Patch embeddings ``[B, N, C]`` or ``[B, h, w, C]`` whose places in ``mask [B, N]`` (True) are ``token [C]``, as in iBOT and DINOv2."""
-    mask = mask.view(*embedding.shape[:-1], 1)
-    return torch.where(mask, token.to(embedding.dtype), embedding)
 
 
 def resize_positions(positions, old, new, prefix, resample='bicubic', offset=0.0):
