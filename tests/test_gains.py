@@ -110,7 +110,11 @@ def test_what_both_sides_tuned_may_differ_and_fewer_trials_are_marked(tmp_path):
     for method in ('CWD', 'AT'):
         assert 'optim_wrapper.optimizer.lr: 0.4 here, 0.1 alone' in rows[method, 1.0]['gain']['withheld'], 'other values, or not tuned'
     text = (tmp_path / 'leaderboard.md').read_text()
-    assert '4 trials, the student alone had 2' in text and "the method's own: optim_wrapper.optimizer.lr" in text
+    assert (
+        '4 trials, the student alone had 2' in text
+        and '| – | 2 trials |' in text
+        and "the method's own: optim_wrapper.optimizer.lr" in text
+    )
 
 
 def test_controls_stand_on_top(tmp_path):
@@ -142,6 +146,15 @@ def test_what_is_said_of_a_board(tmp_path):
     assert 'correlation of equal seeds between methods' in text.lower() and '(9 degrees of freedom)' in text
     panel = Panel('d', 'p', 's', residual_sd=0.5, freedom=6, apart=[('A', 'B')])
     assert panel_words(panel, PSNR, True)[0] == 's: scores of one seed scatter by 0.50 dB around method plus seed (6 degrees of freedom).'
+
+
+def test_a_student_alone_that_scatters_more_than_the_board_is_told(tmp_path):
+    for seed in range(3):
+        run_of(tmp_path, score=40.0 + 5 * seed, seed=seed)
+        for k, method in enumerate(('KL', 'CWD')):
+            run_of(tmp_path, method, 41.0 + jitter(seed, k), seed)
+    build(tmp_path)
+    assert 'the student alone scatters 2' in (tmp_path / 'leaderboard.md').read_text().lower()
 
 
 def test_which_is_better_turns_with_the_score():

@@ -60,19 +60,31 @@ def test_shipped_configs_name_their_parts_themselves(shipped):
 
 
 def test_a_file_name_is_a_guess_that_is_told(tmp_path):
-    for name, student in (('edge_mit-b5_wide_quick_cityscapes', 'mit-b5'), ('my_kl_test_run_1', 'kl')):
-        cfg = config(distiller(dict(type='KL')), tmp_path / name)
-        names = experiment(cfg)
-        assert names['student'] == student and names['named_by'] == ['student', 'teacher', 'protocol', 'data']
-        assert f'student {student!r}' in told_names(names) and 'student_name = …' in told_names(names)
-        own = Config(
-            dict(cfg.to_dict(), student_name='small', teacher_name='large', protocol_name='six', data_name='noise'), filename=cfg.filename
-        )
-        names = experiment(own)
-        assert [names[k] for k in ('student', 'teacher', 'protocol', 'data', 'named_by')] == ['small', 'large', 'six', 'noise', None]
-        assert fingerprint(own) == fingerprint(cfg), 'a name changes no experiment'
-    with pytest.raises(UserError, match="student_name is 3; give a text"):
+    cfg = config(distiller(dict(type='KL')), tmp_path / 'kl_small_large_quick_noise')
+    names = experiment(cfg)
+    assert names['student'] == 'small' and names['named_by'] == ['student', 'teacher', 'protocol', 'data']
+    assert "student 'small'" in told_names(names) and 'student_name = …' in told_names(names)
+    own = Config(
+        dict(cfg.to_dict(), student_name='mine', teacher_name='large', protocol_name='six', data_name='noise'), filename=cfg.filename
+    )
+    names = experiment(own)
+    assert [names[k] for k in ('student', 'teacher', 'protocol', 'data', 'named_by')] == ['mine', 'large', 'six', 'noise', None]
+    assert told_names(names) is None and fingerprint(own) == fingerprint(cfg), 'a name changes no experiment'
+    with pytest.raises(UserError, match='student_name is 3; give a text'):
         experiment(Config(dict(cfg.to_dict(), student_name=3), filename=cfg.filename))
+
+
+def test_a_file_of_another_name_says_nothing_and_equal_networks_still_meet(tmp_path):
+    """Read by their number of words, these were mit-b5 on cityscapes, and a student "kl" of a teacher "test"."""
+    found = {}
+    for name, methods in (('edge_mit-b5_wide_quick_cityscapes', ['KL']), ('my_kl_test_run_1', ['KL']), ('mine', [])):
+        cfg = config(distiller(*(dict(type=m) for m in methods)), tmp_path / name)
+        found[name] = experiment(cfg)
+        assert found[name]['named_by'] is None and found[name]['data'] == 'DemoDataset' and found[name]['protocol'] == 'unnamed'
+    assert len({names['student'] for names in found.values()}) == 1 and found['mine']['student'].startswith('MixVisionTransformer-')
+    assert found['my_kl_test_run_1']['teacher'].startswith('MixVisionTransformer-') and found['mine']['teacher'] is None
+    wider = experiment(config(distiller(student=segmentor(16)), tmp_path / 'mine_too'))
+    assert wider['student'] not in {names['student'] for names in found.values()}, 'another network has another name'
 
 
 # -- baselines -------------------------------------------------------------------------------------------------------------

@@ -51,33 +51,55 @@ def experiment(cfg: Config) -> dict[str, Any]:
     """What a config is an experiment of: ``dict(role, method, student, teacher, protocol, data, named_by)``.
 
     Student, teacher, protocol and data are named by the config itself (``student_name`` and so on, which each ``_base_`` part sets for
-    itself); methods by the types in ``model.methods``. Only where a name is missing the file's name is read,
-    ``<method>_<student>[_<teacher>]_<protocol>_<data>.py``; ``named_by`` lists the parts that were, and is None where there are none.
+    itself); methods by the types in ``model.methods``. Where a name is missing, the file's name is read if it is
+    ``<method>_<student>[_<teacher>]_<protocol>_<data>.py`` with that very method; ``named_by`` lists the parts that it named, None if there
+    are none. A file of any other name gives none: then networks are called by their backbone and a digest of their config, data by their
+    type, so that the student alone and a method over it still meet.
     """
     methods = cfg.model.get('methods') or []
-    kinds = ['-'.join([type_name(m), *([m['variant']] if m.get('variant') else [])]) for m in methods]
-    from_file = _names_of_file(Path(cfg.filename or 'config').stem, bool(kinds), str(cfg.train_dataloader.dataset.get('type')))
-    given = {part: cfg.get(f'{part}_name') for part in NAME_KEYS}
-    if not kinds:
-        from_file['teacher'] = given['teacher'] = None
+    kinds = [type_name(m) for m in methods]
+    varied = [f'{kind}-{m["variant"]}' if m.get('variant') else kind for kind, m in zip(kinds, methods, strict=True)]
+    given = {part: cfg.get(f'{part}_name') for part in NAME_KEYS if part != 'teacher' or methods}
     for part, name in given.items():
         if name is not None and (not isinstance(name, str) or not name.strip()):
             raise UserError(f"Config {cfg.filename!r}: {part}_name is {name!r}; give a text, such as {part}_name = 'mit-b0'.")
-    guessed = [part for part in NAME_KEYS if given[part] is None and from_file[part] is not None]
-    names = {part: given[part] if given[part] is not None else from_file[part] for part in NAME_KEYS}
-    return dict(role='student', method='+'.join(kinds) or 'alone', **names, named_by=guessed or None)
+    missing = [part for part in given if given[part] is None]
+    read = _names_of_file(Path(cfg.filename or 'config').stem, {'+'.join(k).lower() or 'alone' for k in (kinds, varied)}, bool(methods))
+    made = read or (_names_of_config(cfg, missing) if missing else {})
+    names = {**dict.fromkeys(NAME_KEYS), **given, **{part: made[part] for part in missing}}
+    return dict(role='student', method='+'.join(varied) or 'alone', **names, named_by=missing if read and missing else None)
 
 
-def _names_of_file(stem: str, distilled: bool, data: str) -> dict[str, str | None]:
-    parts = stem.split('_')
-    if len(parts) == (5 if distilled else 4):
-        student, teacher, protocol, data = parts[1:] if distilled else (parts[1], None, *parts[2:])
-        return dict(student=student, teacher=teacher, protocol=protocol, data=data)
-    return dict(student=stem, teacher='teacher' if distilled else None, protocol=stem, data=data)
+def _names_of_file(stem: str, methods: set[str], distilled: bool) -> dict[str, str | None] | None:
+    """The names in the name of a file that is called by the habit, with one of ``methods`` in front; None of any other."""
+    first, *parts = stem.split('_')
+    if first.lower() not in methods or len(parts) != (4 if distilled else 3):
+        return None
+    student, teacher, protocol, data = parts if distilled else (parts[0], None, *parts[1:])
+    return dict(student=student, teacher=teacher, protocol=protocol, data=data)
+
+
+def _names_of_config(cfg: Config, missing: list[str]) -> dict[str, str | None]:
+    """Names for the parts ``missing`` of a config that has none: equal parts have equal ones."""
+    out: dict[str, str | None] = dict(protocol='unnamed', data=type_name(cfg.train_dataloader.dataset))
+    if 'student' in missing:
+        out['student'] = _called(_inline(cfg.model.get('student', cfg.model))['network'])
+    if 'teacher' in missing:
+        out['teacher'] = '+'.join(_called(_inline(role)['network']) for role in teachers_of(cfg.model).values()) or 'teacher'
+    return out
+
+
+def _called(network: Any) -> str:
+    """A name for a network: its backbone's type, or its own, and six digits of its config."""
+    if not isinstance(network, Mapping):
+        return str(network)
+    plain_network = plain(network)
+    backbone = network.get('backbone')
+    return f'{type_name(backbone if isinstance(backbone, Mapping) else network)}-{_digits(plain_network)[:6]}'
 
 
 def told_names(info: Mapping[str, Any]) -> str | None:
-    """A sentence on the names that come from a file's name; None where all stand in the config."""
+    """A sentence on the names that come from a file's name; None where there are none."""
     guessed = info.get('named_by')
     if not guessed:
         return None

@@ -159,8 +159,8 @@ class RestorationMetric(BaseMetric):
             raise UserError(f'{type(self).__name__}: main is {self.main!r}, but the sets are {", ".join(sets)}; choose one of these.')
         self.report = self.describe(sets, len(rows))
         for key, own in self.report['sets'].items():
-            rest = f', RMSE {own["RMSE"]:.2f} HU' if 'RMSE' in own else ''
-            MMLogger.get_current_instance().info(f'{key}: PSNR {own["PSNR"]:.3f} dB, SSIM {own["SSIM"]:.4f}{rest} ({own["images"]} images)')
+            told = ', '.join(f'{s.name} {own[s.name]:.{s.digits}f} {s.unit}'.rstrip() for s in self.declared_scores)
+            MMLogger.get_current_instance().info(f'{key}: {told} ({own["images"]} images)')
         return {f'{self.prefix}/{k}' if self.prefix else k: v for k, v in self.compute_metrics(self.report).items()}
 
     def describe(self, sets, images):

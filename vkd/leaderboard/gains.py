@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
 from ..budgets import stretched
 from ..config import plain
 from ..evaluation.scores import Score
@@ -179,8 +181,17 @@ def _analyse(base: Row, compared: Sequence[Row], panel: Panel, score: Score) -> 
         gain = names[name].gain
         gain.value, gain.half, gain.kind, gain.fallback = own.gain, own.half, own.kind, own.reason
     panel.residual_sd, panel.freedom = found.residual_sd, found.freedom
+    panel.unequal = _unequal(base, [names[name] for name in found.joint])
     panel.seed_correlation = found.seed_correlation if len(base.seeds) >= SEEDS else None
     panel.apart = [(names[a].method, names[b].method)[:: score.sign] for a, b in found.apart]
+
+
+def _unequal(base: Row, joint: Sequence[Row], most: float = 3.0) -> float | None:
+    """How many times as much the student alone scatters as the methods that share its residual deviation; None up to ``most`` times."""
+    if not joint:
+        return None
+    spread, others = np.std(base.values, ddof=1), np.sqrt(np.mean([np.var(row.values, ddof=1) for row in joint]))
+    return float(spread / others) if others and spread > most * others else None
 
 
 def _by_seed(row: Row) -> dict[int, float]:

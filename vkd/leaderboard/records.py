@@ -216,6 +216,7 @@ class Panel:
     external: str | None = None
     residual_sd: float | None = None  # of the additive model, in the score's unit
     freedom: int | None = None
+    unequal: float | None = None  # scatter of the student alone over that of its methods, where it is more than three times as much
     seed_correlation: float | None = None
     apart: list[tuple[str, str]] = field(default_factory=list)  # methods told apart from each other, the better first
     controls: list[tuple[str, str, bool | None]] = field(default_factory=list)  # (method, what must hold, whether it does)

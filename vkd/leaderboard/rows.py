@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..evaluation.scores import Score
+from ..evaluation.scores import KNOWN, Score
 from .gains import compare
 from .records import KEY, Row, RunFacts, Table
 from .statistics import mean_interval
@@ -82,7 +82,7 @@ def _row(members: Sequence[RunFacts], score: Score, twins: bool, profile: Mappin
         row.mean, row.interval = mean_interval(row.values)
         for key, found in _gathered([{k: run.test.get(k) for k in ('mAcc', 'aAcc')} for run in done]).items():
             setattr(row, key, float(np.mean(found)))
-        row.extra = _extra(done)
+        row.extra = _extra(done, score)
     row.classes, row.per_class = _per_class(done)
     _add_costs(row, profile)
     return row
@@ -105,9 +105,10 @@ def step_key(row: Row) -> str:
 
 
 # -- scores beside the main one --------------------------------------------------------------------------------------------
-def extra_scores(run: RunFacts) -> dict[str, float]:
+def extra_scores(run: RunFacts, main: str) -> dict[str, float]:
     """``{column: score}`` that only some runs have: of seen and unseen classes, of each domain and test set, and under corruptions and
-    attacks, where ``corruptions.json`` and ``attacks.json`` lie beside the run's other files.
+    attacks, where ``corruptions.json`` and ``attacks.json`` lie beside the run's other files. The score ``main`` of the first test set has a
+    column of its own.
     """
     test, corrupted = run.test, run.corruptions or {}
     out = {
@@ -115,7 +116,7 @@ def extra_scores(run: RunFacts) -> dict[str, float]:
         **{f'mIoU.{name}': own.get('mIoU') for name, own in (test.get('domains') or {}).items()},
     }
     for i, (name, own) in enumerate((test.get('sets') or {}).items()):  # of restoration; those of the first stand without its name too
-        out.update({f'{name} {key}': own.get(key) for key in ('PSNR', 'SSIM', 'RMSE')[i == 0 :] if key in own})
+        out.update({f'{name} {key}': own[key] for key in own if key in KNOWN and (i or key != main)})
     if corrupted.get('summary'):
         cells = [key.rsplit('-', 1) for key in corrupted['cells'] if key != 'clean']
         names, severities = sorted({name for name, _ in cells}), sorted({severity for _, severity in cells})
@@ -129,9 +130,9 @@ def extra_scores(run: RunFacts) -> dict[str, float]:
     return out
 
 
-def _extra(done: Sequence[RunFacts]) -> dict[str, float]:
+def _extra(done: Sequence[RunFacts], score: Score) -> dict[str, float]:
     """``{column: mean}`` of ``extra_scores``; what only some of the seeds have is another mean, so its column names them."""
-    scores, out = [(run.seed, extra_scores(run)) for run in done], {}
+    scores, out = [(run.seed, extra_scores(run, score.name)) for run in done], {}
     for key, found in _gathered([own for _, own in scores]).items():
         seeds = [str(seed) for seed, own in scores if own.get(key) is not None]
         some = '' if len(seeds) == len(done) else f' (seed{"s" * (len(seeds) > 1)} {", ".join(seeds)})'

@@ -29,12 +29,12 @@ def verdict(gain: Gain | None, score: Score) -> str:
 
 
 def remarks(row: Row) -> list[str]:
-    """Clauses that stand beside a verdict: what differs on purpose, and whether the baseline was tuned less."""
+    """Clauses that stand beside a verdict: what differs on purpose, how often the row was tuned, and whether its baseline was less."""
     out = []
     if row.gain and row.gain.value is not None:
         out += [f"the method's own: {told}" for told in row.gain.allowed]
-    if row.fewer_trials is not None:
-        out.append(f'{row.trials} trials, the student alone had {row.fewer_trials}')
+    if row.trials:
+        out.append(f'{row.trials} trials' + (f', the student alone had {row.fewer_trials}' if row.fewer_trials is not None else ''))
     return out
 
 
@@ -117,6 +117,11 @@ def panel_words(panel: Panel, score: Score, several: bool) -> list[str]:
         out.append(
             f'{whose}scores of one seed scatter by {panel.residual_sd:.{score.digits}f}{" " + score.gain_unit if score.gain_unit else ""} '
             f'around method plus seed ({panel.freedom} degrees of freedom).'
+        )
+    if panel.unequal is not None:
+        out.append(
+            f'{whose}the student alone scatters {panel.unequal:.1f} times as much as its methods, so that the common interval is too narrow for '
+            'gains over it.'
         )
     if panel.seed_correlation is not None:
         out.append(f'{whose}correlation of equal seeds between methods: {panel.seed_correlation:.2f}.')
