@@ -23,54 +23,29 @@ from vkd.leaderboard.words import by_protocol, legend
 
 ROOT = Path(__file__).parent.parent
 LOG = logging.getLogger('mkdocs.hooks')
-#: modules of vkd itself by page; a sub-package has its own page, and what is named nowhere stands behind the tools
-CORE = dict(
-    distiller=[
-        'distiller',
-        'roles',
-        'method',
-        'wires',
-        'networks',
-        'building',
-        'taps',
-        'align',
-        'losses',
-        'peers',
-        'memory_bank',
-        'registry',
-        'checkpoint',
-        'config',
-        'errors',
-    ],
-    runs=[
-        'run',
-        'evaluate',
-        'suite',
-        'cells',
-        'budgets',
-        'identity',
-        'formats',
-        'jobs',
-        'robustness',
-        'corruption',
-        'attack',
-        'curves',
-        'pictures',
-        'provenance',
-        'files',
-    ],
-)
+#: what a room of the package is called in the API reference; modules beside the rooms stand on the page 'core'
 TITLES = dict(
-    distiller='The Distiller and what it is made of',
-    runs='Runs, suites and their results',
-    tools='Behind the tools',
-    leaderboard='From runs to tables and pages',
+    core='Errors, registries and rules of options',
+    distill='The Distiller and what it is made of',
     methods='Methods',
+    build='What a config describes',
     models='Networks',
     datasets='Data',
+    text='Text embeddings',
     evaluation='Metrics',
     engine='What mmengine lacks',
     physics='Physics of images',
+    runs='Runs and suites',
+    leaderboard='From runs to tables and pages',
+    robustness='Corruptions and attacks',
+    costs='What networks and steps cost',
+    check='The dry run',
+    export='The export',
+    restore='Restoring files',
+    convert='Checkpoints of other projects',
+    visualize='Pictures',
+    io='Files',
+    commands='Command lines',
     benchmarks='Benchmarks',
 )
 LANGUAGES = {'.py': 'python', '.sh': 'bash', '.md': 'markdown', '.yml': 'yaml', '.json': 'json', '.html': 'html'}
@@ -168,22 +143,63 @@ def _why(names, file=ROOT / 'docs/leaderboard/not_run.json'):
 
 
 # -- the API reference -------------------------------------------------------------------------------------------------------
+def modules():
+    """``{name: file}`` of all modules of the package, sub-packages without their ``__init__``."""
+    files = (f for f in sorted((ROOT / 'vkd').rglob('*.py')) if not f.stem.startswith('_'))
+    return {'.'.join(f.relative_to(ROOT).with_suffix('').parts): f for f in files}
+
+
+def room_of(module):
+    """``'vkd.build.config'`` -> 'build'; 'core' of a module beside the rooms."""
+    parts = module.split('.')
+    return parts[1] if len(parts) > 2 else 'core'
+
+
 def api_pages():
     """``{page: markdown}``, each module of the package once."""
-    pages = {name: [] for name in (*CORE, 'tools')}
-    for file in sorted((ROOT / 'vkd').rglob('*.py')):
-        parts = file.relative_to(ROOT / 'vkd').with_suffix('').parts
-        if parts[-1] == '__init__':
-            continue
-        page = parts[0] if len(parts) > 1 else next((name for name, own in CORE.items() if parts[0] in own), 'tools')
+    pages = {name: [] for name in TITLES}
+    for module, file in modules().items():
         if ast.get_docstring(ast.parse(file.read_text(encoding='utf-8'))):
-            pages.setdefault(page, []).append('.'.join(('vkd', *parts)))
-    for name, own in CORE.items():
-        pages[name].sort(key=lambda module: own.index(module.split('.')[1]))
-    return {
-        name: f'# {TITLES.get(name, name)}\n\n' + '\n\n'.join(f'::: {module}' for module in modules) + '\n'
-        for name, modules in pages.items()
-    }
+            pages[room_of(module)].append(module)
+    return {name: f'# {TITLES[name]}\n\n' + '\n\n'.join(f'::: {module}' for module in own) + '\n' for name, own in pages.items()}
+
+
+# -- the rooms ---------------------------------------------------------------------------------------------------------------
+def arrows():
+    """``{room: {other room: [module -> module]}}`` of all imports between rooms, also of those inside functions."""
+    out = {}
+    for file in sorted((ROOT / 'vkd').rglob('*.py')):
+        own = file.relative_to(ROOT).with_suffix('').parts
+        package = own[:-1]
+        module = package if own[-1] == '__init__' else own
+        for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
+            if not isinstance(node, ast.ImportFrom) or len(module) < 2:  # the package itself imports what registers
+                continue
+            source = (
+                (*package[: len(package) - node.level + 1], *(node.module or '').split('.'))
+                if node.level
+                else (node.module or '').split('.')
+            )
+            source = [part for part in source if part]
+            if source[:1] != ['vkd']:
+                continue
+            for target in [source] if len(source) > 1 else [[*source, alias.name] for alias in node.names]:
+                here, there = (m[1] if len(m) > 2 or (ROOT.joinpath(*m[:2])).is_dir() else 'core' for m in (module, target))
+                if here != there:
+                    out.setdefault(here, {}).setdefault(there, []).append(f'{".".join(module)} -> {".".join(target)}')
+    return out
+
+
+def rooms():
+    """Markdown table of the rooms: what is in each, and which others it imports."""
+    found, lines = arrows(), ['| room | what is in it | imports |', '|---|---|---|']
+    for name in TITLES:
+        if name == 'core':
+            continue
+        told = ast.get_docstring(ast.parse((ROOT / 'vkd' / name / '__init__.py').read_text(encoding='utf-8')))
+        others = ', '.join(f'`{other}`' for other in TITLES if other in found.get(name, {}) and other != 'core')
+        lines.append(f'| [`{name}`](../vkd/{name}) | {" ".join(told.split())} | {others or "nothing"} |')
+    return '\n'.join(lines)
 
 
 # -- what mkdocs calls -------------------------------------------------------------------------------------------------------
@@ -202,7 +218,7 @@ def on_files(files, config):
         add(f'api/{name}.md', content)
     paths = set()
     for file in files.documentation_pages():
-        linked(file.content_string, file.src_uri, lambda path: paths.add((path, file.src_uri)))
+        linked(file.content_string.replace('<!-- rooms -->', rooms()), file.src_uri, lambda path: paths.add((path, file.src_uri)))
     for path, page in sorted(paths):
         if (ROOT / path).is_dir() and len(names := files_below(ROOT / path)) <= SHOWN:
             paths |= {(f'{path}/{name}', page) for name in names}
@@ -218,6 +234,7 @@ def on_page_markdown(markdown, page, config, files):
     own = page.file.src_uri
     if own.startswith(('source/', 'api/')):
         return markdown
+    markdown = markdown.replace('<!-- rooms -->', rooms())
     markdown = linked(markdown, own, lambda path: posixpath.relpath(f'source/{path}.md', posixpath.dirname(own) or '.'))
     return re.sub(r'<!-- results: (.*?) -->', lambda match: '\n' + results([p.strip() for p in match[1].split(',')], own) + '\n', markdown)
 

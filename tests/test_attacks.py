@@ -8,13 +8,12 @@ from test_leaderboard import write
 from tiny import build, config, segmentor
 
 from vkd import UserError
-from vkd.attack import AttackedTestLoop, evaluate_attacks, fgsm, pgd, pixel_loss
-from vkd.files import read_json, write_json
+from vkd.io.files import read_json, write_json
 from vkd.leaderboard import build as build_tables
 from vkd.leaderboard.reading import read_runs
-from vkd.robustness import run_fingerprint
-from vkd.evaluation.scores import MIOU
 from vkd.leaderboard.rows import table
+from vkd.robustness.attack import AttackedTestLoop, evaluate_attacks, fgsm, pgd, pixel_loss
+from vkd.robustness.variants import run_fingerprint
 
 
 def test_fgsm_by_hand():

@@ -10,7 +10,7 @@ from tiny import ROOT, batch, build, distiller, losses, method, peers, segmentor
 from torch import nn
 
 from vkd import METHODS, Distiller, Method, PairMethod, PeerMethod, UserError
-from vkd.losses import mse_loss
+from vkd.distill.losses import mse_loss
 
 TAP = ['backbone[3]']
 

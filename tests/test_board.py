@@ -7,9 +7,9 @@ from test_leaderboard import EVIL, write
 from tiny import ROOT
 
 from vkd import UserError
-from vkd.leaderboard.board import build_board, field
-from vkd.files import read_json, write_json
+from vkd.io.files import read_json, write_json
 from vkd.leaderboard import build
+from vkd.leaderboard.board import build_board, field
 from vkd.leaderboard.scatter import apart, decades, pareto, round_ticks, scatter_layout
 
 

@@ -7,8 +7,8 @@ import torch
 from tiny import config, distiller
 
 from vkd import UserError
-from vkd.budgets import stretched, stretching
-from vkd.config import load_config
+from vkd.build.budgets import stretched, stretching
+from vkd.build.config import load_config
 from vkd.engine import build_runner
 
 

@@ -9,10 +9,11 @@ from mmengine.config import Config
 from PIL import Image
 
 from vkd import METHODS, Method
-from vkd.check import check
-from vkd.console import duration
-from vkd.cli import command
-from vkd.files import read_json
+from vkd.build import built
+from vkd.check.checking import check
+from vkd.commands.line import command
+from vkd.io.console import duration
+from vkd.io.files import read_json
 
 TOOLS = Path(__file__).parent.parent / 'tools'
 
@@ -60,7 +61,7 @@ def config(tmp_path):
         teacher=dict(model=segmentor(16), checkpoint=str(tmp_path / 'teacher.pth')),
         methods=[dict(type='KL'), dict(type='FitNet', student='backbone[3]', teacher='backbone[3]')],
     )
-    from vkd.networks import build_model
+    from vkd.build.networks import build_model
 
     torch.save(dict(state_dict=build_model(segmentor(16)).state_dict()), tmp_path / 'teacher.pth')
     cfg = Config(
@@ -115,7 +116,6 @@ def test_a_sound_config(config):
 
 
 def test_gradient_of_a_term_by_hand(config):
-    from vkd import building
 
     config.model.methods = [dict(type='KL', loss_weight=10.0)]
     for key in ('student', 'teacher'):
@@ -127,7 +127,7 @@ def test_gradient_of_a_term_by_hand(config):
 
     set_random_seed(0)
     batch = _first_batch(config)
-    model = building.build(config)
+    model = built.build(config)
     loss = model(**model.data_preprocessor(batch, True), mode='loss')['loss_kl']
     grads = torch.autograd.grad(loss, list(model.student.parameters()), allow_unused=True)
     assert row['value'] == pytest.approx(loss.item(), rel=1e-4)
@@ -135,10 +135,9 @@ def test_gradient_of_a_term_by_hand(config):
 
 
 def _first_batch(config):
-    from vkd import building
 
     for key in ('train_dataloader', 'val_dataloader'):  # check reads them in this order before it builds the model
-        loader = building.build_loader(config, key)
+        loader = built.build_loader(config, key)
         if key == 'train_dataloader':
             sampler = iter(loader.sampler)
             batch = loader.collate_fn([loader.dataset[next(sampler)] for _ in range(2)])

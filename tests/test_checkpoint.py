@@ -8,8 +8,8 @@ from mmengine.runner import load_checkpoint
 from tiny import build, distiller, method, segmentor
 
 from vkd import UserError
-from vkd.checkpoint import PACKAGES, load_into, load_weights, resolve_checkpoint
-from vkd.networks import build_model
+from vkd.build.checkpoint import PACKAGES, load_into, load_weights, resolve_checkpoint
+from vkd.build.networks import build_model
 
 
 class Evil:

@@ -27,18 +27,18 @@ from tiny import (
 )
 
 from vkd import UserError
+from vkd.build.built import label_ids, synthetic_batch
 from vkd.datasets import DemoDataset
 from vkd.engine import build_runner
-from vkd.export import Logits, export, to_onnx
+from vkd.export.student import Logits, export, to_onnx
 from vkd.methods.chimera_seg import ChimeraSeg, global_distill_loss, info_nce, keep_count, pool_tokens, select_tokens, valid_places
 from vkd.models.clip import load_clip
 from vkd.models.clip_embedding import ClipEmbedding, FrozenViT, at_most, values
 from vkd.models.heads.clip_semantic import TextSimilarity, mean_cross_entropy, nel_loss, set_text
 from vkd.models.text_tower import LinearTextTower, fit_text_tower, label_vectors, ridge
-from vkd.building import label_ids, synthetic_batch
-from vkd.evaluate import evaluate
-from vkd.run import teacher_checkpoint
-from vkd.text import save_text_embeddings, synthetic_embeddings
+from vkd.runs.evaluate import evaluate
+from vkd.runs.run import teacher_checkpoint
+from vkd.text.embeddings import save_text_embeddings, synthetic_embeddings
 
 NAMES = list(DemoDataset.METAINFO['classes'])
 
@@ -404,7 +404,7 @@ def test_the_view_of_clip_by_hand():
     """From mmseg's statistics to CLIP's: one affine map a channel, then bicubic to CLIP's size."""
     from mmseg.models.data_preprocessor import SegDataPreProcessor
 
-    from vkd.roles import Renormalize
+    from vkd.distill.roles import Renormalize
 
     view = Config.fromfile(ROOT / 'configs/_base_/teachers/clip_vit-b-16.py').teacher.view
     source = SegDataPreProcessor(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375])
@@ -475,7 +475,7 @@ def test_the_number_of_tokens_follows_the_run(text, monkeypatch):
     model = build(clip_distiller(text, last=0.25))
     found = []
     for progress in (0.0, 0.5, 1.0):
-        monkeypatch.setattr('vkd.distiller.progress', lambda progress=progress: dict(iter=0, progress=progress))
+        monkeypatch.setattr('vkd.distill.distiller.progress', lambda progress=progress: dict(iter=0, progress=progress))
         own = losses(model, seen_batch())
         found.append(own['tokens'].item())
         assert (own['similarity_selected'] > own['similarity_all']) == (progress > 0)
@@ -658,7 +658,7 @@ def test_export_needs_no_file_of_text_or_clip(text, trained, tmp_path):
 def test_a_picture_of_any_classes(text, trained, tmp_path):
     from PIL import Image
 
-    from vkd.visualize import distinct_colours, text_picture
+    from vkd.visualize.text_and_masks import distinct_colours, text_picture
 
     cfg, checkpoint = trained
     path = tmp_path / 'other.safetensors'
@@ -676,7 +676,7 @@ def test_any_number_of_classes_may_be_asked_for(text):
     model = build(clip_segmentor(text)).eval()
     set_text(model, synthetic_embeddings([f'word {i}' for i in range(300)], 16))
     assert model(torch.randn(1, 3, 32, 32)).shape[1] == 300
-    from vkd.visualize import distinct_colours
+    from vkd.visualize.text_and_masks import distinct_colours
 
     assert len(distinct_colours(300)) == 300
 
@@ -687,7 +687,7 @@ def test_the_classes_of_text_and_data_are_one_list(text, tmp_path):
     cfg = config(clip_distiller(str(other)), tmp_path / 'run')
     with pytest.raises(UserError, match=f"class 0 is '{NAMES[8]}' in the text and '{NAMES[0]}' in the data"):
         build_runner(cfg).train()
-    from vkd.datasets.zero_shot import SPLITS
+    from vkd.text.zero_shot import SPLITS
 
     names = list(SPLITS['camvid']['classes'])
     save_text_embeddings(other, synthetic_embeddings(names[::-1], 16))

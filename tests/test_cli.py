@@ -7,10 +7,10 @@ from PIL import Image
 from tiny import ROOT, config, distiller, method, segmentor
 
 from vkd import UserError
-from vkd.cli import add_config, command, config_of, parser
-from vkd.config import fingerprint, load_config
+from vkd.build.config import fingerprint, load_config
+from vkd.commands.line import add_config, command, config_of, parser
 from vkd.errors import nearest
-from vkd.files import read_json, safe_name, write_json
+from vkd.io.files import read_json, safe_name, write_json
 
 
 def tool(*words, cwd=ROOT):
@@ -51,11 +51,11 @@ def test_a_mistake_is_one_sentence_and_a_traceback_only_with_debug(tmp_path):
 
 def test_debug_shows_the_traceback(capsys):
     def fail(args):
-        raise UserError('x is y; mend it.')
+        raise UserError('x is y; fix it.')
 
     with pytest.raises(UserError):
         command(fail, parser('p'), ['--debug'])
-    with pytest.raises(SystemExit, match='error: x is y; mend it.'):
+    with pytest.raises(SystemExit, match='error: x is y; fix it.'):
         command(fail, parser('p'), [])
 
 
@@ -63,7 +63,7 @@ def test_debug_shows_the_traceback(capsys):
     'error, told',
     [
         (IndexError('Target 77 is out of bounds.'), 'a label holds a class'),
-        (KeyError('PolyLRR is not in the mmseg::parameter scheduler registry'), 'mend this type'),
+        (KeyError('PolyLRR is not in the mmseg::parameter scheduler registry'), 'fix this type'),
         (TypeError("Distiller.__init__() got an unexpected keyword argument 'pretrained'"), '_delete_=True'),
         (ValueError('Caught ValueError in a worker\nneed at least one array to concatenate'), 'a data set is empty'),
     ],
@@ -90,9 +90,9 @@ def test_an_error_that_nobody_knows_keeps_its_traceback():
 @pytest.mark.parametrize(
     'text, told',
     [
-        ('a = (', 'mend the file'),
+        ('a = (', 'fix the file'),
         ('a = b', "name 'b' is not defined"),
-        ('a = 1 / 0', 'mend the file'),
+        ('a = 1 / 0', 'fix the file'),
         ("_base_ = ['no.py']", 'no.py'),
         (None, 'does not exist'),
     ],
@@ -114,7 +114,7 @@ def test_a_fingerprint_tells_experiments_apart_and_folders_not(tmp_path):
 
 
 def test_what_a_run_starts_from_tells_it_from_another(tmp_path):
-    from vkd.identity import experiment_fingerprint
+    from vkd.build.identity import experiment_fingerprint
 
     a, b, c = (config(segmentor(8), tmp_path / name, load_from=file) for name, file in (('a', None), ('b', 'x.pth'), ('c', 'y.pth')))
     prints = [(fingerprint(x), experiment_fingerprint(x)) for x in (a, b, c)]
@@ -124,9 +124,7 @@ def test_what_a_run_starts_from_tells_it_from_another(tmp_path):
 
 
 def test_a_reader_that_leaves_early_is_no_error():
-    code = (
-        "from vkd.cli import command, parser\ncommand(lambda args: [print('x' * 1000, flush=True) for _ in range(1000)], parser('p'), [])"
-    )
+    code = "from vkd.commands.line import command, parser\ncommand(lambda args: [print('x' * 1000, flush=True) for _ in range(1000)], parser('p'), [])"
     done = subprocess.run(
         f'{sys.executable} -c "$CODE" | head -c 1',
         shell=True,
@@ -135,7 +133,7 @@ def test_a_reader_that_leaves_early_is_no_error():
         cwd=ROOT,
         env=dict(os.environ, CODE=code, PYTHONPATH=str(ROOT)),
     )
-    assert done.stdout == 'x' and 'BrokenPipe' not in done.stderr and 'mend' not in done.stderr
+    assert done.stdout == 'x' and 'BrokenPipe' not in done.stderr and 'fix' not in done.stderr
 
 
 def test_files_and_names(tmp_path):

@@ -23,7 +23,7 @@ from tiny import (
 )
 
 from vkd import METHODS, UserError
-from vkd.networks import build_model
+from vkd.build.networks import build_model
 
 each_method = pytest.mark.parametrize('name', METHOD_CASES)
 
@@ -280,7 +280,7 @@ def test_without_a_task_a_student_that_only_teaches_is_frozen():
 
 def test_what_is_frozen_without_a_task_is_said_once(monkeypatch):
     told = []
-    monkeypatch.setattr('vkd.distiller.print_log', lambda message, **more: told.append(message))
+    monkeypatch.setattr('vkd.distill.distiller.print_log', lambda message, **more: told.append(message))
     build(distiller(dict(type='FeatureKD', student='backbone[3]', teacher='backbone[3]'), task_weight=0))
     assert len(told) == 1 and 'task_weight=0: no method reaches ' in told[0] and "'decode_head." in told[0]
     build(distiller(dict(type='KL')))

@@ -7,9 +7,9 @@ from tiny import ROOT, build, segmentor
 from torch import nn
 
 from vkd import UserError
-from vkd.checkpoint import load_weights
-from vkd.cli import command
-from vkd.convert_segformer import mmseg_to_segformer, segformer_to_mmseg
+from vkd.build.checkpoint import load_weights
+from vkd.commands.line import command
+from vkd.convert.segformer import mmseg_to_segformer, segformer_to_mmseg
 
 WIDTH, DEPTHS, HEADS, REDUCTIONS = [8, 16, 24, 32], [1, 2, 1, 1], [1, 2, 3, 4], [8, 4, 2, 1]
 

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from tiny import ROOT, build, restorer
 
 from vkd import UserError
-from vkd.checkpoint import load_into
-from vkd.convert_sr import NAMES, goes_by_order, official_to_vkd, recognise, vkd_to_official
+from vkd.build.checkpoint import load_into
+from vkd.convert.sr import NAMES, goes_by_order, official_to_vkd, recognise, vkd_to_official
 from vkd.models.restorers import EDSR, IMDN, IMDN_AS, IMDN_RTC, RCAN, RFDN
 
 MEAN = torch.tensor([0.4488, 0.4371, 0.4040])

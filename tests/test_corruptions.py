@@ -9,11 +9,11 @@ import torch
 from tiny import build, config, segmentor
 
 from vkd import UserError
-from vkd.corruption import corrupted, evaluate_corruptions
-from vkd.datasets.corruptions import CORRUPTIONS, LEVELS, Corrupt, corrupt
 from vkd.datasets.demo import draw_scene
-from vkd.files import read_json, write_json
-from vkd.robustness import summarize, table
+from vkd.io.files import read_json, write_json
+from vkd.robustness.corruption import corrupted, evaluate_corruptions
+from vkd.robustness.corruptions import CORRUPTIONS, LEVELS, Corrupt, corrupt
+from vkd.robustness.variants import summarize, table
 
 each = pytest.mark.parametrize('name', CORRUPTIONS)
 
@@ -154,7 +154,7 @@ def test_an_evaluation_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
             cfg, tmp_path / 'x.pth', tmp_path / 'out', **{**dict(names=['fog', 'impulse_noise'], severities=[1, 5]), **more}
         )
 
-    import vkd.robustness as module
+    import vkd.robustness.variants as module
 
     asked, real = [], module.evaluate
 

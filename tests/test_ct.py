@@ -14,13 +14,13 @@ from vkd import UserError
 from vkd.datasets import ClipHU, CTSliceDataset, PackCTInputs, ResizeHU
 from vkd.datasets.demo_phantoms import draw_phantom
 from vkd.evaluation.ct import CTMetric, window_scores
-from vkd.files import write_json
-from vkd.images import read_image, write_image
+from vkd.io.files import write_json
+from vkd.io.images import read_image, write_image
+from vkd.io.slices import list_series, read_slice, write_slice
 from vkd.models.restorers import SparseViewCTPreprocessor
 from vkd.physics.fan_beam import Geometry, fbp, project
 from vkd.physics.hounsfield import hu_to_mu
-from vkd.restore_ct import plan_slices, restore_slice, restore_slices
-from vkd.slices import list_series, read_slice, write_slice
+from vkd.restore.ct import plan_slices, restore_slice, restore_slices
 
 pydicom = pytest.importorskip('pydicom', reason="DICOM: pip install -e '.[ct]'")
 
@@ -217,7 +217,7 @@ def test_phantoms_are_drawn_from_a_seed():
 
 
 def test_the_real_slices(ct_data):
-    from vkd.config import load_config
+    from vkd.build.config import load_config
 
     cfg = load_config(ROOT / 'configs/alone/alone_untouched_quick_ct-slices-128x128-36v.py')
     sizes = {}
@@ -492,8 +492,8 @@ def test_the_tool_simulates_on_demand(tmp_path, capsys):
 
 def test_pictures_of_a_run(tmp_path):
     from vkd.engine import build_runner
-    from vkd.pictures import pictures
-    from vkd.visualize_ct import ct_picture
+    from vkd.runs.pictures import pictures
+    from vkd.visualize.ct import ct_picture
 
     cfg = config(tmp_path / 'run', distiller(), 1)
     runner = build_runner(cfg)

@@ -269,7 +269,7 @@ def test_resolution_start_and_grid(monkeypatch):
     a, b, c = (losses(m, batch(size=(64, 96))) for m in (label, logit, late))
     assert a['loss_pixel_vit'] != b['loss_pixel_vit'] and b['loss_pixel_vit'].isfinite()
     assert all(c[k].item() == 0 for k in c if k.startswith('loss_')) and c['pixel_density_vit'] == a['pixel_density_vit']
-    monkeypatch.setattr('vkd.distiller.progress', lambda: dict(iter=5, progress=0.5))
+    monkeypatch.setattr('vkd.distill.distiller.progress', lambda: dict(iter=5, progress=0.5))
     assert losses(late, batch(size=(64, 96)))['loss_hfd_vit'].item() > 0
     coarse = build(peers(dict(type='CTCL', grid=(1, 2), normalise='all')))
     assert losses(coarse, batch(size=(64, 96)))['loss_region_vit'].isfinite()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vkd import UserError
-from vkd.curves import curves, draw_curves
+from vkd.runs.curves import curves, draw_curves
 
 
 def run(folder, lines, **info):

@@ -16,8 +16,8 @@ from vkd.datasets import (
     RandomShift,
     VOCDataset,
 )
-from vkd.datasets.shift import shifted
 from vkd.datasets.demo import CLASSES, draw_scene
+from vkd.datasets.shift import shifted
 
 PIPELINE = [
     dict(type='vkd.LoadImage'),

@@ -7,9 +7,9 @@ from tiny import batch, build, distiller, losses, segmentor, total
 from torch import nn
 
 from vkd import Distiller, UserError
-from vkd.networks import resolve_config
-from vkd.roles import Renormalize
-from vkd.taps import TapReader, parse_tap
+from vkd.build.networks import resolve_config
+from vkd.distill.roles import Renormalize
+from vkd.distill.taps import TapReader, parse_tap
 
 KD = dict(type='KL')
 

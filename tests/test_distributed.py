@@ -11,9 +11,9 @@ from mmengine.optim import OptimWrapper
 from tiny import ROOT, batch, build, config, distiller, distributed, in_two_processes, resnet
 
 from vkd import UserError
-from vkd.checkpoint import load_weights
+from vkd.build.checkpoint import load_weights
 from vkd.engine import init_distributed
-from vkd.files import read_json
+from vkd.io.files import read_json
 
 
 def port():

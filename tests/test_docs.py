@@ -11,7 +11,7 @@ import pytest
 from tiny import ROOT
 
 from vkd import METHODS, UserError
-from vkd.cells import read_suite
+from vkd.runs.cells import read_suite
 
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'docs').glob('*/*.md'))]
 TUTORIALS = sorted((ROOT / 'docs/tutorials').glob('*.md'))
@@ -79,7 +79,7 @@ def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
     import torch
     from tiny import build
 
-    from vkd.networks import build_model
+    from vkd.build.networks import build_model
 
     names = {}
     exec(blocks(ROOT / 'README.md', 'python')[0][2], names)
@@ -148,8 +148,8 @@ def without_clip(model, folder):
     """The config of a CLIP semantic head on a tiny CLIP, synthetic text, and no checkpoint."""
     from tiny import tiny_clip
 
-    from vkd.datasets.zero_shot import SPLITS
-    from vkd.text import save_text_embeddings, synthetic_embeddings
+    from vkd.text.embeddings import save_text_embeddings, synthetic_embeddings
+    from vkd.text.zero_shot import SPLITS
 
     head, teacher = model.student.decode_head, model.get('teacher')
     save_text_embeddings(folder / 'text.safetensors', synthetic_embeddings(SPLITS[head.unseen]['classes'], 16))
@@ -185,8 +185,8 @@ def test_every_config_is_built(path, tmp_path):
     from mmengine.optim import build_optim_wrapper
     from tiny import build
 
-    from vkd.config import load_config
-    from vkd.building import scope
+    from vkd.build.built import scope
+    from vkd.build.config import load_config
 
     cfg = load_config(path)
     if path.parent.name == 'chimeraseg' or '-csh' in path.stem:

@@ -11,12 +11,12 @@ from PIL import Image
 from tiny import ROOT, config, segmentor
 
 from vkd import UserError
-from vkd.config import load_config
+from vkd.build.config import load_config
 from vkd.datasets import DemoDataset, MultiDomainDataset, StreetDataset
 from vkd.datasets.street import RAW_IDS, to_train_ids, write_train_ids
 from vkd.evaluation import MultiDomainIoUMetric, SegMetric
 from vkd.registry import DATASETS, METRICS
-from vkd.run import run, scores_of
+from vkd.runs.run import run, scores_of
 
 CLASSES = ('a', 'b')
 

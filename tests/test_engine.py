@@ -9,10 +9,10 @@ from mmengine.optim import OptimWrapper
 from tiny import batch, build, config, distiller, segmentor
 
 from vkd import METHODS, Method, UserError
-from vkd.checkpoint import load_weights
+from vkd.build.checkpoint import load_weights
 from vkd.engine import WholeFileBackend, build_runner, last_checkpoint, use_amp
-from vkd.files import read_json
-from vkd.run import run
+from vkd.io.files import read_json
+from vkd.runs.run import run
 
 
 def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):

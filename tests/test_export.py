@@ -11,9 +11,10 @@ from mmengine.registry import DefaultScope
 from mmseg.apis import inference_model, init_model
 from mmseg.registry import MODELS as MMSEG
 
-from vkd import UserError, building
-from vkd.cli import command
-from vkd.export import export, plain_config, sha256, to_onnx
+from vkd import UserError
+from vkd.build import built as building
+from vkd.commands.line import command
+from vkd.export.student import export, plain_config, sha256, to_onnx
 
 TOOLS = Path(__file__).parent.parent / 'tools'
 PREPROCESSOR = dict(

@@ -5,10 +5,10 @@ import copy
 import pytest
 from test_leaderboard import signed, write
 
-from vkd.budgets import stretched
+from vkd.build.budgets import stretched
+from vkd.build.identity import baseline_fingerprint
 from vkd.evaluation.scores import MIOU, PSNR, RMSE
-from vkd.files import read_json, write_json
-from vkd.identity import baseline_fingerprint
+from vkd.io.files import read_json, write_json
 from vkd.leaderboard import build
 from vkd.leaderboard.board import build_board
 from vkd.leaderboard.external import submit

@@ -15,21 +15,21 @@ from mmseg.structures import SegDataSample
 from tiny import ROOT, Power, batch, build, config, killed_and_resumed, losses, segmentor, total
 from torch import nn
 
-import vkd.run
+import vkd.runs.run
 from vkd import UserError
-from vkd.checkpoint import load_weights
-from vkd.config import check_packages, load_config
-from vkd.identity import experiment_fingerprint
+from vkd.build.checkpoint import load_weights
+from vkd.build.config import check_packages, load_config
+from vkd.build.identity import experiment_fingerprint
+from vkd.distill.taps import TapReader
 from vkd.engine import FeatureCache, build_runner
-from vkd.export import export
+from vkd.export.student import export
 from vkd.leaderboard.reading import read_runs
 from vkd.methods.gkd import GKD, QuerySoftDistillation, feature_loss, query_soft_attention, random_patch_mask, token_loss
 from vkd.models.backbones import TimmViT
 from vkd.models.backbones.timm_vit import replace_masked, resize_kernel, resize_positions
-from vkd.cells import read_suite, status
-from vkd.jobs import run_cell
-from vkd.suite import run_cells
-from vkd.taps import TapReader
+from vkd.runs.cells import read_suite, status
+from vkd.runs.jobs import run_cell
+from vkd.runs.suite import run_cells
 
 V_S, V_T = torch.tensor([[[1.0, 0], [0, 2]]]), torch.tensor([[[1.0, 1], [0, 1]]])
 
@@ -998,7 +998,7 @@ def test_a_suite_runs_the_chain_once_and_goes_on_where_it_was_killed(chain, tmp_
     again = Here(folder)
     assert run_cells(wanted, folder, again, 0, lambda line: None) == [] and again.started == []
     # killed in the last iteration of each stage, and started again each time
-    cut, real = tmp_path / 'cut', vkd.run.build_runner
+    cut, real = tmp_path / 'cut', vkd.runs.run.build_runner
     died = []
 
     def once(cfg, work, *args):
@@ -1008,7 +1008,7 @@ def test_a_suite_runs_the_chain_once_and_goes_on_where_it_was_killed(chain, tmp_
             runner.register_hook(Power(2))
         return runner
 
-    monkeypatch.setattr(vkd.run, 'build_runner', once)
+    monkeypatch.setattr(vkd.runs.run, 'build_runner', once)
     wanted = [c for c in read_suite(chain(), cut)[1] if c.name in engine.started]
     for i in range(4):
         with pytest.raises(InterruptedError) if i < 3 else nullcontext():

@@ -12,9 +12,9 @@ from scipy.fft import dctn
 from tiny import ROOT, build, check_steps, distributed, in_two_processes, killed_and_resumed, step_of, total
 
 from vkd import UserError
+from vkd.distill.memory_bank import MemoryBank
 from vkd.engine import alternate_step
 from vkd.engine.peers import PerRole
-from vkd.memory_bank import MemoryBank
 from vkd.methods import gloredi
 from vkd.methods.feature import cosine_loss
 from vkd.methods.gloredi import GloReDi, band_contrast_loss, band_mask, band_vectors, dct, supervised_contrastive_loss

@@ -6,13 +6,11 @@ import shutil
 import pytest
 import torch
 from mmengine.config import Config
-from tiny import ROOT, build, config, distiller, method, peers, segmentor
+from tiny import ROOT, build, config, distiller, peers, segmentor
 
 from vkd import UserError
-from vkd.config import load_config
-from vkd.evaluation.scores import MIOU
-from vkd.files import read_json, write_json
-from vkd.identity import (
+from vkd.build.config import load_config
+from vkd.build.identity import (
     baseline_config,
     baseline_fingerprint,
     differences,
@@ -22,12 +20,14 @@ from vkd.identity import (
     told_difference,
     told_names,
 )
+from vkd.evaluation.scores import MIOU
+from vkd.io.files import read_json, write_json
 from vkd.leaderboard import build as build_tables
 from vkd.leaderboard.gains import benefit
 from vkd.leaderboard.reading import read_baselines, read_runs
 from vkd.leaderboard.rows import table
 from vkd.leaderboard.verify import verify
-from vkd.run import run
+from vkd.runs.run import run
 
 SHIPPED = sorted(p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name not in ('_base_', 'suites'))
 #: representation learning, which has no task and so no student alone to be compared with; and networks tested by others' stages
@@ -162,7 +162,7 @@ def test_what_a_student_starts_from_counts_by_content(tmp_path):
 
 
 def vkd_facts(cfg, folder):
-    from vkd.run import facts_of
+    from vkd.runs.run import facts_of
 
     return facts_of(cfg, folder, {}, 'identity')[0]
 

@@ -6,17 +6,17 @@ import pandas as pd
 import pytest
 
 from vkd import UserError
-from vkd.files import read_json, write_json
-from vkd.leaderboard.illustrations import curve_layout
+from vkd.evaluation.scores import MIOU
+from vkd.io.files import read_json, write_json
 from vkd.leaderboard import build
+from vkd.leaderboard.illustrations import curve_layout
 from vkd.leaderboard.reading import read_curve, read_runs
-from vkd.formats import run_digest
-from vkd.evaluation.scores import MIOU, score_of
 from vkd.leaderboard.records import RunFacts
 from vkd.leaderboard.rows import table as table_of
 from vkd.leaderboard.statistics import dunnett_quantile, mean_interval
 from vkd.leaderboard.tables import number
 from vkd.leaderboard.words import digits, verdict, with_unit
+from vkd.runs.formats import run_digest
 
 EVIL = '<script>alert(1)</script>"\'><img src=x onerror=alert(2)>'
 
@@ -86,7 +86,7 @@ def write(
 
 
 def signed(folder):
-    """The run folder as ``vkd.run`` leaves it, with a digest."""
+    """The run folder as ``vkd.runs.run`` leaves it, with a digest."""
     metrics = read_json(folder / 'metrics.json')
     write_json(folder / 'metrics.json', dict(metrics, digest=run_digest(read_json(folder / 'run.json'), metrics)))
     return folder

@@ -3,7 +3,7 @@
 import pytest
 from torch import nn
 
-from vkd import memory
+from vkd.build import memory
 from vkd.models.restorers import IMDN_RTC
 
 

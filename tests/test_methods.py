@@ -11,7 +11,7 @@ from mmseg.structures import SegDataSample
 from tiny import ROOT, batch, build, distiller, losses, method, segmentor
 
 from vkd import METHODS, UserError
-from vkd.align import align_size, channel_adapter, map_to_tokens, token_grid, tokens_to_map
+from vkd.distill.align import align_size, channel_adapter, map_to_tokens, token_grid, tokens_to_map
 from vkd.methods.at import at_loss, attention_map
 from vkd.methods.cwd import cwd_loss
 from vkd.methods.dist import dist_loss
@@ -52,7 +52,7 @@ def test_cwd_by_hand_and_against_torch_distributions():
 
 def test_mgd_has_configs_of_its_published_recipe_for_segmentation():
     """CWD of the logits, weight 3 and temperature 4, beside what the config of MGD alone has; nothing else differs."""
-    from vkd.config import load_config
+    from vkd.build.config import load_config
 
     alone = sorted((ROOT / 'configs/mgd').glob('mgd_*.py'))
     assert len(alone) == 7

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from tiny import batch, build, distiller, losses, segmentor
 from torch import nn
 
-from vkd.config import load_config
+from vkd.build.config import load_config
 from vkd.methods.transkd import TransKD, find_taps
 from vkd.models.backbones.lvt import ConvolutionalSelfAttention, LiteVisionTransformer, RecursiveAtrousSelfAttention
 

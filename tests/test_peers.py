@@ -28,11 +28,11 @@ from tiny import (
 from vkd import METHODS, Distiller, UserError
 from vkd.engine import PeerOptimWrapper, build_runner, use_amp
 from vkd.evaluation import SegMetric
-from vkd.export import export
-from vkd.files import read_json
+from vkd.export.student import export
+from vkd.io.files import read_json
 from vkd.leaderboard import build as leaderboard
-from vkd.evaluate import evaluate
-from vkd.run import run
+from vkd.runs.evaluate import evaluate
+from vkd.runs.run import run
 
 each_mutual = pytest.mark.parametrize('name', sorted(n for n, m in METHODS.module_dict.items() if getattr(m, 'mutual', False)))
 PER_ROLE = dict(

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 from test_restoration_data import picture
 
-from vkd.images import read_image
-from vkd.png import PngWriter
+from vkd.io.images import read_image
+from vkd.io.png import PngWriter
 
 
 def written(image, *bands):

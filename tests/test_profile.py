@@ -7,9 +7,10 @@ from mmengine.config import Config
 from mmengine.optim import OptimWrapper
 from torch import nn
 
-from vkd import METHODS, Distiller, building, profile
+from vkd import METHODS, Distiller, costs
 from vkd.benchmarks import QUESTIONS, counting, steps
-from vkd.provenance import git_state, hardware, versions
+from vkd.build import built as building
+from vkd.runs.provenance import git_state, hardware, versions
 
 
 def segmentor(width, classes=5):
@@ -54,7 +55,7 @@ def config(*methods, teacher=True, size=(32, 32)):
 
 def test_params_and_flops_by_hand():
     conv = nn.Conv2d(3, 8, 3, padding=1)
-    assert profile.params_flops(conv, (3, 10, 6)) == (3 * 8 * 9 + 8, 2 * 10 * 6 * 8 * 27)
+    assert costs.params_flops(conv, (3, 10, 6)) == (3 * 8 * 9 + 8, 2 * 10 * 6 * 8 * 27)
 
     class Tokens(nn.Module):  # eval mode would take a fused kernel that no counter sees into
         def __init__(self):
@@ -65,21 +66,21 @@ def test_params_and_flops_by_hand():
             return self.layer(x.flatten(2).transpose(1, 2))
 
     n, d, f = 4, 8, 16
-    assert profile.params_flops(Tokens(), (8, 2, 2))[1] == 2 * (n * d * 3 * d + 2 * n * n * d + n * d * d + 2 * n * d * f)
+    assert costs.params_flops(Tokens(), (8, 2, 2))[1] == 2 * (n * d * 3 * d + 2 * n * n * d + n * d * d + 2 * n * d * f)
 
 
 def test_a_profiled_model_keeps_its_mode():
     model = nn.Sequential(nn.BatchNorm2d(3), nn.Dropout())
     model[1].eval()
     before = copy.deepcopy(model.state_dict())
-    assert profile.latency_ms(model, (3, 4, 4), rounds=2, warmup=0) > 0
+    assert costs.latency_ms(model, (3, 4, 4), rounds=2, warmup=0) > 0
     assert [m.training for m in model.modules()] == [True, True, False]
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 
 def test_interleaved_order_and_ratios(monkeypatch):
     order, now = [], [0.0]
-    monkeypatch.setattr(profile, 'clock', lambda device=None: now[0])
+    monkeypatch.setattr('vkd.costs.steps.clock', lambda device=None: now[0])
 
     def case(name, *seconds):
         left = list(seconds)
@@ -91,7 +92,7 @@ def test_interleaved_order_and_ratios(monkeypatch):
 
         return call
 
-    out = profile.interleaved(dict(a=case('a', 9.0, 1.0, 2.0, 4.0), b=case('b', 9.0, 3.0, 4.0, 4.0)), rounds=3)
+    out = costs.interleaved(dict(a=case('a', 9.0, 1.0, 2.0, 4.0), b=case('b', 9.0, 3.0, 4.0, 4.0)), rounds=3)
     assert ''.join(order) == 'abababab'
     assert out['a']['ratio'] == 1 and out['a']['seconds'] == 2 and out['a']['times'] == [1.0, 2.0, 4.0]
     # paired in each round: 3, 2, 1; the ratio of the medians would hide the pairing only by chance
@@ -117,7 +118,7 @@ def test_a_step_taken_apart_is_the_step(task_weight):
     torch.manual_seed(1)
     one.train_step(batch, OptimWrapper(torch.optim.SGD(one.parameters(), 0.1)))
     torch.manual_seed(1)
-    parts = profile.step_parts(two, batch, OptimWrapper(torch.optim.SGD(two.parameters(), 0.1)))
+    parts = costs.step_parts(two, batch, OptimWrapper(torch.optim.SGD(two.parameters(), 0.1)))
     assert set(parts) == {'data', 'student', 'teacher', 'loss', 'total'} and all(v > 0 for v in parts.values())
     assert parts['total'] == pytest.approx(sum(v for k, v in parts.items() if k != 'total'))
     ours, theirs = one.state_dict(), two.state_dict()
@@ -129,13 +130,13 @@ def test_a_step_taken_apart_is_the_step(task_weight):
 def test_memory_grows_with_the_batch():
     model = Config(dict(m=dict(segmentor(8), data_preprocessor=dict(segmentor(8)['data_preprocessor'], size=(128, 128))))).m.to_dict()
     optim = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))
-    small, large = (profile.peak_memory(model, optim, (b, 3, 128, 128), 5) for b in (1, 16))
+    small, large = (costs.peak_memory(model, optim, (b, 3, 128, 128), 5) for b in (1, 16))
     # 15 more float images in the input alone
     assert large - small > 15 * 3 * 128 * 128 * 4
 
 
 def test_suite_profile_without_data():
-    content = profile.suite_profile(
+    content = costs.suite_profile(
         {
             's|t|KL': config(dict(type='KL')),
             's|t|AT': config(dict(type='AT')),
@@ -181,4 +182,4 @@ def test_multiply_adds_of_super_resolution(backbone, expected):
     """An output of 1280x720; at x3 from an image of 426x240, since 1280 is no multiple of 3."""
     from vkd.registry import MODELS
 
-    assert round(profile.multiply_adds_720p(MODELS.build(dict(type='vkd.Restorer', backbone=backbone))) / 1e9, 2) == expected
+    assert round(costs.multiply_adds_720p(MODELS.build(dict(type='vkd.Restorer', backbone=backbone))) / 1e9, 2) == expected

@@ -9,8 +9,8 @@ from mmengine.structures import BaseDataElement
 from PIL import Image
 
 from vkd import UserError
-from vkd.checkpoint import load_weights
-from vkd.convert_sr import official_to_vkd
+from vkd.build.checkpoint import load_weights
+from vkd.convert.sr import official_to_vkd
 from vkd.evaluation.restoration import RestorationMetric, luma, psnr, quantize, ssim
 from vkd.models.restorers import IMDN
 from vkd.physics.resize import imresize, mod_crop

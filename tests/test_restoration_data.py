@@ -19,7 +19,7 @@ from vkd.datasets import (
     RandomTransposeHW,
 )
 from vkd.datasets.demo_pictures import draw_picture
-from vkd.images import cached, list_images, read_image, to_rgb, write_image
+from vkd.io.images import cached, list_images, read_image, to_rgb, write_image
 from vkd.physics.resize import imresize, mod_crop
 
 
@@ -373,8 +373,8 @@ def test_bad_input(call, text, tmp_path):
 def test_data_of_one_size_as_configs_load_them(name, batch, size, tmp_path, monkeypatch):
     from tiny import ROOT
 
-    from vkd.config import load_config
-    from vkd.building import build_loader
+    from vkd.build.built import build_loader
+    from vkd.build.config import load_config
 
     folders = (
         [f'RealSR/{split}/{kind}' for split in ('train', 'val') for kind in ('HR', 'LR')]

@@ -8,7 +8,7 @@ from test_restoration import evaluated
 from tiny import ROOT, build, check_steps, distributed, image_batch, in_two_processes, killed_and_resumed, losses, restorer, step_of, total
 
 from vkd import UserError
-from vkd.config import load_config
+from vkd.build.config import load_config
 from vkd.methods.fakd import affinity, spatial_affinity_loss
 from vkd.methods.feature import mse_loss
 from vkd.methods.output import l1_output_loss

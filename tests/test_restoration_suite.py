@@ -8,16 +8,16 @@ from mmseg.visualization import SegLocalVisualizer
 from test_restoration_kd import config, distiller
 from tiny import restorer
 
-from vkd.files import read_json, write_json
-from vkd.images import write_image
-from vkd.leaderboard.illustrations import nearer
+from vkd.io.files import read_json, write_json
+from vkd.io.images import write_image
 from vkd.leaderboard import build as build_leaderboard
+from vkd.leaderboard.illustrations import nearer
 from vkd.leaderboard.reading import read_curve
 from vkd.leaderboard.records import RunFacts
 from vkd.physics.resize import imresize
-from vkd.pictures import restored_pictures
-from vkd.evaluate import evaluate
-from vkd.run import run
+from vkd.runs.evaluate import evaluate
+from vkd.runs.pictures import restored_pictures
+from vkd.runs.run import run
 
 
 def test_runs_become_a_table_with_pictures(tmp_path):
@@ -109,7 +109,7 @@ def test_x4_that_started_from_x2_is_tested_without_it(tmp_path):
 def test_benchmark(capsys):
     """Small; the memory of tiles, which needs processes of its own, is left to the tool."""
     from vkd.benchmarks import restoration
-    from vkd.console import console
+    from vkd.io.console import console
 
     found = dict(
         steps=restoration._steps(1, 'cpu', 1, 16, 2),

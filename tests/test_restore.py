@@ -9,12 +9,12 @@ from tiny import ROOT, build, restorer
 from torch import nn
 
 from vkd import UserError
-from vkd.config import load_config
-from vkd.images import read_image, write_image
-from vkd.memory import forward_bytes
+from vkd.build.config import load_config
+from vkd.build.memory import forward_bytes
+from vkd.io.images import read_image, write_image
 from vkd.models.restorers import EDSR, IMDN, IMDN_AS, RCAN, RFDN, Restorer
 from vkd.physics.resize import imresize
-from vkd.restore import choose_tile, load_restorer, plan, pools_globally, restore_files, restore_image, tiles, write_restored
+from vkd.restore.images import choose_tile, load_restorer, plan, pools_globally, restore_files, restore_image, tiles, write_restored
 
 
 def picture(h=24, w=36, channels=3, dtype=np.uint8, seed=0):
@@ -97,7 +97,7 @@ def test_a_network_that_pools_over_the_image_restores_it_whole(monkeypatch, tmp_
     said = capsys.readouterr().err
     assert said.count('\n') == 1 and said.startswith('a.png: IMDN pools over the whole image, so images are restored whole')
     assert np.array_equal(read_image(tmp_path / 'whole/b.png'), whole)
-    monkeypatch.setattr('vkd.restore.free_bytes', lambda device: 2 * forward_bytes(pooling.backbone, (1, 3, 300, 40)) - 1)
+    monkeypatch.setattr('vkd.restore.images.free_bytes', lambda device: 2 * forward_bytes(pooling.backbone, (1, 3, 300, 40)) - 1)
     restore_files(pooling, [tmp_path / 'in'], tmp_path / 'tiled', progress=False)
     said = capsys.readouterr().err
     assert said.count('\n') == 1 and '300x40 take about 0.0 GiB, more than half of what is free: tiles of 256' in said
@@ -266,7 +266,7 @@ def test_models_that_do_not_fit(tmp_path):
 def test_export_with_a_graph_of_any_size(tmp_path):
     from test_restoration_kd import config, distiller
 
-    from vkd.export import export
+    from vkd.export.student import export
 
     cfg = config(distiller('OutputKD'), tmp_path / 'run')
     torch.save(dict(state_dict=build(distiller('OutputKD'), seed=3).state_dict()), tmp_path / 'iter_4.pth')

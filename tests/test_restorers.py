@@ -275,7 +275,7 @@ def test_schedule_of_the_source():
     from mmengine.registry import PARAM_SCHEDULERS
     from tiny import ROOT
 
-    from vkd.config import load_config
+    from vkd.build.config import load_config
 
     cfg = load_config(ROOT / 'configs/alone/alone_imdn_1000k_div2k-x2.py')
     assert cfg.train_cfg.max_iters == 1000000 and len(cfg.param_scheduler) == 1 and cfg.train_dataloader.batch_size == 16

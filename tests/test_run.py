@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from tiny import ROOT, build, config, distiller, segmentor
 
-import vkd.run
+import vkd.runs.run
 from vkd import UserError
-from vkd.config import load_config
-from vkd.files import read_json
-from vkd.evaluate import evaluate
-from vkd.formats import run_digest
-from vkd.identity import experiment
-from vkd.run import run
+from vkd.build.config import load_config
+from vkd.build.identity import experiment
+from vkd.io.files import read_json
+from vkd.runs.evaluate import evaluate
+from vkd.runs.formats import run_digest
+from vkd.runs.run import run
 
 
 def test_a_run_is_described_and_its_student_can_be_tested_again(tmp_path):
@@ -64,8 +64,8 @@ def test_a_folder_of_another_config_is_refused(tmp_path):
 
 def test_a_finished_run_is_not_made_again(tmp_path, monkeypatch):
     """Of two suite processes, one may have ended a run after the other looked."""
-    made, train = [], vkd.run._train_and_test
-    monkeypatch.setattr(vkd.run, '_train_and_test', lambda *args: made.append(1) or train(*args))
+    made, train = [], vkd.runs.run._train_and_test
+    monkeypatch.setattr(vkd.runs.run, '_train_and_test', lambda *args: made.append(1) or train(*args))
 
     def ask(**more):
         return run(config(segmentor(8), tmp_path / 'a', iters=2, interval=2), tmp_path / 'r', **more)
@@ -127,9 +127,10 @@ def test_what_a_file_name_says(tmp_path):
 
 
 def test_the_digest_of_a_data_list_does_not_depend_on_where_it_lies(tmp_path):
-    from vkd.datasets import UnlabeledImageDataset
-    from vkd.provenance import data_digest
     from PIL import Image
+
+    from vkd.datasets import UnlabeledImageDataset
+    from vkd.runs.provenance import data_digest
 
     found = []
     for root, names in (('a', 'xy'), ('b', 'xy'), ('c', 'xz')):
@@ -150,7 +151,7 @@ def test_a_clock_that_is_set_back_gives_no_negative_time(tmp_path, monkeypatch):
         def now(cls, tz=None):
             return times.pop(0)
 
-    monkeypatch.setattr(vkd.run, 'datetime', Clock)
+    monkeypatch.setattr(vkd.runs.run, 'datetime', Clock)
     run(config(segmentor(8), tmp_path / 'a', iters=2, interval=2), tmp_path / 'r')
     state = read_json(tmp_path / 'r/state.json')
     assert state['ended'] < state['started'] and state['seconds'] > 0

@@ -10,7 +10,7 @@ from test_leaderboard import signed, write
 from vkd import METRICS, UserError
 from vkd.evaluation import Score, score_of
 from vkd.evaluation.scores import KNOWN, MIOU, PSNR, RMSE, declared_by
-from vkd.files import read_json, write_json
+from vkd.io.files import read_json, write_json
 from vkd.leaderboard import build
 from vkd.leaderboard.gains import benefit
 from vkd.leaderboard.records import Gain
@@ -111,7 +111,7 @@ class Wobble(BaseMetric):
 def test_a_users_own_metric_carries_its_direction_into_the_table(tmp_path):
     from tiny import config, distiller
 
-    from vkd.run import run
+    from vkd.runs.run import run
 
     METRICS.register_module(module=Wobble, force=True)
     for name, methods in (('alone_small_quick_noise', ()), ('kl_small_big_quick_noise', (dict(type='KL'),))):

@@ -50,30 +50,34 @@ def test_a_link_to_nowhere_in_the_repository_is_a_warning(site, caplog):
     config = load_config(str(ROOT / 'mkdocs.yml'))
     config.plugins._current_plugin = 'site.py'  # as while a hook runs
     files = Files(
-        [File.generated(config, 'guide/a.md', content='[a](../../vkd/nothing.py) [b](../../vkd/taps.py)\n```\n[c](../../none.py)\n```\n')]
+        [
+            File.generated(
+                config, 'guide/a.md', content='[a](../../vkd/nothing.py) [b](../../vkd/distill/taps.py)\n```\n[c](../../none.py)\n```\n'
+            )
+        ]
     )
     with caplog.at_level(logging.WARNING, 'mkdocs'):
         site.on_files(files, config)
     assert [r.getMessage() for r in caplog.records] == ["Page 'guide/a.md' links to 'vkd/nothing.py', which the repository does not hold."]
-    assert 'source/vkd/taps.py.md' in files.src_uris
+    assert 'source/vkd/distill/taps.py.md' in files.src_uris
 
 
 def test_links_out_of_docs_lead_to_pages_that_show_the_file(site):
     assert (
-        site.linked('[x](../vkd/taps.py#L3) [y](data.md) [z](https://a.b/c) `k`', 'methods.md', str.upper)
+        site.linked('[x](../vkd/distill/taps.py#L3) [y](data.md) [z](https://a.b/c) `k`', 'methods.md', str.upper)
         == '[x](VKD/TAPS.PY) [y](data.md) [z](https://a.b/c) `k`'
     )
-    assert '````python\n' in site.source_page('vkd/taps.py') and '- [`kl.py`](methods/kl.py.md)' in site.source_page('vkd/methods')
+    assert '````python\n' in site.source_page('vkd/distill/taps.py') and '- [`kl.py`](methods/kl.py.md)' in site.source_page('vkd/methods')
 
 
 def test_every_module_is_in_the_api_reference_once(site):
     found = [line.removeprefix('::: ') for page in site.api_pages().values() for line in page.splitlines() if line.startswith('::: ')]
     assert len(found) == len(set(found)) and {
-        'vkd.distiller',
+        'vkd.distill.distiller',
         'vkd.methods.kl',
         'vkd.models.heads.clip_semantic',
         'vkd.leaderboard.pages',
-        'vkd.check',
+        'vkd.check.checking',
     } <= set(found)
 
 

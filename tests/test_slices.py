@@ -3,7 +3,7 @@ import pydicom
 import pytest
 
 from vkd import UserError
-from vkd.slices import read_slice, write_slice
+from vkd.io.slices import read_slice, write_slice
 
 
 def write(path, **changes):

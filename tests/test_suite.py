@@ -10,11 +10,11 @@ import pytest
 from tiny import ROOT, config, distiller, method, segmentor
 
 from vkd import UserError
-from vkd.cells import iterations, read_suite, status
-from vkd.config import fingerprint
-from vkd.files import read_json, write_json
-from vkd.jobs import Local, Slurm
-from vkd.suite import run_cells, run_suite
+from vkd.build.config import fingerprint
+from vkd.io.files import read_json, write_json
+from vkd.runs.cells import iterations, read_suite, status
+from vkd.runs.jobs import Local, Slurm
+from vkd.runs.suite import run_cells, run_suite
 
 SUITE = '''
 title = 'Tiny'

@@ -8,28 +8,18 @@ import numpy as np
 import open_clip
 import pytest
 import torch
-from torch.nn.functional import normalize
 from mmseg.datasets import COCOStuffDataset, PascalVOCDataset
 from safetensors.torch import load_file, save_file
 from tiny import ROOT
+from torch.nn.functional import normalize
 
 from vkd import UserError
-from vkd.cli import command
-from vkd.datasets.zero_shot import class_names
-from vkd.models.clip import convert_archive, is_torchscript, load_clip, openai_mark
-from vkd.text import (
-    CAMVID_ROWS,
-    TEMPLATES,
-    TextEmbeddings,
-    _digest,
-    clip_embeddings,
-    encode_classes,
-    from_zegclip,
-    load_text_embeddings,
-    prompts,
-    save_text_embeddings,
-    synthetic_embeddings,
-)
+from vkd.commands.line import command
+from vkd.models.clip import clip_embeddings, convert_archive, is_torchscript, load_clip, openai_mark
+from vkd.text.embeddings import TextEmbeddings, _digest, load_text_embeddings, save_text_embeddings, synthetic_embeddings
+from vkd.text.prompts import TEMPLATES, encode_classes, prompts
+from vkd.text.zegclip import CAMVID_ROWS, from_zegclip
+from vkd.text.zero_shot import class_names
 
 TINY = dict(
     embed_dim=16,

@@ -6,6 +6,7 @@ from tiny import batch, build, distiller, losses, segmentor
 from torch import nn
 
 from vkd import UserError
+from vkd.distill.taps import TapReader
 from vkd.methods.transkd import (
     CrossSelectiveFusion,
     EmbeddingAssistant,
@@ -16,7 +17,6 @@ from vkd.methods.transkd import (
     hierarchical_context_loss,
     patch_embedding_loss,
 )
-from vkd.taps import TapReader
 
 B0, B1, B2, LVT = [32, 64, 160, 256], [64, 128, 320, 512], [64, 128, 320, 512], [64, 64, 160, 256]
 
@@ -359,7 +359,7 @@ def test_the_loss_of_the_official_preset():
     """Weighted cross entropy at a quarter of the resolution, divided by the weights of the counted pixels."""
     from tiny import ROOT
 
-    from vkd.config import load_config
+    from vkd.build.config import load_config
 
     cfg = load_config(ROOT / 'configs/alone/alone_mit-b0_official_cityscapes-512x1024.py')
     head = build(cfg.model).student.decode_head
@@ -398,7 +398,7 @@ def test_lvt_of_the_official_preset_drops_nothing():
     """The authors' ``lvt()`` has all rates at 0; mmseg's preset keeps what mmseg has for such networks."""
     from tiny import ROOT
 
-    from vkd.config import load_config
+    from vkd.build.config import load_config
 
     files = sorted((ROOT / 'configs').glob('*/*lvt*official*.py'))
     assert len(files) == 4

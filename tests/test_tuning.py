@@ -11,16 +11,15 @@ import pytest
 from test_suite import start
 from tiny import config, distiller, method, segmentor
 
-import vkd.run
+import vkd.runs.run
 from vkd import UserError
-from vkd.cells import read_suite, status
-from vkd.files import read_json
-from vkd.jobs import BUSY, Slurm, run_cell
-from vkd.run import Busy, locked
-from vkd.suite import run_cells
 from vkd.evaluation.scores import score_of
-from vkd.suite import _told
-from vkd.tuning import best_of, points
+from vkd.io.files import read_json
+from vkd.runs.cells import read_suite, status
+from vkd.runs.jobs import BUSY, Slurm, run_cell
+from vkd.runs.run import Busy, locked
+from vkd.runs.suite import _told, run_cells
+from vkd.runs.tuning import best_of, points
 
 LR = 'optim_wrapper.optimizer.lr'
 SUITE = '''
@@ -73,7 +72,7 @@ def drawn(monkeypatch):
             raise score
         return dict(data_sha256={}, val=dict(mIoU=score), **(dict(test=dict(mIoU=score)) if test else {})), None
 
-    monkeypatch.setattr(vkd.run, '_train_and_test', train)
+    monkeypatch.setattr(vkd.runs.run, '_train_and_test', train)
     return scores
 
 

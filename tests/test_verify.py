@@ -6,10 +6,10 @@ from test_leaderboard import EVIL, signed, write
 from tiny import ROOT
 
 from vkd import UserError
-from vkd.files import digest, read_json, sealed, write_json
+from vkd.io.files import digest, read_json, sealed, write_json
 from vkd.leaderboard import build
-from vkd.leaderboard.reading import read_runs
 from vkd.leaderboard.external import LARGEST, read_results, submit
+from vkd.leaderboard.reading import read_runs
 from vkd.leaderboard.verify import refresh, verify
 
 

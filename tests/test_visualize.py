@@ -6,7 +6,7 @@ from PIL import Image
 from tiny import build, config, distiller, peers
 
 from vkd import UserError
-from vkd.visualize import bsd_picture, who_teaches
+from vkd.visualize.text_and_masks import bsd_picture, who_teaches
 
 
 def test_who_teaches_by_hand():

@@ -26,13 +26,13 @@ from vkd.datasets import (
     VOCDataset,
     ZeroShotCamVidDataset,
 )
-from vkd.datasets.zero_shot import PAD_VALUE, SPLITS, Split, pseudo_labels, zero_shot_split
 from vkd.evaluation import SegMetric, ZeroShotIoUMetric
 from vkd.evaluation.segmentation import confusion_counts
 from vkd.evaluation.zero_shot import harmonic_mean, zero_shot_scores
-from vkd.files import read_json, write_json
+from vkd.io.files import read_json, write_json
 from vkd.leaderboard import build
-from vkd.text import save_text_embeddings, synthetic_embeddings, synthetic_text
+from vkd.text.embeddings import save_text_embeddings, synthetic_embeddings, synthetic_text
+from vkd.text.zero_shot import PAD_VALUE, SPLITS, Split, pseudo_labels, zero_shot_split
 
 
 @pytest.fixture
@@ -461,7 +461,8 @@ def test_a_synthetic_cache_is_found_in_a_config(tmp_path):
 
 def test_run_json_says_that_the_text_was_synthetic(tmp_path):
     from tiny import config, distiller
-    from vkd.run import run
+
+    from vkd.runs.run import run
 
     save_text_embeddings(tmp_path / 's.pt', synthetic_embeddings('ab', 4))
     cfg = config(distiller(), tmp_path / 'r')

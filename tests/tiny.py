@@ -248,7 +248,7 @@ def in_two_processes(function, folder, *args):
 def build(cfg, seed=0):
     from mmengine.registry import DefaultScope
 
-    from vkd.networks import build_model
+    from vkd.build.networks import build_model
 
     torch.manual_seed(seed)
     with DefaultScope.overwrite_default_scope('mmseg'):

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from vkd.attack import ATTACKS, evaluate_attacks
-from vkd.cli import add_config, add_launcher, command, config_of, parser
-from vkd.robustness import table
+from vkd.commands.line import add_config, add_launcher, command, config_of, parser
+from vkd.robustness.attack import ATTACKS, evaluate_attacks
+from vkd.robustness.variants import table
 
 
 def arguments():

@@ -6,11 +6,11 @@ import torch
 from mmengine.logging import MMLogger
 
 from vkd.benchmarks import QUESTIONS
-from vkd.console import console
-from vkd.cli import command, parser
-from vkd.config import load_config, plain
-from vkd.files import write_json
-from vkd.provenance import git_state, hardware, versions
+from vkd.build.config import load_config, plain
+from vkd.commands.line import command, parser
+from vkd.io.console import console
+from vkd.io.files import write_json
+from vkd.runs.provenance import git_state, hardware, versions
 
 
 def arguments():

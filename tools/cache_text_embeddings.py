@@ -2,10 +2,13 @@
 
 import argparse
 
-from vkd.cli import command, parser
-from vkd.datasets.zero_shot import SPLITS, class_names
+from vkd.commands.line import command, parser
 from vkd.errors import UserError
-from vkd.text import CAMVID_ROWS, TEMPLATES, clip_embeddings, from_zegclip, save_text_embeddings, synthetic_embeddings
+from vkd.models.clip import clip_embeddings
+from vkd.text.embeddings import save_text_embeddings, synthetic_embeddings
+from vkd.text.prompts import TEMPLATES
+from vkd.text.zegclip import CAMVID_ROWS, from_zegclip
+from vkd.text.zero_shot import SPLITS, class_names
 
 
 def pair(text):

@@ -2,9 +2,9 @@
 
 import sys
 
-from vkd.check import check, show
-from vkd.cli import add_config, command, config_of, parser
-from vkd.files import write_json
+from vkd.check.checking import check, show
+from vkd.commands.line import add_config, command, config_of, parser
+from vkd.io.files import write_json
 
 
 def arguments():

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from vkd.cli import add_config, add_launcher, command, config_of, parser
-from vkd.corruption import SEVERITIES, evaluate_corruptions
-from vkd.datasets.corruptions import CORRUPTIONS
-from vkd.robustness import table
+from vkd.commands.line import add_config, add_launcher, command, config_of, parser
+from vkd.robustness.corruption import SEVERITIES, evaluate_corruptions
+from vkd.robustness.corruptions import CORRUPTIONS
+from vkd.robustness.variants import table
 
 
 def arguments():

@@ -1,7 +1,7 @@
 """Export the student, or a peer, alone: weights and config for plain mmseg, and an ONNX graph, with a json that says where they came from."""
 
-from vkd.cli import add_config, command, config_of, parser
-from vkd.export import export
+from vkd.commands.line import add_config, command, config_of, parser
+from vkd.export.student import export
 
 
 def arguments():

@@ -3,16 +3,16 @@
 import torch
 from mmengine.dataset import pseudo_collate
 
-from vkd.checkpoint import load_into
-from vkd.cli import add_config, command, config_of, parser
-from vkd.datasets.zero_shot import zero_shot_split
-from vkd.networks import build_model
+from vkd.build.built import build_loader, scope
+from vkd.build.checkpoint import load_into
+from vkd.build.networks import build_model
+from vkd.commands.line import add_config, command, config_of, parser
 from vkd.errors import UserError
-from vkd.files import write_whole
+from vkd.io.files import write_whole
 from vkd.models.text_tower import fit_text_tower
-from vkd.building import build_loader, scope
 from vkd.registry import MODELS
-from vkd.text import load_text_embeddings
+from vkd.text.embeddings import load_text_embeddings
+from vkd.text.zero_shot import zero_shot_split
 
 
 def arguments():

@@ -2,7 +2,7 @@
 
 import sys
 
-from vkd.cli import command, parser
+from vkd.commands.line import command, parser
 from vkd.leaderboard import build
 from vkd.leaderboard.board import build_board
 from vkd.leaderboard.external import submit

@@ -1,7 +1,7 @@
 """Draw figures that runs have logged over the iterations; seeds of one run share a line, with their range."""
 
-from vkd.cli import command, parser
-from vkd.curves import curves, draw_curves
+from vkd.commands.line import command, parser
+from vkd.runs.curves import curves, draw_curves
 
 
 def arguments():

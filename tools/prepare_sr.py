@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.progress import track
 
-from vkd.cli import command, parser
+from vkd.commands.line import command, parser
 from vkd.errors import UserError
-from vkd.images import list_images, read_image, to_rgb, write_image
+from vkd.io.images import list_images, read_image, to_rgb, write_image
 from vkd.physics.resize import imresize, mod_crop
 
 

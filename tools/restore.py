@@ -2,12 +2,12 @@
 
 import torch
 
-from vkd.cli import add_config, command, config_of, parser
+from vkd.build.built import scope
+from vkd.build.networks import build_model
+from vkd.commands.line import add_config, command, config_of, parser
 from vkd.errors import UserError
-from vkd.networks import build_model
-from vkd.building import scope
-from vkd.restore import load_restorer, restore_files
-from vkd.restore_ct import restore_slices
+from vkd.restore.ct import restore_slices
+from vkd.restore.images import load_restorer, restore_files
 
 
 def arguments():

@@ -2,8 +2,9 @@
 
 import sys
 
-from vkd.cli import command, parser
-from vkd.suite import run_suite
+from vkd.commands.line import command, parser
+from vkd.leaderboard import build
+from vkd.runs.suite import run_suite
 
 
 def arguments():
@@ -16,7 +17,7 @@ def arguments():
 
 
 def main(args):
-    page, failed = run_suite(args.suite, args.work_dir, args.jobs, args.launcher)
+    page, failed = run_suite(args.suite, args.work_dir, args.jobs, args.launcher, build=build)
     if failed:
         print(f'{len(failed)} runs failed: {", ".join(failed)}')
     print(page)

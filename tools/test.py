@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from vkd.cli import add_config, add_launcher, command, config_of, parser
+from vkd.commands.line import add_config, add_launcher, command, config_of, parser
 from vkd.evaluation.scores import KNOWN, Score
-from vkd.files import write_json
-from vkd.evaluate import evaluate
+from vkd.io.files import write_json
+from vkd.runs.evaluate import evaluate
 
 
 def arguments():

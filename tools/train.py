@@ -4,9 +4,9 @@ import shlex
 import sys
 from pathlib import Path
 
-from vkd.cli import add_config, add_launcher, command, config_of, parser
+from vkd.commands.line import add_config, add_launcher, command, config_of, parser
 from vkd.engine import processes, use_amp
-from vkd.run import run
+from vkd.runs.run import run
 
 
 def arguments():

@@ -1,7 +1,7 @@
 """Draw who teaches whom, by region and by pixel, in a run of CTCL-R."""
 
-from vkd.cli import add_config, command, config_of, parser
-from vkd.visualize import bsd_picture
+from vkd.commands.line import add_config, command, config_of, parser
+from vkd.visualize.text_and_masks import bsd_picture
 
 
 def arguments():

@@ -1,7 +1,7 @@
 """Draw CT slices from few views, restored and true, in three windows, with errors and sinograms."""
 
-from vkd.cli import add_config, command, config_of, parser
-from vkd.visualize_ct import ct_picture
+from vkd.commands.line import add_config, command, config_of, parser
+from vkd.visualize.ct import ct_picture
 
 
 def arguments():

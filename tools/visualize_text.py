@@ -1,7 +1,7 @@
 """Draw what a network with a CLIP semantic head names among its own classes, and among any others that text embeddings are given of."""
 
-from vkd.cli import add_config, command, config_of, parser
-from vkd.visualize import text_picture
+from vkd.commands.line import add_config, command, config_of, parser
+from vkd.visualize.text_and_masks import text_picture
 
 
 def arguments():

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """Something in a config, file or command is wrong; the message is one sentence that names it and the mend."""
+    """Something in a config, file or command is wrong; the message is one sentence that names it and the fix."""
 
 
 def nearest(name, names, n=3):
@@ -53,23 +53,23 @@ def expect(holds, owner, name, value, wanted):
         raise UserError(f'{owner}: {name} is {value!r}; give {wanted}.')
 
 
-#: what networks, data sets and losses say of common mistakes, in words of their own, and the mend
+#: what networks, data sets and losses say of common mistakes, in words of their own, and the fix
 _KNOWN = (
     (r'Distiller is not in the', "write type='vkd.Distiller', and custom_imports = dict(imports=['vkd'])"),
-    (r'Distiller\.__init__\(\) got an unexpected keyword', 'write _delete_=True in a model that inherits from another, or mend the option'),
+    (r'Distiller\.__init__\(\) got an unexpected keyword', 'write _delete_=True in a model that inherits from another, or fix the option'),
     (r"'Distiller' object has no attribute 'backbone'", 'this optimizer constructor looks for a plain model; use paramwise_cfg instead'),
-    (r'at least one array to concatenate', 'a data set is empty: mend its data_root, data_prefix, ann_file or suffixes'),
+    (r'at least one array to concatenate', 'a data set is empty: fix its data_root, data_prefix, ann_file or suffixes'),
     (r'Target \d+ is out of bounds', 'a label holds a class that the network lacks; tools/check.py CONFIG --every-sample names the file'),
     (r'only batches of spatial targets', 'label images have several channels; save the class index alone'),
     (r'stack expects each tensor to be equal size', 'images of a batch differ in size; end the pipeline with a crop or a resize'),
     (r'failed to load image', 'tools/check.py CONFIG --every-sample names all files that cannot be read'),
-    (r"__init__\(\) got an unexpected keyword argument '", 'mend this option of the config'),
+    (r"__init__\(\) got an unexpected keyword argument '", 'fix this option of the config'),
     (r'None is not a callable object', "a type of the config is misspelt, probably the optimizer's"),
-    (r'is not in the .* registry', 'mend this type, or import what defines it by custom_imports'),
+    (r'is not in the .* registry', 'fix this type, or import what defines it by custom_imports'),
 )
 
 
-def mend(error):
+def fix(error):
     """What to do about an error of mm or torch that stands for a common mistake; None where it is not known."""
     text = f'{type(error).__name__}: {error}'
     return next((told for pattern, told in _KNOWN if re.search(pattern, text)), None)

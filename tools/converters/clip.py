@@ -2,7 +2,7 @@
 models of open_clip.
 """
 
-from vkd.cli import command, parser
+from vkd.commands.line import command, parser
 from vkd.errors import UserError
 from vkd.models.clip import convert_archive
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from vkd.checkpoint import load_weights
-from vkd.cli import command, parser
-from vkd.convert_sr import NAMES, goes_by_order, official_to_vkd, recognise, vkd_to_official
-from vkd.files import write_whole
+from vkd.build.checkpoint import load_weights
+from vkd.commands.line import command, parser
+from vkd.convert.sr import NAMES, goes_by_order, official_to_vkd, recognise, vkd_to_official
+from vkd.io.files import write_whole
 
 
 def arguments():

@@ -1,6 +1,6 @@
 """Write the labels of GTAV, SYNTHIA or Mapillary Vistas in the 19 classes of Cityscapes, beside the raw ones."""
 
-from vkd.cli import command, parser
+from vkd.commands.line import command, parser
 from vkd.datasets.street import RAW_IDS, write_train_ids
 
 

@@ -2,10 +2,10 @@
 
 import torch
 
-from vkd.checkpoint import load_weights
-from vkd.cli import command, parser
-from vkd.convert_segformer import mmseg_to_segformer, segformer_to_mmseg
-from vkd.files import write_whole
+from vkd.build.checkpoint import load_weights
+from vkd.commands.line import command, parser
+from vkd.convert.segformer import mmseg_to_segformer, segformer_to_mmseg
+from vkd.io.files import write_whole
 
 
 def arguments():

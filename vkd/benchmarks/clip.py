@@ -4,11 +4,12 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from .. import building, profile
-from ..console import show_table
-from ..config import load_config
+from .. import costs
+from ..build import built as building
+from ..build.config import load_config
+from ..io.console import show_table
 from ..models.heads.clip_semantic import ClipSemanticHead, set_text
-from ..text import synthetic_embeddings
+from ..text.embeddings import synthetic_embeddings
 from . import CONFIGS, quartiles
 
 
@@ -62,7 +63,7 @@ def measure(rounds, device, shape=(2, 3, 128, 128)):
     def infer(model):
         model.student.eval()(image)
 
-    took = profile.interleaved({n: (lambda m=m: infer(m)) for n, (m, _) in models.items()}, rounds, device=device)
+    took = costs.interleaved({n: (lambda m=m: infer(m)) for n, (m, _) in models.items()}, rounds, device=device)
     inference = [dict(case=n, seconds=t['seconds'], ratio=t['ratio'], low=t['low'], high=t['high']) for n, t in took.items()]
     taught, wrapper = made(semantic(0), teacher=tower, methods=[dict(type='ChimeraSeg')])
     role = taught.roles['teacher']
@@ -72,7 +73,7 @@ def measure(rounds, device, shape=(2, 3, 128, 128)):
         role.module(role.input(image))
 
     alone, own = models['k=0']
-    took = profile.interleaved(
+    took = costs.interleaved(
         {'without': lambda: alone.train().train_step(batch, own), 'teacher': teach, 'with': lambda: taught.train_step(batch, wrapper)},
         rounds,
         device=device,

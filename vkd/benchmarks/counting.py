@@ -2,7 +2,7 @@
 
 import torch
 
-from .. import profile
+from .. import costs
 from ..errors import UserError
 from ..evaluation.segmentation import confusion_counts
 
@@ -33,7 +33,7 @@ def measure(rounds, device, shape=(1024, 2048), classes=19):
     )
     if not agree:
         raise UserError("vkd's counts differ from mmseg's; this is a bug: please report it.")
-    took = profile.interleaved(
+    took = costs.interleaved(
         dict(vkd=lambda: confusion_counts(pred, label, classes), mmseg=lambda: IoUMetric.intersect_and_union(pred, label, classes, 255)),
         rounds,
         device=device,

@@ -9,9 +9,10 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from .. import building, profile
-from ..console import show_table
+from .. import costs
+from ..build import built as building
 from ..datasets.demo_phantoms import draw_phantom
+from ..io.console import show_table
 from ..physics.fan_beam import Geometry, fbp, project
 from ..physics.hounsfield import hu_to_mu
 from . import verdict
@@ -89,7 +90,7 @@ def _physics(rounds, device, size, views, slow):
         except ImportError:  # likewise
             pass
     seconds = {
-        what: {name: took['seconds'] for name, took in profile.interleaved(calls, rounds, device=device).items()}
+        what: {name: took['seconds'] for name, took in costs.interleaved(calls, rounds, device=device).items()}
         for what, calls in (('forward', forward), ('back', back))
     }
     return dict(size=size, views=views, **seconds, error=error)
@@ -136,14 +137,14 @@ def _step(rounds, device, side, width, blocks, batch):
             wrapper, data = building.optim(cfg, model), _slices(side, batch)
 
             def step(model=model, wrapper=wrapper, data=data):
-                start = profile.clock(device)
+                start = costs.clock(device)
                 model.data_preprocessor(dict(data), True)
-                simulated = profile.clock(device) - start
+                simulated = costs.clock(device) - start
                 model.train_step(dict(data, data_samples=[BaseDataElement() for _ in data['inputs']]), wrapper)
-                return dict(simulation=float(simulated), step=float(profile.clock(device) - start - simulated))
+                return dict(simulation=float(simulated), step=float(costs.clock(device) - start - simulated))
 
             calls[name] = step
-        took = profile.interleaved(calls, rounds, device=device)
+        took = costs.interleaved(calls, rounds, device=device)
     return dict(
         side=side,
         batch=batch,
@@ -174,7 +175,7 @@ def _inference(rounds, device, side, width, blocks):
         model.student(x)
         model.student.train()
 
-    took = profile.interleaved(dict(student=student, graph=lambda: model(**data, mode='loss')), rounds, device=device)
+    took = costs.interleaved(dict(student=student, graph=lambda: model(**data, mode='loss')), rounds, device=device)
     return dict(
         side=side,
         student=took['student']['seconds'],

@@ -4,10 +4,11 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from .. import building, profile
-from ..console import show_table
-from ..config import load_config
+from .. import costs
+from ..build import built as building
+from ..build.config import load_config
 from ..engine import FeatureCache
+from ..io.console import show_table
 from ..methods.gkd import QuerySoftDistillation, token_loss
 from . import CONFIGS, quartiles, verdict
 
@@ -36,7 +37,7 @@ def measure(rounds, device, shape=(8, 3, 160, 160)):
     def teach():
         model.teachers['teacher'](image)
 
-    took = profile.interleaved(dict(step=lambda: model.train_step(batch, wrapper), passes=two_passes, teacher=teach), rounds, device=device)
+    took = costs.interleaved(dict(step=lambda: model.train_step(batch, wrapper), passes=two_passes, teacher=teach), rounds, device=device)
     low, ratio, high = quartiles(took['step']['times'], np.add(took['passes']['times'], took['teacher']['times']))
     stage1 = dict(shape=list(shape), seconds=took['step']['seconds'], ratio=ratio, low=low, high=high)
     return dict(stage1=stage1, stage2=_stage2(rounds, device), heads=_heads(rounds, device))
@@ -55,7 +56,7 @@ def _stage2(rounds, device, shape=(8, 3, 160, 160)):
         model.train_step(batch, wrapper)
         cache.after_train_iter(None, 0)
 
-    took = profile.interleaved(dict(encoded=lambda: model.train_step(batch, wrapper), cached=cached), rounds, device=device)
+    took = costs.interleaved(dict(encoded=lambda: model.train_step(batch, wrapper), cached=cached), rounds, device=device)
     low, ratio, high = quartiles(took['encoded']['times'], took['cached']['times'])
     return dict(shape=list(shape), seconds=took['encoded']['seconds'], ratio=ratio, low=low, high=high)
 
@@ -74,7 +75,7 @@ def _heads(rounds, device):
         token_loss(head(x, teacher), teacher).backward()
         head.zero_grad(set_to_none=True)
 
-    took = profile.interleaved(dict(plain=lambda: run(plain), fused=lambda: run(fused)), rounds, device=device)
+    took = costs.interleaved(dict(plain=lambda: run(plain), fused=lambda: run(fused)), rounds, device=device)
     net = load_config(CONFIGS / 'gkd/gkd_deit-ti_vit-s_stage1b_camvid-160x160.py').model.to_dict()
     net['teacher'].pop('init_cfg')
     side, rows = round(TOKENS**0.5) * 16, []
@@ -83,7 +84,7 @@ def _heads(rounds, device):
     whole = Config(dict(model=net)).model.to_dict()
     for name in took:
         method = dict(whole['methods'][0], fused=name == 'fused')
-        memory = profile.peak_memory(
+        memory = costs.peak_memory(
             dict(whole, methods=[method]), dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4)), (2, 3, side, side), 11, device
         )
         rows.append(

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from .. import building, profile
-from ..console import show_table
-from ..config import load_config
+from .. import costs
+from ..build import built as building
+from ..build.config import load_config
+from ..io.console import show_table
 from ..registry import METHODS
 from . import CONFIGS, quartiles, verdict
 
@@ -35,9 +36,9 @@ def measure(rounds, device, config=CONFIG, shape=(4, 3, 160, 160)):
         calls[case] = lambda built=built, wrapper=wrapper: built.train_step(batch, wrapper)
     classes = model['student']['decode_head']['num_classes']
     batch = building.synthetic_batch(shape, classes)
-    took = profile.interleaved(calls, rounds, device=device)
+    took = costs.interleaved(calls, rounds, device=device)
     memory = {
-        case: profile.peak_memory(one.model.to_dict(), one.optim_wrapper.to_dict(), shape, classes, device) for case, one in configs.items()
+        case: costs.peak_memory(one.model.to_dict(), one.optim_wrapper.to_dict(), shape, classes, device) for case, one in configs.items()
     }
     both = np.add(took['student alone']['times'], took[f'{name} alone']['times'])
     rows = []

@@ -12,14 +12,15 @@ from mmengine.config import Config
 from mmengine.structures import BaseDataElement
 from PIL import Image
 
-from .. import building, profile
-from ..console import show_table
+from .. import costs
+from ..build import built as building
 from ..datasets.demo_pictures import draw_picture
 from ..evaluation.restoration import RestorationMetric
-from ..images import read_image, write_image
+from ..io.console import show_table
+from ..io.images import read_image, write_image
 from ..models.restorers import IMDN, IMDN_RTC, Restorer
 from ..physics.resize import imresize
-from ..restore import restore_files
+from ..restore.images import restore_files
 from . import quartiles, verdict
 
 STEP_GOAL, SHARE_GOAL, MEMORY_GOAL = 1.05, 0.8, 1.1
@@ -76,7 +77,7 @@ def _steps(rounds, device, batch, patch, scale):
     def teach():
         model.teachers['teacher'](image)
 
-    took = profile.interleaved({**calls, 'teacher': teach}, rounds, device=device)
+    took = costs.interleaved({**calls, 'teacher': teach}, rounds, device=device)
     base, rows = np.add(took['alone']['times'], took['teacher']['times']), []
     for name in METHODS:
         low, ratio, high = quartiles(took[name]['times'], base)
@@ -95,7 +96,7 @@ def _resize(rounds, size, scale):
     except ImportError:  # it is needed by the tests only
         pass
     return dict(
-        size=list(size), scale=scale, seconds={name: took['seconds'] for name, took in profile.interleaved(calls, 3 * rounds).items()}
+        size=list(size), scale=scale, seconds={name: took['seconds'] for name, took in costs.interleaved(calls, 3 * rounds).items()}
     )
 
 
@@ -108,26 +109,26 @@ def _evaluation(rounds, device, images, size, scale):
 
         @torch.no_grad()
         def whole():
-            start, inside = profile.clock(device), 0.0
+            start, inside = costs.clock(device), 0.0
             for file in files:
                 truth = read_image(file)
                 image, truth = (torch.from_numpy(x).permute(2, 0, 1).to(device) for x in (imresize(truth, 1 / scale), truth))
-                begin = profile.clock(device)
+                begin = costs.clock(device)
                 out = restorer(image[None] / 255)[0]
-                inside += profile.clock(device) - begin
+                inside += costs.clock(device) - begin
                 metric.scores(out, truth)
-            return dict(network=float(inside), total=float(profile.clock(device) - start))
+            return dict(network=float(inside), total=float(costs.clock(device) - start))
 
-        parts = profile.interleaved(dict(whole=whole), rounds, device=device)['whole']['parts']
+        parts = costs.interleaved(dict(whole=whole), rounds, device=device)['whole']['parts']
     return dict(images=images, size=list(size), seconds=parts['total'], share=parts['network'] / parts['total'])
 
 
 def _tile_peak(pipe, threads, source, out):
     torch.set_num_threads(threads)
     restorer = Restorer(IMDN_RTC(2, blocks=1)).eval()  # as much memory as five blocks, which follow each other, and a fraction of the time
-    before = profile.resident_peak()
+    before = costs.resident_peak()
     restore_files(restorer, [source], out, progress=False)
-    pipe.send(profile.resident_peak() - before)
+    pipe.send(costs.resident_peak() - before)
 
 
 def _tiles(sides):

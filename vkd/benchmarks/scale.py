@@ -7,12 +7,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from .. import run as running
-from ..cells import read_suite
-from ..files import read_json
-from ..jobs import BUSY, Local, run_cell
+from ..io.files import read_json
 from ..leaderboard import build
-from ..suite import run_cells
+from ..runs import run as running
+from ..runs.cells import read_suite
+from ..runs.jobs import BUSY, Local, run_cell
+from ..runs.suite import run_cells
 from . import CONFIGS, verdict
 
 #: seconds for the leaderboard of 1,000 runs

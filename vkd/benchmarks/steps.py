@@ -6,11 +6,12 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from .. import building, profile
-from ..console import show_table
-from ..config import type_name
+from .. import costs
+from ..build import built as building
+from ..build.config import type_name
+from ..build.networks import forward_features
 from ..errors import UserError
-from ..networks import forward_features
+from ..io.console import show_table
 from ..registry import METHODS
 from . import quartiles, verdict
 
@@ -97,7 +98,7 @@ def measure(rounds, device, cfg=None, shape=(4, 3, 128, 128)):
     batch = building.synthetic_batch(shape, ids)
     teacher = next((next(iter(m.roles.values())) for n, m in built.items() if n != 'alone'), None)
     if teacher is None:
-        raise UserError(f'No method could be built ({next(iter(failed.values()))}); mend the config.')
+        raise UserError(f'No method could be built ({next(iter(failed.values()))}); fix the config.')
     with torch.no_grad():
         image = teacher.input(built['alone'].data_preprocessor(batch, True)['inputs'])
 
@@ -109,7 +110,7 @@ def measure(rounds, device, cfg=None, shape=(4, 3, 128, 128)):
     for name in [n for n in built if n != 'alone']:
 
         def split(name=name):
-            return profile.step_parts(built[name], batch, wrappers[name])
+            return costs.step_parts(built[name], batch, wrappers[name])
 
         def step(name=name):
             built[name].train_step(batch, wrappers[name])
@@ -120,9 +121,9 @@ def measure(rounds, device, cfg=None, shape=(4, 3, 128, 128)):
             failed[name] = f'{type(error).__name__}: {" ".join(str(error).split())}'
             continue
         calls[name], calls[f'{name} in parts'] = step, split
-    took = profile.interleaved(calls, rounds, device=device)
+    took = costs.interleaved(calls, rounds, device=device)
     memory = {
-        name: profile.peak_memory(one.model.to_dict(), one.optim_wrapper.to_dict(), shape, len(ids), device)
+        name: costs.peak_memory(one.model.to_dict(), one.optim_wrapper.to_dict(), shape, len(ids), device)
         for name, one in configs.items()
         if name in calls
     }

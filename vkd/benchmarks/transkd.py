@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
-from .. import building, profile
-from ..console import show_table
-from ..config import load_config
+from .. import costs
+from ..build import built as building
+from ..build.config import load_config
+from ..io.console import show_table
 from ..registry import METHODS
 from . import CONFIGS, quartiles, verdict
 
@@ -33,10 +34,8 @@ def measure(rounds, device, shape=(2, 3, 128, 256)):
     def encode():
         teacher.backbone(image)
 
-    took = profile.interleaved({**calls, 'encoder': encode}, rounds, device=device)
-    memory = {
-        case: profile.peak_memory(cfg.model.to_dict(), cfg.optim_wrapper.to_dict(), shape, 19, device) for case, cfg in configs.items()
-    }
+    took = costs.interleaved({**calls, 'encoder': encode}, rounds, device=device)
+    memory = {case: costs.peak_memory(cfg.model.to_dict(), cfg.optim_wrapper.to_dict(), shape, 19, device) for case, cfg in configs.items()}
     weights = sum(p.numel() * p.element_size() for p in teacher.parameters())
     base, rows = np.add(took['alone']['times'], took['encoder']['times']), []
     for case in list(calls)[1:]:

@@ -1,7 +1,9 @@
+"""Data sets and their transforms."""
+
+from ..registry import import_all
 from .ade20k import ADE20KDataset
 from .camvid import CamVidDataset
 from .cityscapes import ACDCDataset, CityscapesDataset
-from .corruptions import Corrupt
 from .ct import ClipHU, CTSliceDataset, LoadCTSlice, PackCTInputs, ResizeHU
 from .demo import DemoDataset, DrawScene
 from .demo_phantoms import DemoPhantomDataset, DrawPhantom
@@ -37,7 +39,6 @@ __all__ = [
     'CamVidDataset',
     'CityscapesDataset',
     'ClipHU',
-    'Corrupt',
     'DemoDataset',
     'DemoPhantomDataset',
     'DemoPictureDataset',
@@ -73,3 +74,5 @@ __all__ = [
     'ZeroShotCamVidDataset',
     'data_root',
 ]
+
+import_all(__name__, __path__)

@@ -5,6 +5,7 @@ from pathlib import Path
 from mmseg.datasets import BaseSegDataset
 
 from ..registry import DATASETS
+from ..text.zero_shot import CAMVID
 from .listing import list_pairs
 from .root import Rooted
 
@@ -25,7 +26,7 @@ class CamVidDataset(Rooted, BaseSegDataset):
     """
 
     METAINFO = dict(
-        classes=('Sky', 'Building', 'Pole', 'Road', 'Pavement', 'Tree', 'SignSymbol', 'Fence', 'Car', 'Pedestrian', 'Bicyclist'),
+        classes=CAMVID,
         palette=[
             [128, 128, 128],
             [128, 0, 0],

@@ -16,10 +16,10 @@ from mmengine.structures import BaseDataElement
 from PIL import Image
 
 from ..errors import UserError, choice
-from ..files import read_json
+from ..io.files import read_json
+from ..io.slices import check_hu, read_slice
 from ..physics.hounsfield import hu_to_mu
 from ..registry import DATASETS, TRANSFORMS
-from ..slices import check_hu, read_slice
 from .root import Rooted
 
 
@@ -86,7 +86,7 @@ class CTSliceDataset(Rooted, BaseDataset):
         for split, name in self.lists.items():
             file = Path(self.data_root, name)
             if not file.is_file():
-                raise UserError(f'CTSliceDataset: the list {str(file)!r} does not exist; put it there, or mend lists.')
+                raise UserError(f'CTSliceDataset: the list {str(file)!r} does not exist; put it there, or fix lists.')
             out[split] = [self._item(line.strip()) for line in file.read_text().splitlines() if line.strip()]
         missing = next((item['img_path'] for item in out[self.split] if not Path(item['img_path']).is_file()), None)
         if missing:
@@ -106,7 +106,7 @@ class CTSliceDataset(Rooted, BaseDataset):
         if len(files) < wanted:
             raise UserError(
                 f'CTSliceDataset: {self.data_root!r} holds {len(files)} .npy files, but the splits name place {wanted}; complete the data, '
-                'or mend splits.'
+                'or fix splits.'
             )
         return {split: [self._item(f) for f in files[slice(*place)]] for split, place in self.splits.items()}
 
@@ -149,7 +149,7 @@ class CTSliceDataset(Rooted, BaseDataset):
 @TRANSFORMS.register_module()
 class LoadCTSlice(BaseTransform):
     """``hu`` of the file ``img_path``; ``offset`` is what its 16-bit PNG has at 0 HU: 1024, or 32768 of DeepLesion. Raises UserError as
-    ``vkd.slices.read_slice`` does.
+    ``vkd.io.slices.read_slice`` does.
     """
 
     def __init__(self, offset=1024):

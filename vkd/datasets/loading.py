@@ -46,7 +46,7 @@ class LoadLabel(LoadAnnotations):
             wrong = label[(label >= classes) & (label != 255)]
             if wrong.size:
                 raise UserError(
-                    f'Label {path!r} holds class {int(np.max(wrong))}; the dataset has classes 0 to {classes - 1} and 255 (ignored): mend '
+                    f'Label {path!r} holds class {int(np.max(wrong))}; the dataset has classes 0 to {classes - 1} and 255 (ignored): fix '
                     'the file or the label map.'
                 )
         return out

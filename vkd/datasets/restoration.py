@@ -14,7 +14,7 @@ from mmengine.logging import print_log
 from mmengine.structures import BaseDataElement
 
 from ..errors import UserError, choice
-from ..images import cached, image_size, list_images, read_image, to_rgb
+from ..io.images import cached, image_size, list_images, read_image, to_rgb
 from ..physics.degradations import degrade
 from ..physics.resize import imresize, mod_crop
 from ..registry import DATASETS, TRANSFORMS
@@ -114,7 +114,7 @@ class BasicImageDataset(Rooted, BaseDataset):
             stem = self.filename_tmpl.format(truth.stem, scale=self.scale)
             if stem not in images:
                 raise UserError(
-                    f'Image {str(truth)!r} has no degraded version {stem!r} in {str(folders["img"])!r}; add it, remove the image, or mend '
+                    f'Image {str(truth)!r} has no degraded version {stem!r} in {str(folders["img"])!r}; add it, remove the image, or fix '
                     'filename_tmpl.'
                 )
             out.append(dict(facts, gt_path=str(truth), img_path=str(images[stem]), name=truth.stem))
@@ -317,5 +317,5 @@ def check_ratio(results):
         raise UserError(
             f'{where(results, "gt")} is {truth[0]}x{truth[1]} and {where(results, "img")[0].lower()}{where(results, "img")[1:]} is '
             f'{image[0]}x{image[1]} (height x width), '
-            f'not {scale} times smaller; mend the pair, put ModCrop before, or set the scale of the dataset.'
+            f'not {scale} times smaller; fix the pair, put ModCrop before, or set the scale of the dataset.'
         )

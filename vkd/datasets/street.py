@@ -7,7 +7,7 @@ from mmengine.utils import track_iter_progress
 from PIL import Image
 
 from ..errors import UserError, choice, nearest
-from ..files import write_whole
+from ..io.files import write_whole
 from ..registry import DATASETS
 from .cityscapes import CityscapesDataset
 from .listing import list_pairs

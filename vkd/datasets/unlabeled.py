@@ -93,7 +93,7 @@ class UnlabeledImageDataset(BaseDataset):
             kept = f'; names that begin with {", ".join(self.prefixes)}' if self.prefixes else ''
             raise UserError(
                 f'UnlabeledImageDataset: {self.list_file or ", ".join(self.roots)!r} holds no image ({", ".join(self.extensions)}{kept}); '
-                'mend data_root, extensions or prefixes.'
+                'fix data_root, extensions or prefixes.'
             )
         targets = self._target_images()
         for path, root in images:
@@ -138,7 +138,7 @@ class UnlabeledImageDataset(BaseDataset):
             )
             found = [Path(p) for p in glob.glob(pattern, recursive=True)]
             if not found:
-                raise UserError(f'UnlabeledImageDataset: target {entry!r} names no file or folder, so it guards nothing; mend its path.')
+                raise UserError(f'UnlabeledImageDataset: target {entry!r} names no file or folder, so it guards nothing; fix its path.')
             for path in found:
                 out.update({p.resolve(): str(entry) for p in (path.rglob('*') if path.is_dir() else [path])})
         return out

@@ -3,8 +3,8 @@
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop
 
+from ..build.networks import unwrapped
 from ..errors import UserError
-from ..networks import unwrapped
 from ..registry import LOOPS
 from .peers import PeerOptimWrapper
 

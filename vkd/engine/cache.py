@@ -6,11 +6,11 @@ import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 
+from ..build.networks import unwrapped
+from ..distill.taps import parse_tap, student_input
 from ..errors import UserError
 from ..models.backbones import TimmViT
-from ..networks import unwrapped
 from ..registry import HOOKS
-from ..taps import parse_tap, student_input
 from .hooks import random_state, set_random_state
 
 

@@ -9,10 +9,10 @@ from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import set_random_seed
 
+from ..build.networks import student_of
 from ..errors import UserError
-from ..networks import student_of
 from ..registry import HOOKS
-from ..text import check_text
+from ..text.embeddings import check_text
 
 
 def random_state():

@@ -8,9 +8,9 @@ import torch.distributed as dist
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ..checkpoint import load_weights, read_checkpoint
+from ..build.checkpoint import load_weights, read_checkpoint
+from ..build.networks import unwrapped
 from ..errors import UserError
-from ..networks import unwrapped
 from .hooks import PlainState, TextFitsData
 from .peers import check_names
 

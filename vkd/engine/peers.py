@@ -6,8 +6,8 @@ import torch
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapperDict
 from torch import nn
 
+from ..build.networks import unwrapped
 from ..errors import UserError, nearest
-from ..networks import unwrapped
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 

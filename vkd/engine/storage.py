@@ -2,7 +2,7 @@
 
 from mmengine.fileio import LocalBackend, register_backend
 
-from ..files import write_whole
+from ..io.files import write_whole
 
 
 @register_backend('whole', force=True)

@@ -2,8 +2,8 @@
 
 from mmengine.optim import DefaultOptimWrapperConstructor
 
+from ..build.networks import unwrapped
 from ..errors import UserError
-from ..networks import unwrapped
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
 from .peers import part_of
 

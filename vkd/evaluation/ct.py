@@ -55,7 +55,7 @@ class CTMetric(RestorationMetric):
         if output.shape != truth.shape or len(output) != 1:
             raise UserError(
                 f'{name}: prediction {"x".join(map(str, output.shape))} and truth {"x".join(map(str, truth.shape))} (channels x height x '
-                'width) are not two grey slices of one size; mend the data or the network.'
+                'width) are not two grey slices of one size; fix the data or the network.'
             )
         (width, level), *_ = self.windows
         output, truth = (mu_to_hu(x.double()).clamp(level - width / 2, level + width / 2) for x in (output, truth))

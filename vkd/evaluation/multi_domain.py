@@ -87,12 +87,12 @@ class MultiDomainIoUMetric(BaseMetric):
         if 0 in images:
             raise UserError(
                 f'MultiDomainIoUMetric: domain {domains[images.index(0)]!r} has no image, so the mean would be of fewer domains than it '
-                'says; mend its data set.'
+                'says; fix its data set.'
             )
         if not all(counts.flatten(1).sum(1)):
             raise UserError(
                 f'MultiDomainIoUMetric: no pixel of domain {domains[counts.flatten(1).sum(1).tolist().index(0)]!r} has a label, so the '
-                'mean would be of fewer domains than it says; mend its labels, or ignore_index.'
+                'mean would be of fewer domains than it says; fix its labels, or ignore_index.'
             )
         mean_over = self.mean_over or domains
         own = {name: dict(report(c, classes, n), in_mean=name in mean_over) for name, c, n in zip(domains, counts, images)}

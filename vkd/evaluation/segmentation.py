@@ -29,7 +29,7 @@ def confusion_counts(pred, label, num_classes, ignore_index=255):
             raise UserError(
                 f'A label holds class {(len(counts) - 1) // k - 1}, but there are {k} classes (0 to {k - 1}) and {ignore_index} is '
                 'ignored; '
-                'mend the label files or the classes of the dataset.'
+                'fix the label files or the classes of the dataset.'
             )
     return counts[k:].view(k, k)
 

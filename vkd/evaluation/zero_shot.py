@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..datasets.zero_shot import Split
 from ..errors import UserError
 from ..registry import METRICS
+from ..text.zero_shot import Split
 from .scores import HIOU, SEEN, UNSEEN
 from .segmentation import SegMetric, seg_scores
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..evaluation.scores import Score
-from ..files import is_sealed, read_json, write_text
+from ..io.files import is_sealed, read_json, write_text
 from .external import runs_of
 from .pages import worked_out
 from .records import Row
@@ -37,10 +37,10 @@ def build_board(folder: str | Path, title: str = 'vkd: does distillation pay?') 
     try:
         empty = read_json(folder / EMPTY, [])
     except ValueError as error:
-        raise UserError(f'{str(folder / EMPTY)!r} is no json ({error}); mend it.') from None
+        raise UserError(f'{str(folder / EMPTY)!r} is no json ({error}); fix it.') from None
     wrong = next((e for e in empty if not isinstance(e, dict) or set(e) != {'field', 'suite', 'reason'} or e['field'] not in FIELDS), None)
     if wrong:
-        raise UserError(f'{str(folder / EMPTY)!r}: {wrong} is no dict(field, suite, reason) with a field of {", ".join(FIELDS)}; mend it.')
+        raise UserError(f'{str(folder / EMPTY)!r}: {wrong} is no dict(field, suite, reason) with a field of {", ".join(FIELDS)}; fix it.')
     tabs = []
     for name in FIELDS:
         own = [s for s in suites if s['field'] == name]

@@ -10,8 +10,8 @@ import jsonschema
 
 from ..errors import UserError
 from ..evaluation.scores import KNOWN
-from ..files import is_sealed, safe_name, sealed, write_json
-from ..formats import FORMAT, READS
+from ..io.files import is_sealed, safe_name, sealed, write_json
+from ..runs.formats import FORMAT, READS
 from .records import KEY, Row, RunFacts
 
 #: bytes of a leaderboard.json that is read; a thousand runs need about 5 MB

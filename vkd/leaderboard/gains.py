@@ -1,7 +1,7 @@
 """Gains over the student alone: which run a method may be compared with, and what the comparison says.
 
 A gain needs a *baseline*: runs of the student alone whose config is, but for methods and teachers, that of the method's runs
-(``vkd.identity.baseline_config``). Where there is none the gain is withheld, and the places at which the configs differ are named.
+(``vkd.build.identity.baseline_config``). Where there is none the gain is withheld, and the places at which the configs differ are named.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from ..budgets import stretched
-from ..config import plain
+from ..build.budgets import stretched
+from ..build.config import plain
+from ..build.identity import differences, told_difference
 from ..evaluation.scores import Score
-from ..identity import differences, told_difference
 from .records import Gain, Panel, Row, RunFacts
 from .statistics import SEEDS, analyse, equal_cost
 

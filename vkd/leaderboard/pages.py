@@ -7,8 +7,8 @@ from typing import Any
 
 from ..errors import UserError
 from ..evaluation.scores import Score, score_of
-from ..files import write_json, write_text
-from ..formats import FORMAT
+from ..io.files import write_json, write_text
+from ..runs.formats import FORMAT
 from .external import runs_of
 from .illustrations import illustrated
 from .reading import read_baselines, read_runs, suite_part

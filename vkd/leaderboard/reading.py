@@ -1,17 +1,17 @@
 """What run folders hold: facts, scores and logs, and sentences on what is left out."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..config import teachers_of
-from ..curves import logged
+from ..build.config import teachers_of
+from ..build.identity import baseline_config, baseline_fingerprint, read_written_config
 from ..errors import UserError
-from ..files import read_json
-from ..formats import READS, run_digest
-from ..identity import baseline_config, baseline_fingerprint, read_written_config
+from ..io.files import read_json
+from ..runs.curves import logged
+from ..runs.formats import READS, run_digest
 from .external import read_submission
 from .records import KEY, RunFacts
 

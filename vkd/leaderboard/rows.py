@@ -16,7 +16,7 @@ from .statistics import mean_interval
 ZERO_SHOT = {'S': 'mIoU_seen', 'U': 'mIoU_unseen', 'hIoU': 'hIoU'}
 #: a column of networks of super-resolution
 MULTIPLY_ADDS = 'G multiply-adds at 1280x720'
-#: an option of a run's command that begins its student with what a stage of the suite has trained (vkd.cells)
+#: an option of a run's command that begins its student with what a stage of the suite has trained (vkd.runs.cells)
 STAGE = re.compile(r'\bmodel\.student\.[^=\s]*=\S*/stage_')
 
 
@@ -30,7 +30,7 @@ def table(
     Args:
         score: the main one, by which rows are compared.
         profile: what profile.json holds of the costs of networks and steps.
-        baselines: ``{fingerprint: config}`` of the baselines that runs name, as ``vkd.identity.baseline_config`` gives them.
+        baselines: ``{fingerprint: config}`` of the baselines that runs name, as ``vkd.build.identity.baseline_config`` gives them.
     """
     profile = profile or {}
     groups: dict[tuple, list[RunFacts]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ..evaluation.scores import Score
-from ..files import sealed, sha256
+from ..io.files import sealed, sha256
 from .records import Gain, Row
 from .words import VERDICTS, digits, extra_columns, gain_head, named, remarks, score_head, verdict, with_unit
 

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from ..errors import UserError
 from ..evaluation.scores import Score
-from ..files import is_sealed, read_json, sha256, write_json, write_text
-from ..formats import FORMAT
+from ..io.files import is_sealed, read_json, sha256, write_json, write_text
+from ..runs.formats import FORMAT
 from .external import runs_of
 from .pages import page, worked_out
 from .reading import read_baselines, read_runs

@@ -1,7 +1,5 @@
 """One file a method: a pure loss function beside its class. Importing this package registers them all."""
 
-from importlib import import_module
-from pkgutil import iter_modules
+from ..registry import import_all
 
-for _module in iter_modules(__path__):
-    import_module(f'{__name__}.{_module.name}')
+import_all(__name__, __path__)

@@ -1,7 +1,7 @@
 """Attention transfer."""
 
-from ..losses import at_loss, attention_map
-from ..method import PairMethod
+from ..distill.losses import at_loss, attention_map
+from ..distill.method import PairMethod
 from ..registry import METHODS
 from ..schema import POSITIVE
 

@@ -14,13 +14,13 @@ import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
 
-from ..align import channel_adapter, tokens_to_map
+from ..distill.align import channel_adapter, tokens_to_map
+from ..distill.memory_bank import MemoryBank, gather_vectors
+from ..distill.method import Method
+from ..distill.taps import student_input
 from ..errors import UserError
-from ..memory_bank import MemoryBank, gather_vectors
-from ..method import Method
 from ..registry import METHODS
 from ..schema import COUNT, POSITIVE, SHARE, WHOLE, name_of
-from ..taps import student_input
 
 
 # -- which places ----------------------------------------------------------------------------------------------------------

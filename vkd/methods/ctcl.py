@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import functional_call
 
+from ..distill.peers import PeerMethod, by_role, check_equal_classes, kl_of_logs, labels_of, masked_mean, on_one_grid, pairs
 from ..errors import UserError, nearest
-from ..peers import PeerMethod, by_role, check_equal_classes, kl_of_logs, labels_of, masked_mean, on_one_grid, pairs
 from ..registry import METHODS
 from ..schema import COUNT, FLAG, NUMBER, WEIGHT, WHOLE, Rule, name_of, optional
 

@@ -1,7 +1,7 @@
 """Channel-wise distillation."""
 
-from ..losses import cwd_loss
-from ..method import PairMethod
+from ..distill.losses import cwd_loss
+from ..distill.method import PairMethod
 from ..registry import METHODS
 from ..schema import POSITIVE
 

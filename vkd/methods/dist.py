@@ -1,6 +1,6 @@
 """DIST, in its form for dense prediction."""
 
-from ..method import PairMethod
+from ..distill.method import PairMethod
 from ..registry import METHODS
 from ..schema import POSITIVE, WEIGHT
 

@@ -1,6 +1,6 @@
 """Deep mutual learning."""
 
-from ..peers import PeerMethod, kl_map, masked_mean
+from ..distill.peers import PeerMethod, kl_map, masked_mean
 from ..registry import METHODS
 
 

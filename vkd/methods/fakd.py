@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 
-from ..method import PairMethod
+from ..distill.method import PairMethod
 from ..registry import METHODS
 from ..schema import COUNT
 

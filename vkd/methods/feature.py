@@ -1,8 +1,8 @@
 """Feature distillation wired by config."""
 
+from ..distill.losses import at_loss, cosine_loss, cwd_loss, kl_loss, mse_loss
+from ..distill.method import PairMethod
 from ..errors import choice, expect
-from ..losses import at_loss, cosine_loss, cwd_loss, kl_loss, mse_loss
-from ..method import PairMethod
 from ..registry import METHODS
 from ..schema import FLAG, POSITIVE, check_value, name_of, optional
 

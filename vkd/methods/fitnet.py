@@ -1,7 +1,7 @@
 """FitNet: hints through a regressor."""
 
-from ..losses import mse_loss
-from ..method import PairMethod
+from ..distill.losses import mse_loss
+from ..distill.method import PairMethod
 from ..registry import METHODS
 
 

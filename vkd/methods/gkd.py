@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..align import map_to_tokens, replace_masked
+from ..distill.align import map_to_tokens, replace_masked
+from ..distill.method import Method
+from ..distill.taps import parse_tap, patch_embedding_of
 from ..errors import UserError
-from ..method import Method
 from ..registry import METHODS
 from ..schema import FLAG, NUMBER, WEIGHT
-from ..taps import parse_tap, patch_embedding_of
 
 
 # -- query-based soft distillation -----------------------------------------------------------------------------------------

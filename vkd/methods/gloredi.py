@@ -10,10 +10,10 @@ from functools import lru_cache
 import torch
 import torch.nn.functional as F
 
+from ..distill.losses import cosine_loss
+from ..distill.memory_bank import MemoryBank
+from ..distill.method import Method
 from ..errors import UserError
-from ..losses import cosine_loss
-from ..memory_bank import MemoryBank
-from ..method import Method
 from ..registry import METHODS
 from ..schema import WEIGHT, check_value, name_of, optional
 

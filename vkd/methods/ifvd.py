@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from ..peers import PeerMethod, labels_of
+from ..distill.peers import PeerMethod, labels_of
 from ..registry import METHODS
 
 

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from ..peers import PeerMethod, kl_map, masked_mean
+from ..distill.peers import PeerMethod, kl_map, masked_mean
 from ..registry import METHODS
 from ..schema import SHARE_BELOW_1, name_of
 

@@ -1,7 +1,7 @@
 """Pixel-wise distillation of logits."""
 
-from ..losses import kl_loss
-from ..method import PairMethod
+from ..distill.losses import kl_loss
+from ..distill.method import PairMethod
 from ..registry import METHODS
 from ..schema import POSITIVE
 

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..align import channels_of
-from ..method import PairMethod
+from ..distill.align import channels_of
+from ..distill.method import PairMethod
 from ..registry import METHODS
 from ..schema import SHARE_BELOW_1
 

@@ -2,9 +2,9 @@
 
 import torch.nn.functional as F
 
+from ..distill.losses import mse_loss
+from ..distill.method import PairMethod
 from ..errors import choice
-from ..losses import mse_loss
-from ..method import PairMethod
 from ..registry import METHODS
 
 

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..distill.losses import cwd_loss, kl_loss
+from ..distill.method import Method
+from ..distill.taps import stages_of, student_input
 from ..errors import UserError
-from ..losses import cwd_loss, kl_loss
-from ..method import Method
 from ..registry import METHODS
 from ..schema import COUNT, FLAG, POSITIVE, WEIGHT, list_of, name_of
-from ..taps import stages_of, student_input
 
 
 # -- feature maps ----------------------------------------------------------------------------------------------------------
@@ -189,7 +189,7 @@ def patch_embedding_loss(student_tokens, teacher_tokens, weights=(0.1, 0.1, 0.5,
 
 # -- the method ------------------------------------------------------------------------------------------------------------
 def find_taps(model, role='model'):
-    """``(stage taps, embedding taps)`` of the hierarchical transformer inside ``model``; see ``vkd.taps.stages_of``."""
+    """``(stage taps, embedding taps)`` of the hierarchical transformer inside ``model``; see ``vkd.distill.taps.stages_of``."""
     return stages_of(model, 'TransKD', role)
 
 
@@ -289,7 +289,7 @@ class TransKD(Method):
             embedded = [shapes[t][-1] for t in self.embeddings[role]]
             if embedded != channels[role]:
                 raise UserError(
-                    f'TransKD: the {role} has stages of {channels[role]} channels and embeddings of {embedded}; they must agree: mend '
+                    f'TransKD: the {role} has stages of {channels[role]} channels and embeddings of {embedded}; they must agree: fix '
                     f'{role}_stages or {role}_embeddings.'
                 )
             given = self.given[role][2]

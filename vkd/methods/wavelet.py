@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from ..method import PairMethod
+from ..distill.method import PairMethod
 from ..registry import METHODS
 from ..schema import COUNT
 

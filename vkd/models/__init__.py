@@ -1,1 +1,5 @@
-from . import backbones, clip_tower, heads, restorers, text_tower  # noqa: F401  (registers)
+"""Networks that mm and timm lack."""
+
+from ..registry import import_all
+
+import_all(__name__, __path__)

@@ -7,8 +7,11 @@ import zipfile
 
 import torch
 
-from ..checkpoint import load_weights, resolve_checkpoint
+from ..build.checkpoint import load_weights, resolve_checkpoint
 from ..errors import UserError, nearest
+from ..io.files import sha256
+from ..text.embeddings import TextEmbeddings
+from ..text.prompts import encode_classes
 
 #: buffers that only the archives of the OpenAI release hold
 OPENAI_BUFFERS = ('input_resolution', 'context_length', 'vocab_size')
@@ -131,7 +134,7 @@ def convert_archive(source, target):
     """
     from safetensors.torch import save
 
-    from ..files import sha256, write_whole
+    from ..io.files import sha256, write_whole
 
     if not str(target).endswith('.safetensors'):
         raise UserError(f'Target {str(target)!r} does not end in .safetensors; give it that ending.')
@@ -156,3 +159,15 @@ def convert_archive(source, target):
     content = save(tensors, dict(clip_weights='openai', quick_gelu='true', source_sha256=sha256(path)))
     write_whole(target, lambda file: file.write(content))
     return len(tensors)
+
+
+def clip_embeddings(clip, checkpoint, classes, templates='single', names=None, openai=None):
+    """``TextEmbeddings`` of ``classes`` by the text tower of CLIP ``clip`` with the weights in file ``checkpoint``; see ``encode_classes``
+    and ``load_clip``. Raises UserError.
+    """
+    said = ', '.join(f'{k}={v}' for k, v in (names or {}).items())
+    label = templates if isinstance(templates, str) else ' | '.join(templates)
+    rows = encode_classes(load_clip(clip, checkpoint, openai=openai), classes, templates, names)
+    return TextEmbeddings(
+        rows, classes, label, clip, sha256(checkpoint), source=f'text tower of {clip}' + (f', said as {said}' if said else '')
+    )

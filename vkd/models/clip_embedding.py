@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..align import map_to_tokens, tokens_to_map
+from ..distill.align import map_to_tokens, tokens_to_map
 from ..errors import UserError, choice
 
 

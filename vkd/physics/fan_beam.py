@@ -50,7 +50,7 @@ class Geometry:
         size = self.size if isinstance(self.size, (tuple, list)) else (self.size, self.size)
         object.__setattr__(self, 'size', tuple(int(n) for n in size))
         if len(self.size) != 2 or min(*self.size, self.views, self.bins) < 1 or min(self.pitch, self.source, self.pixel_cm) <= 0:
-            raise UserError(f'Geometry {self}: size is (H, W), and all numbers are above 0; mend it.')
+            raise UserError(f'Geometry {self}: size is (H, W), and all numbers are above 0; fix it.')
         if self.arc != 360 and not (self.arc == 180 and self.parallel):
             raise UserError(
                 f'Geometry: an arc of {self.arc} degrees was given; a scan is of 360, or of 180 with parallel rays (source=inf).'
@@ -197,7 +197,7 @@ def _check(x, what, wanted):
     if x.dim() != 4 or x.shape[1] != 1 or tuple(x.shape[2:]) != tuple(wanted):
         h, w = wanted
         raise UserError(
-            f'The geometry is of {what} of {h}x{w}, [B, 1, {h}, {w}], but {tuple(x.shape)} was given; resize it, or mend the geometry.'
+            f'The geometry is of {what} of {h}x{w}, [B, 1, {h}, {w}], but {tuple(x.shape)} was given; resize it, or fix the geometry.'
         )
 
 

@@ -150,7 +150,7 @@ class LiteVisionTransformer(BaseModule):
 
     @property
     def embedding_taps(self):
-        """Taps of the patch embeddings, a stage each; by them TransKD knows a hierarchical transformer (``vkd.taps.stages_of``)."""
+        """Taps of the patch embeddings, a stage each; by them TransKD knows a hierarchical transformer (``vkd.distill.taps.stages_of``)."""
         return [f'stages.{i}.0' for i in range(len(self.stages))]
 
     def init_weights(self):

@@ -13,8 +13,8 @@ from timm.layers import resample_abs_pos_embed, resample_patch_embed
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from ...align import replace_masked
-from ...checkpoint import load_weights
+from ...build.checkpoint import load_weights
+from ...distill.align import replace_masked
 from ...errors import UserError, choice, nearest
 from ...registry import MODELS
 

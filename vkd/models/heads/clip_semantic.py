@@ -15,11 +15,11 @@ from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from torch import nn
 from torchvision.ops import sigmoid_focal_loss
 
-from ...datasets.zero_shot import PAD_VALUE, Split, pseudo_labels, zero_shot_split
 from ...errors import UserError
-from ...files import sha256
+from ...io.files import sha256
 from ...registry import MODELS
-from ...text import load_text_embeddings
+from ...text.embeddings import load_text_embeddings
+from ...text.zero_shot import PAD_VALUE, Split, pseudo_labels, zero_shot_split
 from ..clip import load_clip
 from ..clip_embedding import ClipEmbedding
 

@@ -1,3 +1,6 @@
+"""Networks that restore images and CT slices."""
+
+from ...registry import import_all
 from .ct_preprocessor import SparseViewCTPreprocessor
 from .edsr import EDSR
 from .fbpconvnet import FBPConvNet
@@ -25,3 +28,5 @@ __all__ = [
     'SparseViewCTPreprocessor',
     'Untouched',
 ]
+
+import_all(__name__, __path__)

@@ -10,7 +10,7 @@ from mmengine.logging import print_log
 from mmengine.model import BaseDataPreprocessor
 
 from ...errors import UserError, choice
-from ...files import write_whole
+from ...io.files import write_whole
 from ...physics.ct_noise import add_noise
 from ...physics.fan_beam import WEIGHTS, Geometry, fbp, project, subsample
 from ...registry import MODELS

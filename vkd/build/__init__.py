@@ -1,0 +1,1 @@
+"""What a config describes: read, told apart from others, built, loaded, and what it costs."""

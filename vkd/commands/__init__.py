@@ -1,0 +1,1 @@
+"""What the command lines do, one file a command."""

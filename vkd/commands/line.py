@@ -1,0 +1,71 @@
+"""What every command line of vkd shares."""
+
+import argparse
+import os
+import sys
+
+from ..build.config import load_config
+from ..errors import UserError, fix, sentence
+
+
+def parser(description):
+    """An ArgumentParser that shows its defaults and knows ``--debug``."""
+    out = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    out.add_argument('--debug', action='store_true', help='show the traceback of an error')
+    return out
+
+
+def add_config(p):
+    """The arguments of a command that reads one mm config."""
+    from mmengine.config import DictAction
+
+    p.add_argument('config', help='config file')
+    p.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default=None, metavar='KEY=VALUE', help='overrides of the config, such as a.b=1'
+    )
+    return p
+
+
+def config_of(args):
+    """The config that a command was given, with its overrides. Raises UserError for one without a model."""
+    cfg = load_config(args.config, args.cfg_options)
+    if not isinstance(cfg.get('model'), dict):
+        raise UserError(f'Config {args.config!r} has no model, so it is none of a run (of a suite?); give a training config.')
+    return cfg
+
+
+def add_launcher(p):
+    """The arguments of a command that several processes may work on."""
+    p.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='who started the processes')
+    p.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers; the environment counts')
+    return p
+
+
+def command(main, p, argv=None):
+    """Runs ``main(args)``; a UserError becomes one sentence on stderr and exit code 1, with a traceback only under ``--debug``; so do an
+    interruption, and what mm or torch raise of a common mistake. Anything else keeps its traceback.
+    """
+    try:
+        args = p.parse_args(argv)
+    except ValueError as error:  # of mmengine's DictAction
+        p.error(f'--cfg-options takes KEY=VALUE ({error})')
+    try:
+        return main(args)
+    except KeyboardInterrupt:
+        sys.exit(f'interrupted; start again{" with --resume" if getattr(args, "resume", None) is False else ""}')
+    except BrokenPipeError:  # whoever read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        if args.debug or not error.filename:
+            raise
+        sys.exit(f'error: {error.strerror}: {error.filename!r}; fix the path, its rights, or make room.')
+    except UserError as error:
+        if args.debug:
+            raise
+        sys.exit(f'error: {sentence(error)}')
+    except Exception as error:
+        told = fix(error)
+        if args.debug or not told:
+            raise
+        sys.exit(f'error: {sentence(error)} ({type(error).__name__}); {told}.')

@@ -1,0 +1,1 @@
+"""The heart: a student, its teachers, and the methods between them."""

@@ -1,0 +1,1 @@
+"""Files that are whole or absent, images, CT slices, and text on a terminal."""

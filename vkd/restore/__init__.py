@@ -1,0 +1,1 @@
+"""Images and CT slices through a trained network."""

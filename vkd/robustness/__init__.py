@@ -1,0 +1,1 @@
+"""Corruptions and attacks: how they are made, and what a network keeps under them."""
