@@ -8,7 +8,8 @@ from tiny import ROOT, config, distiller, method, segmentor
 
 from vkd import UserError
 from vkd.cli import add_config, command, config_of, parser
-from vkd.config import fingerprint, load_config
+from vkd.config import load_config
+from vkd.identity import fingerprint
 from vkd.errors import nearest
 from vkd.files import read_json, safe_name, write_json
 
