@@ -111,16 +111,16 @@ def test_an_evaluation_and_its_columns(tmp_path):
             evaluate_attacks(cfg, tmp_path / 'x.pth', tmp_path / 'out', **more)
     run = write(tmp_path / 'runs', score=40.0, seed=0)
     write_json(run / 'attacks.json', dict(found, fingerprint=read_json(run / 'run.json')['fingerprint']))
-    (row,) = table(read_runs(tmp_path / 'runs')[0])
+    (row,) = table(read_runs(tmp_path / 'runs')[0], MIOU).rows
     assert (
-        row['extra']['mIoU under PGD-2, 1/255'] == found['cells']['pgd2-1']['mIoU']
-        and row['extra']['mIoU under FGSM, 0.5/255'] == found['cells']['fgsm-0.5']['mIoU']
+        row.extra['mIoU under PGD-2, 1/255'] == found['cells']['pgd2-1']['mIoU']
+        and row.extra['mIoU under FGSM, 0.5/255'] == found['cells']['fgsm-0.5']['mIoU']
     )
     build_tables(tmp_path / 'runs')
     assert 'mIoU under FGSM, 1/255' in (tmp_path / 'runs/leaderboard.md').read_text()
     write_json(run / 'attacks.json', dict(found, fingerprint='0'))
     runs, notes = read_runs(tmp_path / 'runs')
-    assert not runs[0]['attacks'] and any('Attacks of' in n and 'another config' in n for n in notes)
+    assert not runs[0].attacks and any('Attacks of' in n and 'another config' in n for n in notes)
 
 
 def test_whose_results_they_are(tmp_path):

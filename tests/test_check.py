@@ -354,6 +354,6 @@ def test_names_that_come_from_the_file_are_warned_of(config):
     assert check(config, 'cpu')['names'] == dict(
         role='student', method='KL+FitNet', student='own', teacher='own', protocol='own', data='own', named_by=None
     )
-    del config['student_name']
-    config._filename = 'kl+fitnet_small_large_quick_noise.py'
+    config.student_name = None
+    object.__setattr__(config, '_filename', 'kl+fitnet_small_large_quick_noise.py')
     assert any("student 'small' is taken from the config's file name" in w for w in check(config, 'cpu')['warnings'])

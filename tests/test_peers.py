@@ -393,7 +393,7 @@ def test_a_run_of_peers_is_tested_exported_and_shown(tmp_path):
     assert (
         rows['small', 'CTCL']['teacher'] == 'big'
         and rows['big', 'CTCL']['teacher'] == 'small'
-        and rows['big', 'CTCL']['withheld'] == 'student alone was not run here'
+        and rows['big', 'CTCL']['gain']['withheld'] == 'student alone was not run here'
     )
     assert (
         rows['small + big', 'CTCL']['role'] == 'ensemble'

@@ -10,7 +10,7 @@ import pytest
 from tiny import ROOT, config, distiller, method, segmentor
 
 from vkd import UserError
-from vkd.build.config import fingerprint
+from vkd.build.identity import fingerprint
 from vkd.io.files import read_json, write_json
 from vkd.runs.cells import iterations, read_suite, status
 from vkd.runs.jobs import Local, Slurm
@@ -55,7 +55,7 @@ def start(path, work_dir):
 def result(work_dir):
     """What must be the same however often a suite was cut short."""
     rows = read_json(Path(work_dir) / 'leaderboard.json')['rows']
-    kept = ('student', 'teacher', 'method', 'seeds', 'values', 'mean', 'interval', 'gain', 'gain_interval', 'per_class', 'failed')
+    kept = ('student', 'teacher', 'method', 'seeds', 'values', 'mean', 'interval', 'gain', 'per_class', 'failed')
     return sorted(json.dumps({k: r[k] for k in kept}) for r in rows)
 
 
@@ -93,7 +93,7 @@ def test_killed_three_times_it_ends_in_the_table_of_an_undisturbed_one(suite, tm
     rows = {(r['method'], r['student']): r for r in read_json(work / 'leaderboard.json')['rows']}
     assert (
         len(rows['KL', 'small']['values']) == 2
-        and rows['KL', 'small']['gain'] is not None
+        and rows['KL', 'small']['gain'].get('value') is not None
         and rows['KL', 'small']['step'] > 0
         and rows['alone', 'small']['params'] > 0
     )
@@ -330,7 +330,7 @@ def test_budgets_controls_and_what_a_method_changes(suite, tmp_path):
     assert longer.fingerprint == fingerprint(cfg) != plain.fingerprint == fingerprint(plain.load())
     # nothing else is in the facts of a run without any of this
     other = cells['kl_small_big_quick_scenes_seed0'].facts()
-    assert set(other) == {'role', 'method', 'student', 'teacher', 'protocol', 'data', 'suite', 'run'}
+    assert set(other) == {'role', 'method', 'student', 'teacher', 'protocol', 'data', 'named_by', 'suite', 'run'}
     told = cells['kl_small_big_quick_scenes_seed2'].facts()
     assert (told['control'], told['part_of_method']) == ('cannot help', ['model.student.backbone'])
 

@@ -239,18 +239,22 @@ class _Matrix:
         return replace(cell, needs=teacher and teacher.name, after=tuple(c.name for c in after.values()), budget=budget, tuning=tuning)
 
     def _named(self, row: _Row, config: str, known: dict[str, Any]) -> dict[str, Any]:
-        """What a config is an experiment of, with the names that the suite gives its parts. Raises UserError where the config calls one
-        otherwise.
+        """What a config is an experiment of, with the names that the suite gives its parts. A teacher that the suite calls otherwise than
+        the config, such as one that learns nothing, has both names. Raises UserError where a student or data have another one.
         """
         guessed = known['named_by'] or []
         given = {'student': row.student, 'teacher': row.teacher or row.peer, 'data': row.data}
+        begun = row.entry.get('after')  # with a stage of the method, by which its config may be called
         for part, name in given.items():
-            begun = row.entry.get('after')  # with a stage of the method, by which its config may be called
-            if name is not None and known[part] not in (None, name) and part not in guessed and not begun:
-                raise UserError(
-                    f'{self.owner}: a run of {row.label} calls its {part} {name!r}, but config {config!r} is of {part} {known[part]!r} '
-                    f'({part}_name); name the same in both.'
-                )
+            if name is None or known[part] in (None, name) or part in guessed or begun:
+                continue
+            if part == 'teacher' or row.method == 'teacher' and part == 'student':
+                given[part] = f'{name} ({known[part]})'
+                continue
+            raise UserError(
+                f'{self.owner}: a run of {row.label} calls its {part} {name!r}, but config {config!r} is of {part} {known[part]!r} '
+                f'({part}_name); name the same in both.'
+            )
         left = [part for part in guessed if given.get(part) is None]
         return dict(known, **{part: name for part, name in given.items() if part != 'data' or name}, named_by=left or None)
 
