@@ -7,10 +7,7 @@ from io import StringIO
 # on import, mmseg prints which optional parts it lacks; nothing of vkd uses them
 with contextlib.redirect_stdout(StringIO()), warnings.catch_warnings():
     warnings.simplefilter('ignore')
-    import mmseg.datasets  # noqa: E401, F401
-    import mmseg.engine
-    import mmseg.evaluation
-    import mmseg.models
+    import mmseg.datasets, mmseg.engine, mmseg.evaluation, mmseg.models  # isort: skip  # noqa: E401, F401
 
 # isort: off
 from . import _moved
