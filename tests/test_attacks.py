@@ -8,9 +8,9 @@ from test_leaderboard import write
 from tiny import build, config, segmentor
 
 from vkd import UserError
+from vkd.evaluation.scores import MIOU
 from vkd.io.files import read_json, write_json
 from vkd.leaderboard import build as build_tables
-from vkd.evaluation.scores import MIOU
 from vkd.leaderboard.reading import read_runs
 from vkd.leaderboard.rows import table
 from vkd.robustness.attack import AttackedTestLoop, evaluate_attacks, fgsm, pgd, pixel_loss

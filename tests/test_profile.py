@@ -149,7 +149,7 @@ def test_suite_profile_without_data():
     assert content['steps']['s|t|KL']['data'] == 'synthetic' and content['steps']['s|t|KL']['shape'] == [2, 3, 32, 32]
     student = Distiller(segmentor(8)).student
     assert set(content['models']) == {'s', 't'} and content['models']['s']['params'] == sum(p.numel() for p in student.parameters())
-    assert content['models']['s']['shape'] == [3, 32, 32] and content['models']['s']['flops'] > 0 and content['hardware'] == hardware()
+    assert content['models']['s']['shape'] == [3, 32, 32] and content['models']['s']['flops'] > 0
 
 
 def test_provenance():
