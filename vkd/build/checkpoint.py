@@ -188,12 +188,12 @@ def _load_package(model, name, role):
     reference = timm.create_model(timm_name)
     own = reference.state_dict()
     values = list(package.values())
-    if len(values) != len(own) or any(a.shape != b.shape for a, b in zip(values, own.values())):
+    if len(values) != len(own) or any(a.shape != b.shape for a, b in zip(values, own.values(), strict=True)):
         raise UserError(
             f'Checkpoint {name!r}: its {len(values)} tensors do not map onto the {len(own)} of timm {timm_name}; install the versions that '
             'setup.py names.'
         )
-    ordered = dict(zip(own, values))
+    ordered = dict(zip(own, values, strict=True))
     for module_name, module in model.named_modules():
         if module_name.endswith('timm_model') or module_name == 'timm_model':
             target = module

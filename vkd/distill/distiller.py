@@ -322,7 +322,7 @@ class Distiller(BaseModel):
         for i, sample in enumerate(out):
             mean = sum(p[i] for p in probability) / len(probability)
             best = mean.argmax(0, keepdim=True) if len(mean) > 1 else (mean > 0.5).long()
-            named = {f'pred_sem_seg_{name}': own[i]['pred_sem_seg'] for name, own in zip(self.learners[1:], fields[1:])}
+            named = {f'pred_sem_seg_{name}': own[i]['pred_sem_seg'] for name, own in zip(self.learners[1:], fields[1:], strict=True)}
             sample.set_data({**fields[0][i], **named, 'pred_sem_seg_ensemble': PixelData(data=best)})
         return out
 

@@ -167,5 +167,5 @@ class Role:
     @torch.no_grad()
     def follow(self):
         for ours, theirs in self.pairs:
-            for a, b in zip(*(m.state_dict().values() if self.ema_buffers else m.parameters() for m in (ours, theirs))):
+            for a, b in zip(*(m.state_dict().values() if self.ema_buffers else m.parameters() for m in (ours, theirs)), strict=True):
                 a.lerp_(b, 1 - self.momentum) if a.is_floating_point() else a.copy_(b)

@@ -35,6 +35,7 @@ class PngWriter:
             self._chunk(b'IDAT', self.deflate.compress(self._filtered(band[i : i + _ROWS])))
 
     def close(self):
+        """Ends the file, after its last row."""
         if self.rows != self.shape[0]:
             raise ValueError(f'{self.rows} rows were given of an image of {self.shape}.')
         self._chunk(b'IDAT', self.deflate.flush())

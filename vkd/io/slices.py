@@ -134,14 +134,14 @@ def list_series(folder):
     for what, tags in dict(
         series=('SeriesInstanceUID',), spacing=('PixelSpacing',), orientation=('ImageOrientationPatient',), size=('Rows', 'Columns')
     ).items():
-        found = {tuple(str(h.get(t)) for t in tags): p for h, p in zip(headers, files)}
+        found = {tuple(str(h.get(t)) for t in tags): p for h, p in zip(headers, files, strict=True)}
         if len(found) > 1:
             (a, first), (b, other), *_ = found.items()
             raise UserError(
                 f'Folder {str(folder)!r} mixes slices of unlike {what}: {", ".join(a)} of {first.name!r} and {", ".join(b)} of '
                 f'{other.name!r}; give one series a folder.'
             )
-    placed = sorted(((position(h, p), p) for h, p in zip(headers, files)), key=lambda x: x[0])
+    placed = sorted(((position(h, p), p) for h, p in zip(headers, files, strict=True)), key=lambda x: x[0])
     steps = np.diff([z for z, _ in placed])
     if len(steps) and steps.min() < 1e-3:
         i = int(steps.argmin())

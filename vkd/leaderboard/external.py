@@ -49,9 +49,10 @@ _SCORES = dict(
         images=_COUNT,
         classes=_list(_TEXT, 1000),
         IoU=_list(_PERCENT, 1000),
-        **dict.fromkeys(
-            ('domains', 'sets', 'peers'), dict(type='object', maxProperties=100, propertyNames=_NAME, additionalProperties=_OWN)
-        ),
+        **{
+            part: dict(type='object', maxProperties=100, propertyNames=_NAME, additionalProperties=_OWN)
+            for part in ('domains', 'sets', 'peers')
+        },
     ),
     # shares, by what declares them; IoU and Acc stand for lists of all classes
     patternProperties={rf'^({"|".join(n for n, s in KNOWN.items() if s.unit == "%" and n not in ("IoU", "Acc"))})(_|\.|$)': _PERCENT},

@@ -72,7 +72,7 @@ def gallery(rows: Sequence[Row], runs: Sequence[RunFacts], score: Score, limit: 
     palette = np.zeros((256, 3), np.uint8)
     palette[: len(a['palette'])] = a['palette']
     out = []
-    for i, (image, truth, one, two) in list(enumerate(zip(a['image'], a['truth'], a['pred'], b['pred'])))[:limit]:
+    for i, (image, truth, one, two) in list(enumerate(zip(a['image'], a['truth'], a['pred'], b['pred'], strict=False)))[:limit]:
         counted = truth != 255
         difference = np.full((*truth.shape, 3), 128, np.uint8)
         difference[counted & (one == truth) & (two != truth)] = (213, 94, 0)
@@ -90,7 +90,7 @@ def gallery(rows: Sequence[Row], runs: Sequence[RunFacts], score: Score, limit: 
                 ],
             )
         )
-    classes = [dict(name=n, colour='#%02x%02x%02x' % tuple(int(v) for v in c)) for n, c in zip(alone.classes, a['palette'])]
+    classes = [dict(name=n, colour='#' + ''.join(f'{int(v):02x}' for v in c)) for n, c in zip(alone.classes, a['palette'], strict=False)]
     return out, classes
 
 
@@ -161,7 +161,7 @@ def drawing(lines, key, width=560, height=240):
 
     values = [low + (high - low) * k / 4 for k in range(5)]
     texts = [f'{v:.3g}' if not 0 < abs(v) < 1e-3 else f'{v:.1e}'.replace('e-0', 'e-') for v in values]  # six letters fit
-    parts = [dict(y=round(at_y(v), 1), text=text) for v, text in zip(values, texts)]
+    parts = [dict(y=round(at_y(v), 1), text=text) for v, text in zip(values, texts, strict=True)]
     ticks = [dict(x=round(at_x(s), 1), text=f'{s:g}') for s in (steps if few else round_ticks(xs.min(), xs.max()))]
     drawn = [
         dict(colour=colour, label=label, points=' '.join(f'{at_x(s):.1f},{at_y(v):.1f}' for s, v in pairs))

@@ -27,8 +27,8 @@ def scatter_layout(points, title, across, up, told='{:.3g}'.format, width=650, h
     low, high = min(p['y'] for p in points), max(p['y'] for p in points)
     spread = max(high - low, 1e-3 * abs(high), 1e-6)
     low, high = (
-        max(low - spread, min(p['y'] - h for p, h in zip(points, halves))) - 0.05 * spread,
-        min(high + spread, max(p['y'] + h for p, h in zip(points, halves))) + 0.05 * spread,
+        max(low - spread, min(p['y'] - h for p, h in zip(points, halves, strict=True))) - 0.05 * spread,
+        min(high + spread, max(p['y'] + h for p, h in zip(points, halves, strict=True))) + 0.05 * spread,
     )
     bend = math.log if min(xs) > 0 and max(xs) > 5 * min(xs) else float
     first, last = bend(min(xs)), bend(max(xs))
@@ -43,9 +43,9 @@ def scatter_layout(points, title, across, up, told='{:.3g}'.format, width=650, h
 
     drawn = [
         dict(p, cx=at_x(p['x']), cy=at_y(p['y']), top=at_y(p['y'] + h), bottom=at_y(p['y'] - h), cut=p['y'] + h > high or p['y'] - h < low)
-        for p, h in zip(points, halves)
+        for p, h in zip(points, halves, strict=True)
     ]
-    for p, y in zip(sorted(drawn, key=lambda p: p['cy']), apart(sorted(p['cy'] for p in drawn), 13, top + 6, height - bottom)):
+    for p, y in zip(sorted(drawn, key=lambda p: p['cy']), apart(sorted(p['cy'] for p in drawn), 13, top + 6, height - bottom), strict=True):
         p['text'] = y
     ticks = decades(*map(math.exp, (first, last))) if bend is math.log else round_ticks(first, last)
     front = [drawn[i] for i in pareto([(p['x'], p['y']) for p in points], best_is_low)]
