@@ -1,6 +1,8 @@
 """The one abstraction: a student, its teachers, and the methods between them, as one mmengine model."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from mmengine.logging import MessageHub, print_log
@@ -14,9 +16,10 @@ from ..build.networks import build_model, forward_features, initialise, split_ro
 from ..errors import UserError
 from ..registry import MODELS
 from ..schema import WEIGHT, check_value
+from .method import Tensors
 from .roles import Role
-from .taps import TapReader, student_input
-from .wires import NothingAdded, wire_up
+from .taps import Inputs, TapReader, student_input
+from .wires import NothingAdded, Wire, wire_up
 
 
 @MODELS.register_module()
@@ -52,15 +55,15 @@ class Distiller(BaseModel):
 
     def __init__(
         self,
-        student,
-        teacher=None,
-        teachers=None,
-        methods=(),
-        task_weight=1.0,
-        probe_shape=(3, 64, 64),
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        student: nn.Module | Mapping[str, Any],
+        teacher: nn.Module | Mapping[str, Any] | None = None,
+        teachers: Mapping[str, Any] | None = None,
+        methods: Sequence[Any] = (),
+        task_weight: float = 1.0,
+        probe_shape: Sequence[int] = (3, 64, 64),
+        data_preprocessor: nn.Module | dict[str, Any] | None = None,
+        init_cfg: Any = None,
+    ) -> None:
         cfg, options = split_role(student, 'student')
         unknown = set(options) - {'checkpoint', 'strict', 'prefix', 'unsafe_pickle'}
         if unknown:
@@ -100,14 +103,14 @@ class Distiller(BaseModel):
         self.register_load_state_dict_post_hook(lambda module, keys: module._note_student())
 
     # -- building ----------------------------------------------------------------------------------------------------
-    def _load_student(self):
+    def _load_student(self) -> None:
         o = self._student_options
         self.student_report = load_into(
             self.student, o['checkpoint'], 'student', o.get('strict', True), o.get('prefix'), o.get('unsafe_pickle', False)
         )
         tell_loaded('student', self.student_report)
 
-    def _probe(self, shape, device):
+    def _probe(self, shape: tuple[int, ...], device: torch.device) -> dict[str, TapReader]:
         """Checks all taps with one tiny eval-mode forward each, and tells the methods the shapes they will meet."""
         networks = self.networks
         readers = {
@@ -145,7 +148,7 @@ class Distiller(BaseModel):
         self.tap_shapes = shapes
         return readers
 
-    def _freeze_unreached(self, shape, device):
+    def _freeze_unreached(self, shape: tuple[int, ...], device: torch.device) -> list[str]:
         """Names of the student's parameters on which no tap depends that a method teaches it by; they are frozen, for without a task loss
         none of them would ever get a gradient, for which several processes would wait.
         """
@@ -173,7 +176,7 @@ class Distiller(BaseModel):
             )
         return unreached
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Initialises the student from the global stream, then loads its checkpoint, which may fill a part only; nothing else was left to
         draw.
         """
@@ -187,21 +190,21 @@ class Distiller(BaseModel):
 
     # -- being a module ----------------------------------------------------------------------------------------------
     @property
-    def teachers(self):
+    def teachers(self) -> dict[str, nn.Module]:
         """``{name: module}`` of all teachers, frozen ones included."""
         return {role.name: role.module for role in self.roles.values()}
 
     @property
-    def networks(self):
+    def networks(self) -> dict[str, nn.Module]:
         """``{name: module}`` of the student and all teachers."""
         return {'student': self.student, **self.teachers}
 
     @property
-    def learners(self):
+    def learners(self) -> list[str]:
         """Names of the roles that learn by gradient: the student, and its peers."""
         return ['student', *(role.name for role in self.roles.values() if role.trainable)]
 
-    def owner(self, name):
+    def owner(self, name: str) -> str:
         """The role that learns by the parameter ``name``: of a network that role itself; of a method's module the role that it is named
         for, else the method's learner.
         """
@@ -210,7 +213,7 @@ class Distiller(BaseModel):
             return first
         return next((part for part in rest if part in self.learners), self.wires[int(rest[0])].roles[0])
 
-    def _apply(self, fn, recurse=True):
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> 'Distiller':
         super()._apply(fn, recurse)
         for role in self.roles.values():
             if not role.registered:
@@ -218,25 +221,25 @@ class Distiller(BaseModel):
         self._note_student()
         return self
 
-    def to(self, *args, **kwargs):
+    def to(self, *args: Any, **kwargs: Any) -> 'Distiller':
         super().to(*args, **kwargs)
         for role in self.roles.values():  # mmengine's models note their device in `to`
             if not role.registered:
                 role.module.to(*args, **kwargs)
         return self
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> 'Distiller':
         super().train(mode)
         for role in self.roles.values():
             role.set_mode(mode)
         return self
 
-    def image(self, name, inputs):
+    def image(self, name: str, inputs: Inputs) -> torch.Tensor:
         """What the network ``name`` sees of a batch's ``inputs``: the student's image, or the view of a teacher."""
         return self.roles[name].input(inputs) if name in self.roles else student_input(inputs)
 
     # -- running -----------------------------------------------------------------------------------------------------
-    def forward(self, inputs, data_samples=None, mode='tensor', turn=None):
+    def forward(self, inputs: Inputs, data_samples: Any = None, mode: str = 'tensor', turn: str | None = None) -> Any:
         """mmengine's three modes; ``loss`` gives a dict of the task's and the methods' losses."""
         if mode == 'loss':
             return self.loss(inputs, data_samples, turn)
@@ -244,7 +247,7 @@ class Distiller(BaseModel):
             return self.predict(inputs, data_samples)
         return self.student(student_input(inputs), data_samples, mode=mode)
 
-    def loss(self, inputs, data_samples, turn=None):
+    def loss(self, inputs: Inputs, data_samples: Any, turn: str | None = None) -> dict[str, Any]:
         """Losses of the task, of teachers that learn, and of the methods; ``inputs`` as the data preprocessor gives them. ``turn`` names a
         learner whose losses alone are asked for (``vkd.AlternateTrainLoop``).
         """
@@ -282,7 +285,7 @@ class Distiller(BaseModel):
             raise NothingAdded(told, losses)
         return losses
 
-    def _try(self, wire, terms, seen):
+    def _try(self, wire: Wire, terms: Mapping[str, Any], seen: Mapping[str, Tensors]) -> list[str]:
         """A sentence in a list where the method of ``wire`` adds nothing to the objective; else it is not tried again."""
         taps = [x for role in wire.learners for x in (seen[role][tap] for tap in wire.taps[role]) if x.requires_grad]
         parameters = {id(p) for role in wire.learners for p in self.networks[role].parameters() if p.requires_grad}
@@ -290,7 +293,7 @@ class Distiller(BaseModel):
         wire.tried = told is None
         return [] if told is None else [told]
 
-    def terms(self, seen, batch):
+    def terms(self, seen: Mapping[str, Tensors], batch: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """The losses of each method, in order, from ``seen``: ``{role: {tap: tensor}}``.
 
         ``batch['sizes']``, ``{role: (H, W)}`` of what each network saw, reaches a method as a list of its own roles',
@@ -302,7 +305,7 @@ class Distiller(BaseModel):
             again = [self._second_pass(wire, batch['inputs'])] if wire.again is not None else []
             yield wire.terms(seen, batch, *again)
 
-    def _second_pass(self, wire, inputs):
+    def _second_pass(self, wire: Wire, inputs: Inputs) -> dict[str, torch.Tensor]:
         """The learner's taps of one more pass, up to the deepest of them, in which the method changes something: ``with
         method.second_pass(network)``.
         """
@@ -311,7 +314,7 @@ class Distiller(BaseModel):
         with wire.method.second_pass(network):
             return wire.again.read(lambda: forward_features(network, image), stop=True)[1]
 
-    def predict(self, inputs, data_samples=None):
+    def predict(self, inputs: Inputs, data_samples: Any = None) -> list[Any]:
         """Data samples with the predictions of the student, of each peer, and of the mean of their probabilities."""
         out, fields, probability = None, [], []
         for name in self.learners:
@@ -326,7 +329,9 @@ class Distiller(BaseModel):
             sample.set_data({**fields[0][i], **named, 'pred_sem_seg_ensemble': PixelData(data=best)})
         return out
 
-    def teach(self, role, image, data_samples, learns=True):
+    def teach(
+        self, role: Role, image: torch.Tensor, data_samples: Any, learns: bool = True
+    ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """``(own losses of a peer that learns in this pass, its taps)``."""
         reader = self.readers[role.name]
         if role.trainable and learns:
@@ -337,15 +342,15 @@ class Distiller(BaseModel):
         with torch.no_grad():
             return {}, reader.read(lambda: forward_features(role.module, image), stop=True)[1]
 
-    def _student_version(self):
+    def _student_version(self) -> int:
         """A number that grows with every update of what a teacher follows; torch counts in-place changes on the host."""
         return sum(p._version for role in self.roles.values() for _, theirs in role.pairs for p in theirs.parameters())
 
-    def _note_student(self):
+    def _note_student(self) -> None:
         self._followed = self._student_version()
 
     @torch.no_grad()
-    def follow(self):
+    def follow(self) -> None:
         """One step of the moving averages, if the student was updated since the last; called before a teacher's weights are used or saved.
 
         Not part of ``train_step``, which a distributed wrapper replaces by its own.
@@ -357,7 +362,7 @@ class Distiller(BaseModel):
 
 
 @contextmanager
-def evaluating(model):
+def evaluating(model: nn.Module) -> Iterator[None]:
     """``model`` in eval mode; each module is given back its own mode."""
     modes = {m: m.training for m in model.modules()}
     model.eval()
@@ -368,16 +373,16 @@ def evaluating(model):
             m.training = mode
 
 
-def class_probability(logits):
+def class_probability(logits: torch.Tensor) -> torch.Tensor:
     """``[K, H, W]`` logits -> probabilities; a single channel is the logit of one class against none."""
     return logits.softmax(0) if len(logits) > 1 else logits.sigmoid()
 
 
-def _scaled(value, weight):
+def _scaled(value: Any, weight: float) -> Any:
     return [v * weight for v in value] if isinstance(value, (list, tuple)) else value * weight
 
 
-def progress():
+def progress() -> dict[str, Any]:
     """``iter`` and ``progress`` (0 to 1) of the run, from mmengine's message hub; 0 outside a run."""
     if not MessageHub._instance_dict:
         return dict(iter=0, progress=0.0)

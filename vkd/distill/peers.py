@@ -1,6 +1,6 @@
 """What the methods between peers share: their logits on one grid, the labels, who learns from whom."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -52,12 +52,12 @@ class PeerMethod(Method):
         return logits, label, label != self.ignore_index
 
 
-def pairs(roles, learners):
+def pairs(roles: Sequence[str], learners: Sequence[str]) -> list[tuple[str, str]]:
     """``[(learner, source)]``: every role that learns, with every other role."""
     return [(a, b) for a in roles if a in learners for b in roles if b != a]
 
 
-def labels_of(batch):
+def labels_of(batch: Mapping[str, Any]) -> torch.Tensor:
     """Label maps ``[B, H, W]`` of ``batch['data_samples']``, int64. Raises UserError where a sample has none."""
     samples = batch['data_samples']
     if not samples or any('gt_sem_seg' not in s for s in samples):
@@ -65,7 +65,9 @@ def labels_of(batch):
     return torch.stack([s.gt_sem_seg.data.squeeze(0) for s in samples]).long()
 
 
-def on_one_grid(logits, label, resolution='label'):
+def on_one_grid(
+    logits: Mapping[str, torch.Tensor], label: torch.Tensor, resolution: str = 'label'
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """``({role: [B, K, h, w]}, label [B, h, w])``: logits bilinear, labels nearest, at the label's size, or at the smallest of the logits'
     (``resolution='logit'``).
     """
@@ -81,7 +83,7 @@ def on_one_grid(logits, label, resolution='label'):
     return out, label
 
 
-def ignored_label(networks, method):
+def ignored_label(networks: Mapping[str, nn.Module], method: str) -> int:
     """The label that all of ``networks`` ({role: module}) ignore. Raises UserError where they differ."""
     found = {name: getattr(getattr(net, 'decode_head', None), 'ignore_index', 255) for name, net in networks.items()}
     if len(set(found.values())) > 1:
@@ -92,7 +94,7 @@ def ignored_label(networks, method):
     return next(iter(found.values()))
 
 
-def check_equal_classes(channels, method):
+def check_equal_classes(channels: Mapping[str, int], method: str) -> None:
     """Raises UserError unless the numbers of classes in ``channels`` ({role: int}) are equal."""
     if len(set(channels.values())) > 1:
         raise UserError(
@@ -101,7 +103,7 @@ def check_equal_classes(channels, method):
         )
 
 
-def by_role(value, role, name, method):
+def by_role(value: Any, role: str, name: str, method: str) -> Any:
     """``value`` of one role: itself, or, of a dict by role, that role's. Raises UserError where the dict has none."""
     if not isinstance(value, dict):
         return value
@@ -110,19 +112,19 @@ def by_role(value, role, name, method):
     return value[role]
 
 
-def masked_mean(values, mask):
+def masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Mean of ``values`` over the places of ``mask``, 0 (and no gradient) where it is empty; float32."""
     return (values.float() * mask).sum() / mask.sum().clamp(min=1)
 
 
-def kl_map(learner, source, tau=1.0):
+def kl_map(learner: torch.Tensor, source: torch.Tensor, tau: float = 1.0) -> torch.Tensor:
     """``KL(softmax(source / tau) || softmax(learner / tau))`` at each place: ``[B, K, H, W]`` twice -> ``[B, H, W]``; the source's gradient
     is not followed.
     """
     return kl_of_logs(F.log_softmax(learner.float() / tau, dim=1), F.log_softmax(source.detach().float() / tau, dim=1))
 
 
-def kl_of_logs(learner, source):
+def kl_of_logs(learner: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
     """``kl_map`` of log-probabilities, for who has them already."""
     source = source.detach()
     return (source.exp() * (source - learner)).sum(1)

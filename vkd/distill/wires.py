@@ -62,7 +62,9 @@ class Wire:
                 raise UserError(f'{self.name}: without_gradient names {name!r}, which is no parameter of it; {nearest(name, parameters)}.')
             parameters[name].requires_grad_(False)
 
-    def terms(self, seen: Mapping[str, Mapping[str, torch.Tensor]], batch: Mapping[str, Any], *again: Mapping[str, torch.Tensor]):
+    def terms(
+        self, seen: Mapping[str, Mapping[str, torch.Tensor]], batch: Mapping[str, Any], *again: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, Any]:
         """The method's dict of terms, of ``{role: {tap: tensor}}``. Raises UserError where it returns something else."""
         own = {name: {t: seen[name][t] for t in taps} for name, taps in self.taps.items()}
         terms = self.method(own, batch) if self.mutual else self.method(*own.values(), batch, *again)

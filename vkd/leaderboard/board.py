@@ -129,7 +129,7 @@ def _plots(rows: Sequence[Row], score: Score) -> list[dict[str, Any]]:
     up, sizes = with_unit(score.name, score.name), {row.params for row in rows if row.role == 'student' and row.params}
     known = [row for row in rows if row.mean is not None]
 
-    def point(row, x, label):
+    def point(row: Row, x: float, label: str) -> dict[str, Any]:
         return dict(
             x=x,
             y=row.mean,

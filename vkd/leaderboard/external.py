@@ -18,11 +18,11 @@ from .records import KEY, Row, RunFacts
 LARGEST = 20 * 2**20
 
 
-def _null(**schema):
+def _null(**schema: Any) -> dict[str, Any]:
     return dict(anyOf=[schema, dict(type='null')])
 
 
-def _list(items, most):
+def _list(items: dict[str, Any], most: int) -> dict[str, Any]:
     return dict(type='array', maxItems=most, items=items)
 
 
@@ -169,7 +169,7 @@ def read_results(file: str | Path) -> dict[str, Any]:
             f'Results {str(file)!r} have {file.stat().st_size} bytes, more than {LARGEST}; send the table of one suite at a time.'
         )
 
-    def refuse(constant):
+    def refuse(constant: str) -> Any:
         raise ValueError(f'it holds {constant}, which is no result')
 
     try:

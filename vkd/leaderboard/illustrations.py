@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ def gallery(rows: Sequence[Row], runs: Sequence[RunFacts], score: Score, limit: 
     """
     by_name = {run.run: run for run in runs}
 
-    def first(row):
+    def first(row: Row | None) -> dict[str, Any] | None:
         return _load_pictures(by_name[row.done[0].run]) if row and row.done else None
 
     known = [row for row in rows if row.role == 'student' and row.mean is not None]
@@ -94,7 +94,7 @@ def gallery(rows: Sequence[Row], runs: Sequence[RunFacts], score: Score, limit: 
     return out, classes
 
 
-def pictured(i, shown):
+def pictured(i: int, shown: Sequence[tuple[str, str]]) -> list[dict[str, str]]:
     """A row of the gallery, ``[dict(src, title, alt)]`` of ``[(src, title)]``: image, truth, two networks', difference."""
     titles = [title for _, title in shown]
     what = {title: f'what {title} predicts' for title in titles[2:4]}
@@ -102,7 +102,7 @@ def pictured(i, shown):
     return [dict(src=src, title=title, alt=f'Test image {i + 1}: {what.get(title, title)}') for src, title in shown]
 
 
-def nearer(alone, distilled, tolerance=2):
+def nearer(alone: Mapping[str, np.ndarray], distilled: Mapping[str, np.ndarray], tolerance: float = 2) -> np.ndarray:
     """Where the distilled student's image is nearer to the truth than the student's alone by more than ``tolerance`` grey levels (blue),
     and where it is farther (orange); ``[N, H, W, 3]``.
     """
@@ -122,7 +122,7 @@ def _load_pictures(run: RunFacts) -> dict[str, Any] | None:
     return {**found, 'pred': found.get(f'pred_{network}', found['pred'])}
 
 
-def _png(array):
+def _png(array: np.ndarray) -> str:
     if array.ndim == 3 and (array == array[..., :1]).all():  # slices of CT: one channel of three alike
         array = array[..., 0]
     file = io.BytesIO()
@@ -130,13 +130,15 @@ def _png(array):
     return 'data:image/png;base64,' + base64.b64encode(file.getvalue()).decode()
 
 
-def _jpeg(array):
+def _jpeg(array: np.ndarray) -> str:
     file = io.BytesIO()
     Image.fromarray(array).save(file, 'JPEG', quality=85)
     return 'data:image/jpeg;base64,' + base64.b64encode(file.getvalue()).decode()
 
 
-def curve_layout(curves, key, width=560, height=240):
+def curve_layout(
+    curves: Sequence[tuple[str, str, Sequence[Mapping[float, float]]]], key: str, width: int = 560, height: int = 240
+) -> dict[str, Any] | None:
     """``drawing`` of ``[(label, colour, [dict of step: value, one a seed])]``; None where nothing was logged at two steps."""
     if len({s for _, _, seeds in curves for seed in seeds for s in seed}) < 2:
         return None
@@ -145,7 +147,9 @@ def curve_layout(curves, key, width=560, height=240):
     return drawing(lines, key, width, height)
 
 
-def drawing(lines, key, width=560, height=240):
+def drawing(
+    lines: Sequence[tuple[str, str, Sequence[tuple[float, float]]]], key: str, width: int = 560, height: int = 240
+) -> dict[str, Any]:
     """``[(label, colour, [(step, value)])]`` as an SVG drawing; a few steps, as of evaluations, are dots and ticks."""
     xs, ys = (np.array([pair[k] for _, _, pairs in lines for pair in pairs], float) for k in (0, 1))
     low, high = float(ys.min()), float(np.quantile(ys, 0.99) if key == 'loss' else ys.max())
@@ -153,10 +157,10 @@ def drawing(lines, key, width=560, height=240):
     few = len(steps) <= 8
     left, right, top, bottom = 46, 8, 8, 30
 
-    def at_x(step):
+    def at_x(step: float) -> float:
         return left + (step - xs.min()) / (xs.max() - xs.min()) * (width - left - right)
 
-    def at_y(value):
+    def at_y(value: float) -> float:
         return top + (1 - (min(value, high) - low) / (high - low)) * (height - top - bottom)
 
     values = [low + (high - low) * k / 4 for k in range(5)]
@@ -181,12 +185,12 @@ def drawing(lines, key, width=560, height=240):
     )
 
 
-def _smooth(pairs, window):
+def _smooth(pairs: Sequence[tuple[float, float]], window: int) -> list[tuple[float, float]]:
     values = np.array([v for _, v in pairs])
     half = window // 2
     return [(s, float(values[max(0, i - half) : i + half + 1].mean())) for i, (s, _) in enumerate(pairs)]
 
 
-def _thin(pairs, most=150):
+def _thin(pairs: list[tuple[float, float]], most: int = 150) -> list[tuple[float, float]]:
     step = max(1, len(pairs) // most)
     return [p for i, p in enumerate(pairs) if i % step == 0 or i == len(pairs) - 1]

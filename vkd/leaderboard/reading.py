@@ -1,7 +1,7 @@
 """What run folders hold: facts, scores and logs, and sentences on what is left out."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def _worked_out(run: RunFacts) -> dict[str, Any] | None:
     return baseline_config(config, {own['file']: own['sha256'] for own in starts}, run.network)
 
 
-def _variants(file, facts):
+def _variants(file: Path, facts: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     """``(what corruptions.json or attacks.json of a run holds, why it was left out)``, the one or the other."""
     try:
         found = _part(file)
@@ -130,7 +130,7 @@ def _variants(file, facts):
     return found, None
 
 
-def _part(file):
+def _part(file: Path) -> dict[str, Any]:
     """One json file of a run; empty where there is none. Raises ValueError, which says what is wrong with it, for a broken one or one of
     another format.
     """
@@ -198,7 +198,7 @@ def read_curve(run: RunFacts, metric: str) -> dict[str, dict[int, float]]:
     return out
 
 
-def suite_part(file):
+def suite_part(file: Path) -> dict[str, Any]:
     """A json file of the suite: a dict, empty where there is none. Raises UserError for a broken one."""
     try:
         content = read_json(file, {})
