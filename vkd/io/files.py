@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 
 def write_whole(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
@@ -59,7 +59,7 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     return dict(content, digest=digest(content))
 
 
-def is_sealed(content: object) -> bool:
+def is_sealed(content: object) -> TypeGuard[dict[str, Any]]:
     """Whether ``content`` is a dict as ``sealed`` made it, unchanged."""
     return isinstance(content, dict) and content.get('digest') == digest({k: v for k, v in content.items() if k != 'digest'})
 

@@ -173,7 +173,7 @@ def read_results(file: str | Path) -> dict[str, Any]:
         raise ValueError(f'it holds {constant}, which is no result')
 
     try:
-        content = json.loads(file.read_text(encoding='utf-8'), parse_constant=refuse)
+        content: dict[str, Any] = json.loads(file.read_text(encoding='utf-8'), parse_constant=refuse)
         jsonschema.validate(content, SCHEMA, cls=jsonschema.Draft202012Validator)
     except (ValueError, RecursionError) as error:
         raise UserError(

@@ -42,7 +42,9 @@ def illustrated(section: dict[str, Any], runs: Sequence[RunFacts], score: Score)
     )
 
 
-def gallery(rows: Sequence[Row], runs: Sequence[RunFacts], score: Score, limit: int = 3) -> tuple[list, list]:
+def gallery(
+    rows: Sequence[Row], runs: Sequence[RunFacts], score: Score, limit: int = 3
+) -> tuple[list[list[dict[str, str]]], list[dict[str, str]]]:
     """Rows of pictures: image, truth, student alone, the method with the best mean, and where those two differ in being right.
 
     Returns ``(list of lists of dict(src, title, alt), classes with their colours)``; empty where pictures are missing or do not belong
@@ -56,9 +58,16 @@ def gallery(rows: Sequence[Row], runs: Sequence[RunFacts], score: Score, limit: 
     known = [row for row in rows if row.role == 'student' and row.mean is not None]
     alone = next((row for row in known if row.alone and row.budget == 1), None)
     distilled = [row for row in known if alone and row.compared and row.student == alone.student]
-    best = max(distilled, key=lambda row: score.sign * row.mean, default=None)
+    best = max(distilled, key=lambda row: score.sign * (row.mean or 0.0), default=None)
     a, b = first(alone), first(best)
-    if not a or not b or a['image'].shape != b['image'].shape or not np.array_equal(a['truth'], b['truth']):
+    if (
+        alone is None
+        or best is None
+        or not a
+        or not b
+        or a['image'].shape != b['image'].shape
+        or not np.array_equal(a['truth'], b['truth'])
+    ):
         return [], []
     if 'palette' not in a:  # images were restored
         shown = [
@@ -114,8 +123,8 @@ def nearer(alone: Mapping[str, np.ndarray], distilled: Mapping[str, np.ndarray],
 
 
 def _load_pictures(run: RunFacts) -> dict[str, Any] | None:
-    file, network = run.folder / 'pictures.npz', run.network
-    if not file.is_file():
+    network = run.network
+    if run.folder is None or not (file := run.folder / 'pictures.npz').is_file():
         return None
     with np.load(file, allow_pickle=False) as content:
         found = {k: content[k] for k in content.files}
@@ -137,7 +146,7 @@ def _jpeg(array: np.ndarray) -> str:
 
 
 def curve_layout(
-    curves: Sequence[tuple[str, str, Sequence[Mapping[float, float]]]], key: str, width: int = 560, height: int = 240
+    curves: Sequence[tuple[str, str, Sequence[Mapping[int, float]]]], key: str, width: int = 560, height: int = 240
 ) -> dict[str, Any] | None:
     """``drawing`` of ``[(label, colour, [dict of step: value, one a seed])]``; None where nothing was logged at two steps."""
     if len({s for _, _, seeds in curves for seed in seeds for s in seed}) < 2:
@@ -158,7 +167,7 @@ def drawing(
     left, right, top, bottom = 46, 8, 8, 30
 
     def at_x(step: float) -> float:
-        return left + (step - xs.min()) / (xs.max() - xs.min()) * (width - left - right)
+        return float(left + (step - xs.min()) / (xs.max() - xs.min()) * (width - left - right))
 
     def at_y(value: float) -> float:
         return top + (1 - (min(value, high) - low) / (high - low)) * (height - top - bottom)

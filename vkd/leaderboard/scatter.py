@@ -47,10 +47,10 @@ def scatter_layout(
     left, right, top, bottom = 62, 225, 10, 40
 
     def at_x(x: float) -> float:
-        return left + (bend(x) - first) / (last - first) * (width - left - right)
+        return float(left + (bend(x) - first) / (last - first) * (width - left - right))
 
     def at_y(y: float) -> float:
-        return top + (1 - (min(max(y, low), high) - low) / (high - low)) * (height - top - bottom)
+        return float(top + (1 - (min(max(y, low), high) - low) / (high - low)) * (height - top - bottom))
 
     drawn = [
         dict(p, cx=at_x(p['x']), cy=at_y(p['y']), top=at_y(p['y'] + h), bottom=at_y(p['y'] - h), cut=p['y'] + h > high or p['y'] - h < low)
@@ -109,7 +109,7 @@ def apart(places: Sequence[float], gap: float, low: float, high: float) -> list[
     """``places``, rising, moved as little as a sweep does, so that none is nearer than ``gap`` to the one before; within ``low`` and
     ``high`` where that fits.
     """
-    out = []
+    out: list[float] = []
     for y in places:
         out.append(max(y, low, out[-1] + gap if out else low))
     for i in reversed(range(len(out))):
