@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -72,7 +73,7 @@ class Distiller(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor or getattr(student, 'data_preprocessor', None), init_cfg=init_cfg)
         self.student = student
         self.task_weight = check_value('Distiller', 'task_weight', task_weight, WEIGHT)
-        self.student_report = None
+        self.student_report: dict[str, Any] | None = None
         self._student_options = options
         if options.get('checkpoint'):
             self._load_student()
@@ -81,7 +82,11 @@ class Distiller(BaseModel):
             if 'teacher' in named:
                 raise UserError("Both teacher= and teachers= name a 'teacher'; keep one of them.")
             named['teacher'] = teacher
-        self.roles, self.wires, self.readers, self.tap_shapes, self._followed = {}, [], {}, {}, 0
+        self.roles: dict[str, Role] = {}
+        self.wires: list[Wire] = []
+        self.readers: dict[str, TapReader] = {}
+        self.tap_shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+        self._followed = 0
         for name in named:
             if not name.isidentifier() or name in ('methods', 'ensemble', *dir(self)):
                 raise UserError(
@@ -105,10 +110,10 @@ class Distiller(BaseModel):
     # -- building ----------------------------------------------------------------------------------------------------
     def _load_student(self) -> None:
         o = self._student_options
-        self.student_report = load_into(
+        report = self.student_report = load_into(
             self.student, o['checkpoint'], 'student', o.get('strict', True), o.get('prefix'), o.get('unsafe_pickle', False)
         )
-        tell_loaded('student', self.student_report)
+        tell_loaded('student', report)
 
     def _probe(self, shape: tuple[int, ...], device: torch.device) -> dict[str, TapReader]:
         """Checks all taps with one tiny eval-mode forward each, and tells the methods the shapes they will meet."""
@@ -117,7 +122,7 @@ class Distiller(BaseModel):
             name: TapReader(network, [t for wire in self.wires for t in wire.taps.get(name, ())], name)
             for name, network in networks.items()
         }
-        shapes = {}
+        shapes: dict[str, dict[str, tuple[int, ...]]] = {}
         with torch.no_grad():
             image = torch.zeros(2, *shape, device=device)
             for name, reader in readers.items():
@@ -129,7 +134,7 @@ class Distiller(BaseModel):
                 x = role.view(image) if role and callable(role.view) else image
                 try:
                     with evaluating(model):
-                        shapes[name] = reader.probe(lambda model=model, x=x: forward_features(model, x))
+                        shapes[name] = reader.probe(partial(forward_features, model, x))
                 except UserError:
                     raise
                 except Exception as error:  # whatever a network says of an image that it cannot take
@@ -143,8 +148,8 @@ class Distiller(BaseModel):
             wire.method.to(device)
             if wire.method.second_pass is not None:
                 name = wire.roles[0]
-                wire.again = TapReader(networks[name], wire.taps[name], name)
-                wire.again.calls = {t: readers[name].calls[t] for t in wire.again.taps}
+                again = wire.again = TapReader(networks[name], wire.taps[name], name)
+                again.calls = {t: calls for t, calls in (readers[name].calls or {}).items() if t in again.taps}
         self.tap_shapes = shapes
         return readers
 
@@ -162,7 +167,7 @@ class Distiller(BaseModel):
             seen = TapReader(self.student, taps, 'student').read(lambda: forward_features(self.student, image))[1]
             ends = [x.float().sum() for x in seen.values() if x.requires_grad]
             if ends:
-                sum(ends).backward()
+                sum(ends[1:], ends[0]).backward()
         unreached = [name for name, p in learning.items() if p.grad is None]
         for p, grad in kept.items():
             p.grad = grad
@@ -256,8 +261,8 @@ class Distiller(BaseModel):
             role = self.roles[turn]
             return self.teach(role, role.input(inputs), data_samples)[0]
         image = student_input(inputs)
-        for method in self.methods:  # before a network fails on it in words of its own
-            method.check_image(image)
+        for wire in self.wires:  # before a network fails on it in words of its own
+            wire.method.check_image(image)
         if self.task_weight:
             losses, taps = self.readers['student'].read(lambda: self.student(image, data_samples, mode='loss'))
             losses = (
@@ -302,28 +307,32 @@ class Distiller(BaseModel):
         sizes = batch.get('sizes', {})
         for wire in self.wires:
             batch = dict(batch, sizes=[sizes.get(role) for role in wire.roles])
-            again = [self._second_pass(wire, batch['inputs'])] if wire.again is not None else []
+            again = [] if wire.again is None else [self._second_pass(wire, wire.again, batch['inputs'])]
             yield wire.terms(seen, batch, *again)
 
-    def _second_pass(self, wire: Wire, inputs: Inputs) -> dict[str, torch.Tensor]:
+    def _second_pass(self, wire: Wire, reader: TapReader, inputs: Inputs) -> dict[str, torch.Tensor]:
         """The learner's taps of one more pass, up to the deepest of them, in which the method changes something: ``with
         method.second_pass(network)``.
         """
         name = wire.roles[0]
         network, image = self.networks[name], self.image(name, inputs)
-        with wire.method.second_pass(network):
-            return wire.again.read(lambda: forward_features(network, image), stop=True)[1]
+        second_pass: Any = wire.method.second_pass  # there is one where there is a reader of it
+        with second_pass(network):
+            return reader.read(lambda: forward_features(network, image), stop=True)[1]
 
     def predict(self, inputs: Inputs, data_samples: Any = None) -> list[Any]:
         """Data samples with the predictions of the student, of each peer, and of the mean of their probabilities."""
-        out, fields, probability = None, [], []
+        out: list[Any] = []
+        fields: list[list[dict[str, Any]]] = []
+        probability: list[list[torch.Tensor]] = []
         for name in self.learners:
             found = self.networks[name](self.image(name, inputs), data_samples, mode='predict')
             fields.append([{k: s.get(k) for k in ('seg_logits', 'pred_sem_seg')} for s in found])  # they may write into the same samples
             probability.append([class_probability(s.seg_logits.data) for s in found])
             out = out or found
         for i, sample in enumerate(out):
-            mean = sum(p[i] for p in probability) / len(probability)
+            first, *others = (p[i] for p in probability)
+            mean = sum(others, first) / len(probability)
             best = mean.argmax(0, keepdim=True) if len(mean) > 1 else (mean > 0.5).long()
             named = {f'pred_sem_seg_{name}': own[i]['pred_sem_seg'] for name, own in zip(self.learners[1:], fields[1:], strict=True)}
             sample.set_data({**fields[0][i], **named, 'pred_sem_seg_ensemble': PixelData(data=best)})

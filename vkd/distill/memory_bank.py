@@ -26,6 +26,9 @@ class MemoryBank(nn.Module):
     the rows of ``vectors [size, D]`` beyond it are 0.
     """
 
+    vectors: torch.Tensor
+    count: torch.Tensor
+
     def __init__(self, size: int) -> None:
         super().__init__()
         self.size = size

@@ -25,18 +25,23 @@ class PeerMethod(Method):
     """
 
     mutual = True
-    kinds = ('logits',)
+    kinds: tuple[str, ...] = ('logits',)
+    resolution: str
+    ignore_index: int
+    num_classes: int
+    learners: list[str]
+    pairs: list[tuple[str, str]]
     rules = dict(tau=POSITIVE, loss_weight=POSITIVE, resolution=name_of(RESOLUTIONS))
 
     def taps(self, role: str) -> list[str]:
         """Taps that are read of ``role``."""
         return [by_role(getattr(self, kind), role, kind, type(self).__name__) for kind in self.kinds]
 
-    def find_taps(self, networks: Mapping[str, nn.Module]) -> None:
+    def find_taps(self, networks: Mapping[str, nn.Module]) -> None:  # type: ignore[override]  # called in the way of its kind: wires.CALLS
         """Called once with ``{role: network}``, before taps are tried."""
         self.ignore_index = ignored_label(networks, type(self).__name__)
 
-    def setup(self, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], learners: list[str]) -> None:
+    def setup(self, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], learners: list[str]) -> None:  # type: ignore[override]  # likewise
         """Called once, at build, with ``{role: {tap: shape}}`` and the names of the roles that learn."""
         classes = {role: own[self.taps(role)[-1]][1] for role, own in shapes.items()}
         check_equal_classes(classes, type(self).__name__)

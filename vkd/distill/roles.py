@@ -1,11 +1,12 @@
 """A teacher: its network, whether it is frozen, learns, or follows the student, and what it sees."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
+from mmengine.model import BaseDataPreprocessor
 from torch import nn
 
 from ..build.checkpoint import load_into
@@ -29,7 +30,7 @@ class Renormalize:
 
     def __init__(
         self,
-        source: nn.Module,
+        source: BaseDataPreprocessor,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         size: tuple[int, int] | None = None,
@@ -40,33 +41,33 @@ class Renormalize:
         self.mean, self.std = (v if v is None else torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (mean, std))
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        if self.mean is not None:
+        if self.mean is not None and self.std is not None:
             if self.mean.device != x.device:  # once: each copy would wait for the device
                 self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
             if getattr(self.source, '_enable_normalize', False):
                 x = x * self.source.std.to(x) + self.source.mean.to(x)
         if self.flip:
             x = x.flip(1)
-        if self.mean is not None:
+        if self.mean is not None and self.std is not None:
             x = (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
         return x if self.size is None else F.interpolate(x, size=self.size, mode='bicubic', align_corners=False)
 
 
-def takes_rgb(preprocessor: nn.Module | None) -> bool:
+def takes_rgb(preprocessor: BaseDataPreprocessor | None) -> bool:
     """Whether a network behind mm's ``preprocessor`` sees RGB: images are read as BGR, and it converts them."""
     return bool(getattr(preprocessor, '_channel_conversion', False))
 
 
-def normalisation(preprocessor: nn.Module | None) -> dict[str, Any] | None:
+def normalisation(preprocessor: BaseDataPreprocessor | None) -> dict[str, Any] | None:
     """``dict(mean, std, rgb)`` of mm's ``preprocessor`` as a view has them; None where it does not normalise."""
-    if not getattr(preprocessor, '_enable_normalize', False):
+    if preprocessor is None or not getattr(preprocessor, '_enable_normalize', False):
         return None
     mean, std = ([round(v, 4) for v in x.flatten().tolist()] for x in (preprocessor.mean, preprocessor.std))
     return dict(mean=mean, std=std, rgb=takes_rgb(preprocessor))
 
 
 def make_view(
-    name: str, view: str | Mapping[str, Any] | None, preprocessor: nn.Module | None, module: nn.Module
+    name: str, view: str | dict[str, Any] | None, preprocessor: BaseDataPreprocessor | None, module: nn.Module
 ) -> str | Renormalize | None:
     """What the role ``name`` sees: the name of an input, a Renormalize, or None for the student's image.
 
@@ -93,7 +94,7 @@ def make_view(
 class Role:
     """A teacher and its options; not an ``nn.Module``, so that a frozen one is in no state dict, optimizer or DDP bucket."""
 
-    def __init__(self, name: str, cfg: Any, student: nn.Module, preprocessor: nn.Module | None = None) -> None:
+    def __init__(self, name: str, cfg: Any, student: nn.Module, preprocessor: BaseDataPreprocessor | None = None) -> None:
         model, options = split_role(cfg, name)
         self.name = name
         self.module = build_model(model)

@@ -8,7 +8,7 @@ A tap is a module path, optionally with an index into a tuple output and the pre
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,7 +18,7 @@ from torch import nn
 from ..errors import UserError, nearest
 
 #: what a data preprocessor gives a network: an image ``[B, C, H, W]``, or several by name
-Inputs = torch.Tensor | Mapping[str, torch.Tensor]
+Inputs = torch.Tensor | dict[str, torch.Tensor]
 
 _TAP = re.compile(r'^(?P<side>in:)?(?P<path>[^\[\]:]*)(?:\[(?P<index>-?\d+)\])?$')
 
@@ -42,7 +42,7 @@ def resolve_tap(model: nn.Module, tap: str, role: str = 'model') -> nn.Module:
     modules = dict(model.named_modules())
     if path not in modules:
         raise UserError(f'Tap {tap!r}: the {role} ({type(model).__name__}) has no module {path!r}; {nearest(path, modules)}.')
-    module = modules[path]
+    module: nn.Module = modules[path]
     if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
         raise UserError(
             f'Tap {tap!r}: {path!r} of the {role} is a {type(module).__name__}, a container that never runs itself; '
@@ -65,13 +65,14 @@ class TapReader:
         self.taps = list(dict.fromkeys(taps))
         self._where = {tap: (resolve_tap(model, tap, role), *parse_tap(tap)) for tap in self.taps}
         for module, *_ in self._where.values():
-            if hasattr(module, 'when_tapped'):
-                module.when_tapped()
-        self.calls = None
+            tapped: Callable[[], object] | None = getattr(module, 'when_tapped', None)
+            if tapped is not None:
+                tapped()
+        self.calls: dict[str, int] | None = None
 
     @contextmanager
     def _hooks(self, out: dict[str, torch.Tensor], seen: dict[str, int], stop: bool) -> Iterator[None]:
-        handles = []
+        handles, calls = [], self.calls or {}
 
         def note(tap: str, value: Any, index: int | None) -> None:
             if index is not None:
@@ -88,7 +89,7 @@ class TapReader:
                 )
             out[tap] = value
             seen[tap] = seen.get(tap, 0) + 1
-            if stop and all(seen.get(t, 0) >= self.calls[t] for t in self.taps):
+            if stop and all(seen.get(t, 0) >= calls[t] for t in self.taps):
                 raise _Stop
 
         def keep_input(tap: str, index: int | None) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
@@ -112,7 +113,8 @@ class TapReader:
 
     def read(self, call: Callable[[], Any], stop: bool = False) -> tuple[Any, dict[str, torch.Tensor]]:
         """Runs ``call()`` and returns ``(its result or None when stopped, {tap: tensor})``."""
-        out, seen, result = {}, {}, None
+        out: dict[str, torch.Tensor] = {}
+        seen: dict[str, int] = {}
         if not self.taps:
             return (None if stop else call()), out
         with self._hooks(out, seen, stop and self.calls is not None):
@@ -187,7 +189,8 @@ def patch_embedding_of(model: nn.Module, owner: str) -> str:
     """
     for path, module in model.named_modules():
         if type(module).__name__.endswith('PatchEmbed'):
-            return path + '[0]' * _is(module, 'PatchEmbed', 'mmseg')  # mmseg's gives the grid too
+            tap: str = path + '[0]' * _is(module, 'PatchEmbed', 'mmseg')  # mmseg's gives the grid too
+            return tap
     raise UserError(
         f'{owner}: the student ({type(model).__name__}) has no patch embedding in which a mask could be drawn; name its module by embed=, '
         'or set mask_weight=0.'

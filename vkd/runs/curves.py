@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.figure
@@ -12,7 +13,7 @@ from ..errors import UserError, nearest
 from ..io.files import read_json
 
 
-def logged(folder):
+def logged(folder: Path | str) -> Iterator[tuple[int, dict[str, float]]]:
     """Yields ``(iteration, {key: finite float})`` of each line that a run folder's logs hold, oldest first; a line cut off by a kill is
     left out.
     """
