@@ -218,7 +218,9 @@ def on_files(files, config):
         add(f'api/{name}.md', content)
     paths = set()
     for file in files.documentation_pages():
-        linked(file.content_string.replace('<!-- rooms -->', rooms()), file.src_uri, lambda path: paths.add((path, file.src_uri)))
+        linked(
+            file.content_string.replace('<!-- rooms -->', rooms()), file.src_uri, lambda path, page=file.src_uri: paths.add((path, page))
+        )
     for path, page in sorted(paths):
         if (ROOT / path).is_dir() and len(names := files_below(ROOT / path)) <= SHOWN:
             paths |= {(f'{path}/{name}', page) for name in names}

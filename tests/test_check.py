@@ -300,7 +300,7 @@ def test_command(config, tmp_path, capsys):
             [str(tmp_path / 'config.py'), '--device', 'cpu', '--cfg-options', 'model.methods.0.student=nothing'],
         )
     assert stop.value.code == 1
-    assert [line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')][0].count("'nothing'") >= 1
+    assert next(line for line in capsys.readouterr().err.splitlines() if line.startswith('error: ')).count("'nothing'") >= 1
     with pytest.raises(SystemExit) as stop:
         command(tool.main, tool.arguments(), [str(tmp_path / 'missing.py')])
     assert 'missing.py' in str(stop.value.code) and sys.modules.get('tools_check') is None

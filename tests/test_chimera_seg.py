@@ -222,13 +222,13 @@ def test_nel_by_a_loop():
         torch.tensor([0, 1, 1, 255, 0, 0, 255, 1, 0, 0, 1, 1, 1, 255, 0, 0]).view(2, 2, 4),
     )
     focal, overlaps = 0, {k: [0.0, 0.0, 0.0] for k in range(3)}
-    for z, t in zip(logits.movedim(1, -1).reshape(-1, 3), target.flatten().tolist()):
+    for z, t in zip(logits.movedim(1, -1).reshape(-1, 3), target.flatten().tolist(), strict=False):
         for k in range(3):
             if t != 255:
                 p = 1 / (1 + math.exp(-z[k].item()))
                 right = p if t == k else 1 - p
                 focal -= (0.25 if t == k else 0.75) * (1 - right) ** 2 * math.log(right)
-                overlaps[k] = [a + b for a, b in zip(overlaps[k], (p * (t == k), p * p, float(t == k)))]
+                overlaps[k] = [a + b for a, b in zip(overlaps[k], (p * (t == k), p * p, float(t == k)), strict=False)]
     dice = [1 - (2 * a + 1) / (b + c + 1) for a, b, c in overlaps.values() if c]
     assert len(dice) == 2
     own = nel_loss(logits, target)
@@ -279,7 +279,7 @@ def test_no_gradient_tells_unseen_classes_apart(text):
         loss = total(model, seen_batch())
         loss.backward()
         found.append((loss.item(), [p.grad for p in model.parameters() if p.grad is not None]))
-    assert found[0][0] == found[1][0] and all(torch.equal(a, b) for a, b in zip(found[0][1], found[1][1]))
+    assert found[0][0] == found[1][0] and all(torch.equal(a, b) for a, b in zip(found[0][1], found[1][1], strict=False))
 
 
 def test_self_training_leaves_padding_out(text):
@@ -383,7 +383,7 @@ def test_ties_go_to_the_lower_index_and_padding_is_never_chosen():
     ],
 )
 def test_schedule(places, schedule, wanted):
-    for p, count in zip((0, 0.1, 0.25, 0.5, 0.75, 1, 1.5), wanted):
+    for p, count in zip((0, 0.1, 0.25, 0.5, 0.75, 1, 1.5), wanted, strict=False):
         assert count is None or keep_count(places, p, schedule=schedule) == count
     assert keep_count(places, 1, last=0.0, least=3) == 3
 
@@ -490,9 +490,9 @@ def test_places_ranked_by_the_teacher_are_those_of_its_patches(text):
     handle = visual.transformer.register_forward_hook(lambda m, a, y: seen.update(tokens=y))
     cls = F.normalize(visual(image), dim=1)
     handle.remove()
-    wanted = torch.stack([F.cosine_similarity(visual.ln_post(t[1:]) @ visual.proj, c[None]) for t, c in zip(seen['tokens'], cls)]).view(
-        2, 4, 4
-    )
+    wanted = torch.stack(
+        [F.cosine_similarity(visual.ln_post(t[1:]) @ visual.proj, c[None]) for t, c in zip(seen['tokens'], cls, strict=False)]
+    ).view(2, 4, 4)
     got = method._patches({'visual.transformer': seen['tokens']}, cls, (4, 4)).view(2, 4, 4)
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=0)
     assert method._patches({'visual.transformer': seen['tokens']}, cls, (8, 16)).shape == (2, 128)
@@ -667,7 +667,7 @@ def test_a_picture_of_any_classes(text, trained, tmp_path):
     assert list(shares[str(path)]) == ['lion', '<b>&', 'sofa'] and sum(shares[str(path)].values()) == pytest.approx(1)
     seen = {tuple(c) for c in np.asarray(Image.open(tmp_path / 'text.png')).reshape(-1, 3).tolist()}
     colours = [tuple(c) for c in distinct_colours(3)[:3].tolist()]
-    assert len(set(colours)) == 3 and {c for c, share in zip(colours, shares[str(path)].values()) if share} <= seen
+    assert len(set(colours)) == 3 and {c for c, share in zip(colours, shares[str(path)].values(), strict=False) if share} <= seen
     with pytest.raises(UserError, match='has 3'):
         text_picture(Config.fromfile(cfg.filename), checkpoint, [path], [3], tmp_path / 'text.png')
 

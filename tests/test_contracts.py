@@ -46,7 +46,7 @@ def test_1_state_holds_the_student_and_no_frozen_teacher(name):
 
 def test_2_without_methods_it_is_the_student():
     plain, wrapped = build(segmentor(8, dropout=0.3)), build(distiller(student=segmentor(8, dropout=0.3)))
-    assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), wrapped.student.state_dict().values()))
+    assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), wrapped.student.state_dict().values(), strict=False))
     found = []
     for model in (plain, wrapped):
         torch.manual_seed(3)
@@ -55,13 +55,13 @@ def test_2_without_methods_it_is_the_student():
         found.append((own, [p.grad for p in (model if model is plain else model.student).parameters()]))
     (a, grads_a), (b, grads_b) = found
     assert a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-    assert all(torch.equal(x, y) for x, y in zip(grads_a, grads_b))
+    assert all(torch.equal(x, y) for x, y in zip(grads_a, grads_b, strict=False))
 
 
 @each_method
 def test_2_a_method_leaves_the_initial_student_and_its_own_loss_alone(name):
     plain, wrapped = build(segmentor(8)), build(distiller(method(name)))
-    assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), wrapped.student.state_dict().values()))
+    assert all(torch.equal(a, b) for a, b in zip(plain.state_dict().values(), wrapped.student.state_dict().values(), strict=False))
     a, b = losses(plain, batch()), losses(wrapped, batch())
     assert all(torch.equal(a[k], b[k]) for k in a) and len(b) > len(a)
 
@@ -88,7 +88,7 @@ def test_4_a_teacher_is_matched_wholly_or_refused(tmp_path):
     torch.save(dict(state_dict=teacher.state_dict()), path)
     model = build(distiller(teacher=dict(model=segmentor(16), checkpoint=str(path))))
     assert model.roles['teacher'].report['share'] == 1 and all(
-        torch.equal(a, b) for a, b in zip(model.teachers['teacher'].state_dict().values(), teacher.state_dict().values())
+        torch.equal(a, b) for a, b in zip(model.teachers['teacher'].state_dict().values(), teacher.state_dict().values(), strict=False)
     )
     state = teacher.state_dict()
     kept = dict(list(state.items())[: round(0.6 * len(state))])
@@ -247,7 +247,7 @@ def test_without_a_task_what_no_method_reaches_is_frozen_and_kept(tmp_path):
     assert {n for n, p in model.student.named_parameters() if p.grad is None} == frozen
     wrapper = OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.5))
     model.train_step(batch(), wrapper)
-    moved = {n for (n, p), q in zip(model.student.named_parameters(), plain.parameters()) if not torch.equal(p, q)}
+    moved = {n for (n, p), q in zip(model.student.named_parameters(), plain.parameters(), strict=False) if not torch.equal(p, q)}
     assert moved == {n for n, _ in plain.named_parameters()} - frozen  # not decayed either
     assert not {p for p in model.student.parameters() if not p.requires_grad} & set(wrapper.optimizer.state)
     state = model.state_dict()

@@ -56,7 +56,7 @@ class Official(nn.Module):
     def __init__(self, channels=8, classes=9):
         super().__init__()
         parts, before = {}, 3
-        for i, (c, depth, heads, sr) in enumerate(zip(WIDTH, DEPTHS, HEADS, REDUCTIONS), 1):
+        for i, (c, depth, heads, sr) in enumerate(zip(WIDTH, DEPTHS, HEADS, REDUCTIONS, strict=False), 1):
             k, s = (7, 4) if i == 1 else (3, 2)
             parts[f'patch_embed{i}'] = Named(proj=nn.Conv2d(before, c, k, s, k // 2), norm=nn.LayerNorm(c, eps=1e-6))
             parts[f'block{i}'], parts[f'norm{i}'], before = (

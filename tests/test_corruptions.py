@@ -2,6 +2,8 @@
 stopped.
 """
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -56,7 +58,7 @@ def test_severities_grow(name, scene):
     if name in ('snow', 'frost', 'fog'):  # a weather's amount and its structure are strengths of their own
         assert likeness[4] < likeness[0] < 0.95
     else:
-        assert change[4] > 1.2 * change[0] and all(b > 0.95 * a for a, b in zip(change, change[1:]))
+        assert change[4] > 1.2 * change[0] and all(b > 0.95 * a for a, b in itertools.pairwise(change))
 
 
 # -- what each does --------------------------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ def metric(domains=('x', 'y', 'z'), **options):
 def test_the_mean_does_not_count_images():
     for numbers in ((1, 1, 1), (7, 1, 3)):
         own = metric()
-        for name, percent, n in zip('xyz', (40, 50, 60), numbers):
+        for name, percent, n in zip('xyz', (40, 50, 60), numbers, strict=False):
             own.process({}, with_iou(percent, n, name))
         scores = own.evaluate(sum(numbers))
         assert (scores['mIoU'], scores['mIoU.x'], scores['mIoU.y'], scores['mIoU.z']) == (50, 40, 50, 60)
@@ -63,7 +63,7 @@ def test_the_mean_does_not_count_images():
 
 def test_domains_left_out_of_the_mean():
     own = metric(mean_over=['x', 'z'])
-    for name, percent in zip('xyz', (40, 10, 60)):
+    for name, percent in zip('xyz', (40, 10, 60), strict=False):
         own.process({}, with_iou(percent, 1, name))
     scores = own.evaluate(3)
     assert scores['mIoU'] == 50 and scores['mIoU.y'] == 10 and [own.report['domains'][d]['in_mean'] for d in 'xyz'] == [True, False, True]

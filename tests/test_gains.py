@@ -30,7 +30,7 @@ ALONE = {1.0: 40.0, 1.5: 42.0, 2.0: 43.0}
 
 def run_of(folder, method='alone', score=40.0, seed=0, config=CONFIG, **more):
     own = write(
-        folder / ('x%g' % more.get('budget', 1)), method, score=score, seed=seed, teacher=None if method == 'alone' else 'big', **more
+        folder / f'x{more.get("budget", 1):g}', method, score=score, seed=seed, teacher=None if method == 'alone' else 'big', **more
     )
     print_ = baseline_fingerprint(config)
     write_json(own / 'run.json', dict(read_json(own / 'run.json'), baseline=print_, experiment=print_))

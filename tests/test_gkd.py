@@ -102,7 +102,7 @@ def test_the_fused_attention_is_the_plain_one_and_gradients_are_right():
     out = [query_soft_attention(q, k, v, 0.7, fused) for fused in (False, True)]
     torch.testing.assert_close(*out)
     grads = [torch.autograd.grad(o.square().sum(), (q, k, v)) for o in out]
-    for a, b in zip(*grads):
+    for a, b in zip(*grads, strict=False):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
     # a numeric derivative, in the direction of a random query
     d, eps = torch.randn_like(q), 1e-2
@@ -201,7 +201,7 @@ def test_masked_tokens():
     model, x = build(vit()).eval(), torch.randn(4, 3, 32, 32)
     none, some = torch.zeros(4, 16, dtype=torch.bool), random_patch_mask(4, 16)
     token = torch.randn(16, requires_grad=True)
-    for a, b in zip(model.forward_tokens(x), model.forward_tokens(x, none, token)):
+    for a, b in zip(model.forward_tokens(x), model.forward_tokens(x, none, token), strict=False):
         torch.testing.assert_close(a, b, atol=1e-6, rtol=0)
     (_, clean), (_, masked) = model.forward_tokens(x), model.forward_tokens(x, some, token)
     assert torch.equal(clean[2:], masked[2:]) and (clean[:2] - masked[:2]).abs().max() > 0.01
@@ -258,7 +258,7 @@ def test_it_computes_what_timm_does(arch):
         torch.testing.assert_close(maps[-1].flatten(2).transpose(1, 2), patches)
         raw = model.vit.forward_intermediates(x, [0, 1], norm=False, intermediates_only=True)
         model.out_norm = False
-        assert all(torch.equal(a, b) for a, b in zip(model(x), raw))
+        assert all(torch.equal(a, b) for a, b in zip(model(x), raw, strict=False))
 
 
 def test_rectangular_images():
@@ -441,7 +441,7 @@ def test_own_checkpoints_at_another_size(arch, tmp_path):
         model = small(arch, img_size=128, patch_size=16, init_cfg=stored(source.state_dict(), tmp_path, wrap))
         model.init_weights()
         assert model.report['share'] == 1 and all(
-            torch.equal(a, b) for a, b in zip(model.vit.blocks.state_dict().values(), source.vit.blocks.state_dict().values())
+            torch.equal(a, b) for a, b in zip(model.vit.blocks.state_dict().values(), source.vit.blocks.state_dict().values(), strict=False)
         )
         assert model.vit.pos_embed.shape[1] == 65
 
@@ -603,7 +603,7 @@ def test_stage_2_trains_the_decoder_alone(tmp_path):
     model = build(dict(type='vkd.Distiller', student=decoder(tmp_path / 'stage1.pth', frozen=True), methods=[]))
     encoder = model.student.backbone
     assert encoder.report['share'] == 1 and all(
-        torch.equal(a, b) for a, b in zip(encoder.vit.state_dict().values(), first.student.vit.state_dict().values())
+        torch.equal(a, b) for a, b in zip(encoder.vit.state_dict().values(), first.student.vit.state_dict().values(), strict=False)
     )
     wrapper = build_optim_wrapper(
         model,
@@ -705,7 +705,7 @@ def test_kept_features_train_the_same_decoder(tmp_path, encoded):
         runs[name].train()
         work[name] = sum(encoded)
     states = {name: runner.model.state_dict() for name, runner in runs.items()}
-    for a, b, c in zip(*(s.values() for s in states.values())):
+    for a, b, c in zip(*(s.values() for s in states.values()), strict=False):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
         assert torch.equal(b, c)  # what is kept is what would be computed
     assert work['small'] == 8 * 2 and 8 < work['kept'] <= 15  # of 8 images, flipped or not, in 8 batches of two
@@ -727,12 +727,12 @@ def test_views_are_told_apart():
         x = nn.functional.pad(torch.stack(images).float(), (0, size[1] - 48, 0, size[0] - 32))
         out = encoder(x)
         cache.after_train_iter(None, 0)
-        assert all(torch.equal(a[:1], b) for a, b in zip(out, encoder(x[:1])))  # outside a step nothing is looked up
+        assert all(torch.equal(a[:1], b) for a, b in zip(out, encoder(x[:1]), strict=False))  # outside a step nothing is looked up
         return out
 
     first = maps(image, image.flip(-1))
     assert len(cache.kept) == 2 and cache.used == sum(y.nbytes for kept in cache.kept.values() for y in kept) == 2 * 4 * 16 * 4 * 6 * 4
-    assert all(torch.equal(a, b) for a, b in zip(first, maps(image, image.flip(-1)))) and len(cache.kept) == 2
+    assert all(torch.equal(a, b) for a, b in zip(first, maps(image, image.flip(-1)), strict=False)) and len(cache.kept) == 2
     maps(image, size=(32, 64))
     assert len(cache.kept) == 3  # padded otherwise, it is another image
     with torch.no_grad():
@@ -845,7 +845,7 @@ def test_the_readouts_need_no_option(method):
         model.parse_losses(own)[0].backward()
         found.append((own, model.state_dict(), {name: p.grad for name, p in model.named_parameters() if p.requires_grad}))
     for other in found[1:]:
-        for one, same in zip(found[0], other):
+        for one, same in zip(found[0], other, strict=False):
             assert list(one) == list(same)
             for key, value in one.items():
                 torch.testing.assert_close(value, same[key], rtol=0, atol=0)
@@ -869,7 +869,7 @@ def test_a_tap_trains_what_leads_to_it_and_nothing_that_is_frozen():
     reader = TapReader(copied, ['cls', 'patches'])
     assert learning(shallow) == [True, False, False] and learning(copied) == [True] * 3  # a copy's tap is the copy's alone
     result, seen = reader.read(lambda: copied(image))
-    assert all(torch.equal(a, b) for a, b in zip(result, maps))
+    assert all(torch.equal(a, b) for a, b in zip(result, maps, strict=False))
     cls, patches = shallow.forward_tokens(image)
     assert torch.equal(seen['cls'], cls) and torch.equal(seen['patches'], patches)
     with pytest.raises(UserError, match='never ran'):  # nothing says to the network that a bare hook reads it
@@ -916,7 +916,7 @@ def test_a_step_is_as_one_without_hooks():
     optimizer = torch.optim.SGD([*student.parameters(), *method.parameters()], lr=0.1)
     loss.backward()
     optimizer.step()
-    for a, b in zip(student.parameters(), model.student.parameters()):
+    for a, b in zip(student.parameters(), model.student.parameters(), strict=False):
         torch.testing.assert_close(a, b)
 
 

@@ -102,7 +102,7 @@ def test_at_by_hand():
 def test_dist_against_numpy():
     s, t = maps(2, 4, 3, 5)
     a, b = (x.detach().softmax(1).permute(0, 2, 3, 1).reshape(-1, 4).double().numpy() for x in (s, t))
-    inter = np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(a, b)])
+    inter = np.mean([np.corrcoef(x, y)[0, 1] for x, y in zip(a, b, strict=False)])
     intra = np.mean([np.corrcoef(a[:, k], b[:, k])[0, 1] for k in range(4)])
     assert dist_loss(s, t, beta=2.0, gamma=3.0).item() == pytest.approx(2 * (1 - inter) + 3 * (1 - intra), abs=1e-5)
     assert dist_loss(t, t).item() == pytest.approx(0, abs=1e-5)
@@ -298,7 +298,7 @@ def test_the_best_combination_is_found(m):
         (i / 50, j / 50, 1 - (i + j) / 50) if m == 3 else (i / 50, 1 - i / 50) for i in range(51) for j in range(51 - i if m == 3 else 1)
     ]
     every = torch.stack(
-        [torch.nn.functional.cross_entropy(sum(s * x for s, x in zip(share, z)), label, reduction='none') for share in shares]
+        [torch.nn.functional.cross_entropy(sum(s * x for s, x in zip(share, z, strict=False)), label, reduction='none') for share in shares]
     )
     assert (own <= every.amin(0) + (1e-4 if m == 2 else 1e-2)).all() and (own >= every.amin(0) - 0.05).all()
     for function in (naive, linear):  # never worse than any peer
@@ -318,14 +318,14 @@ def test_general_weights_by_hand():
 
 @pytest.mark.parametrize('mode', MODES)
 def test_every_peer_learns_from_the_ensemble(mode):
-    z, label = two_pixels()
+    z, _ = two_pixels()
     kdcl = KDCL(mode=mode, tau=2.0)
     kdcl.ignore_index = 255
     kdcl.setup({r: {'decode_head.conv_seg': (1, 3, 1, 2)} for r in 'ab'}, ['a', 'b'])
     sample = SegDataSample(gt_sem_seg=PixelData(data=torch.tensor([[[0, 255]]])))
-    own = kdcl({r: {'decode_head.conv_seg': x} for r, x in zip('ab', z)}, dict(data_samples=[sample]))
+    own = kdcl({r: {'decode_head.conv_seg': x} for r, x in zip('ab', z, strict=False)}, dict(data_samples=[sample]))
     teacher = kdcl.eval().ensemble(z, torch.tensor([[[0, 0]]]), torch.tensor([[[True, False]]]))
-    for r, x in zip('ab', z):
+    for r, x in zip('ab', z, strict=False):
         p, q = (torch.distributions.Categorical(logits=y[0, :, 0, 0] / 2) for y in (teacher, x))
         assert own[f'loss_kdcl_{r}'].item() == pytest.approx(4 * torch.distributions.kl_divergence(p, q).item(), abs=1e-6)
 

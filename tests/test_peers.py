@@ -164,7 +164,7 @@ def test_a_step_is_that_of_two_separate_ones():
     torch.nn.utils.clip_grad_norm_([p for n, p in apart.named_parameters() if apart.owner(n) == 'student'], 1.0)
     for wrapper in optimizers(apart).values():
         wrapper.optimizer.step()
-    for (n, a), b in zip(both.named_parameters(), apart.parameters()):
+    for (n, a), b in zip(both.named_parameters(), apart.parameters(), strict=False):
         torch.testing.assert_close(a, b, msg=n)
 
 
@@ -184,7 +184,7 @@ def test_gradients_accumulate():
             assert all(torch.equal(p, start[n]) for n, p in small.named_parameters())
         small.train_step({key: value[2 * k : 2 * k + 2] for key, value in data.items()}, wrapper)
     large.train_step(data, optimizers(large))
-    for (n, a), b in zip(small.named_parameters(), large.parameters()):
+    for (n, a), b in zip(small.named_parameters(), large.parameters(), strict=False):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5, msg=n)
 
 
@@ -308,7 +308,7 @@ def test_one_pass_evaluates_all(tmp_path):
                 alone[role].process({}, [s.to_dict() for s in own])
                 chances.append(torch.stack([s.seg_logits.data.softmax(0) for s in own]))
             mean = (sum(chances) / 2).argmax(1)
-            hits += [torch.equal(m[None], s.pred_sem_seg_ensemble.data) for m, s in zip(mean, found)]
+            hits += [torch.equal(m[None], s.pred_sem_seg_ensemble.data) for m, s in zip(mean, found, strict=False)]
     scores = both.evaluate(6)
     for label, role in (('cnn', 'student'), ('vit', 'vit')):
         own = alone[role].evaluate(6)

@@ -14,7 +14,7 @@ from vkd.io.png import PngWriter
 def written(image, *bands):
     file = io.BytesIO()
     png = PngWriter(file, image.shape, image.dtype)
-    for a, b in zip((0, *bands), (*bands, len(image))):
+    for a, b in zip((0, *bands), (*bands, len(image)), strict=False):
         png.write(image[a:b])
     png.close()
     return file.getvalue()

@@ -111,7 +111,9 @@ def test_several_sets():
         metric.process(None, [s])
     scores = metric.evaluate(5)
     each = [metric.scores(s['pred_img'], s['gt_img']).tolist() for s in given]
-    assert list(metric.report['sets']) == ['Set5', 'Set14'] and metric.report['sets']['Set14']['per_image'] == dict(zip('abc', each[2:]))
+    assert list(metric.report['sets']) == ['Set5', 'Set14'] and metric.report['sets']['Set14']['per_image'] == dict(
+        zip('abc', each[2:], strict=False)
+    )
     assert scores['Set5/PSNR'] == scores['PSNR'] == round((each[0][0] + each[1][0]) / 2, 4) and scores['Set14/SSIM'] == round(
         sum(e[1] for e in each[2:]) / 3, 4
     )

@@ -186,7 +186,7 @@ def test_pairs_and_truths_alone_give_the_same(tmp_path):
     data = load(cfg, *LOAD)
     alone = load(dict(cfg, data_prefix=dict(gt='HR')), LOAD[0], 'ModCrop', 'MATLABLikeResize', 'PackInputs')
     assert len(data) == len(alone) == 3
-    for a, b in zip(data, alone):
+    for a, b in zip(data, alone, strict=False):
         assert torch.equal(a['inputs'], b['inputs']) and torch.equal(a['data_samples'].gt_img, b['data_samples'].gt_img)
     item = data[1]
     assert item['inputs'].shape == (3, 18, 25) and item['data_samples'].gt_img.shape == (3, 36, 50) and item['inputs'].dtype == torch.uint8
@@ -307,7 +307,7 @@ def test_what_is_reduced_can_be_cached_too(tmp_path):
         load(cfg, LOAD[0], 'ModCrop', dict(type='MATLABLikeResize', cache=cache), 'PackInputs') for cache in (None, str(tmp_path / 'cache'))
     )
     for _ in range(2):
-        assert all(torch.equal(a['inputs'], b['inputs']) for a, b in zip(plain, kept))
+        assert all(torch.equal(a['inputs'], b['inputs']) for a, b in zip(plain, kept, strict=False))
     other = load(dict(cfg, scale=3), LOAD[0], 'ModCrop', dict(type='MATLABLikeResize', cache=str(tmp_path / 'cache')), 'PackInputs')
     assert other[0]['inputs'].shape == (3, 13, 20) and len(list((tmp_path / 'cache').iterdir())) == 4
 

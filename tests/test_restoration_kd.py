@@ -57,7 +57,7 @@ def test_affinity_by_hand():
             )
             .abs()
             .mean()
-            for a, b in zip(s, t)
+            for a, b in zip(s, t, strict=False)
         )
         / 2
     )
@@ -145,7 +145,9 @@ def test_2_a_method_leaves_the_student_and_its_own_loss_alone(name):
     plain, bare, wrapped = build(restorer()), build(distiller()), build(distiller(name))
     assert all(
         torch.equal(a, b) and torch.equal(a, c)
-        for a, b, c in zip(plain.state_dict().values(), bare.student.state_dict().values(), wrapped.student.state_dict().values())
+        for a, b, c in zip(
+            plain.state_dict().values(), bare.student.state_dict().values(), wrapped.student.state_dict().values(), strict=False
+        )
     )
     a, b, c = (losses(m, image_batch()) for m in (plain, bare, wrapped))
     assert (
@@ -156,7 +158,7 @@ def test_2_a_method_leaves_the_student_and_its_own_loss_alone(name):
     )
     for m, own in ((plain, a), (bare, b)):
         m.parse_losses(own)[0].backward()
-    assert all(torch.equal(p.grad, q.grad) for p, q in zip(plain.parameters(), bare.student.parameters()))
+    assert all(torch.equal(p.grad, q.grad) for p, q in zip(plain.parameters(), bare.student.parameters(), strict=False))
 
 
 @each_method

@@ -21,9 +21,7 @@ from vkd.runs.run import run
 
 
 def test_runs_become_a_table_with_pictures(tmp_path):
-    for i, (name, model) in enumerate(
-        {'alone_imdn_quick_demo': distiller(), 'outputkd_imdn_edsr_quick_demo': distiller('OutputKD')}.items()
-    ):
+    for name, model in {'alone_imdn_quick_demo': distiller(), 'outputkd_imdn_edsr_quick_demo': distiller('OutputKD')}.items():
         for seed in (0, 1):
             cfg = config(model, tmp_path / 'cfgs' / name, iters=2)
             cfg.randomness = dict(seed=seed)

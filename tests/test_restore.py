@@ -230,7 +230,7 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path):
 
 
 def test_plans_that_are_refused(tmp_path):
-    cfg, checkpoint = made(tmp_path)
+    cfg, _ = made(tmp_path)
     folder = tmp_path / 'in'
     for sources, out, text in (
         ([folder], folder, 'is the folder of the input'),
@@ -250,7 +250,7 @@ def test_plans_that_are_refused(tmp_path):
 
 
 def test_models_that_do_not_fit(tmp_path):
-    cfg, checkpoint = made(tmp_path)
+    _, checkpoint = made(tmp_path)
     (tmp_path / 'x4.py').write_text(
         f"default_scope = 'mmseg'\nmodel = {dict(type='vkd.Distiller', student=restorer(scale=4), methods=[])!r}\n"
     )

@@ -98,7 +98,7 @@ def test_checkpointing_gives_the_same(name):
         out = network(x)
         out.square().mean().backward()
         found.append([out, *(p.grad.clone() for p in network.parameters())])
-    assert all(torch.allclose(a, b, atol=1e-7) for a, b in zip(*found))
+    assert all(torch.allclose(a, b, atol=1e-7) for a, b in zip(*found, strict=False))
 
 
 def test_checkpointing_recomputes_the_first_block_too():
@@ -217,7 +217,7 @@ def test_three_modes():
     assert list(loss) == ['loss_pixel'] and torch.equal(loss['loss_pixel'], (out - truth).abs().mean())
     with torch.no_grad():
         found = model(**ready, mode='predict')
-    assert all(torch.equal(s.pred_img, o.clamp(0, 1)) for s, o in zip(found, out)) and found[0] is ready['data_samples'][0]
+    assert all(torch.equal(s.pred_img, o.clamp(0, 1)) for s, o in zip(found, out, strict=False)) and found[0] is ready['data_samples'][0]
     assert model(ready['inputs'], mode='predict')[1].pred_img.shape == (3, 32, 32)
 
 

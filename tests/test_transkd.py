@@ -88,14 +88,14 @@ def test_fusion_golden_values():
             p.data = 0.05 * golden(p.shape, torch.sin)
     for select in csf.select:
         nn.init.constant_(select.current.bias, 0.1), nn.init.constant_(select.deeper.bias, -0.1)
-    out = csf([golden((2, c, s, s), torch.cos) for c, s in zip(B0, (8, 4, 2, 1))])
+    out = csf([golden((2, c, s, s), torch.cos) for c, s in zip(B0, (8, 4, 2, 1), strict=False)])
     wanted = [
         (-0.959240291, 168.836098200, -0.002223053),
         (-0.607507659, 128.940049739, -0.011380789),
         (0.003237956, 35.280903638, -0.022997288),
         (-0.122056300, 149.094768605, 0.070184151),
     ]
-    for o, c, s, values in zip(out, B2, (8, 4, 2, 1), wanted):
+    for o, c, s, values in zip(out, B2, (8, 4, 2, 1), wanted, strict=False):
         assert o.shape == (2, c, s, s) and (o.sum().item(), o.abs().sum().item(), o.flatten()[0].item()) == pytest.approx(values, abs=1e-8)
     # the loss is worked out in float32, as in training
     assert hierarchical_context_loss(out, [golden(o.shape, torch.sin) for o in out]).item() == pytest.approx(1.516555577, abs=1e-6)
@@ -114,7 +114,7 @@ def test_fusion_by_hand():
 
 def test_fusion_depends_on_deeper_stages_only():
     csf = CrossSelectiveFusion(B0, B2).eval()
-    maps = [torch.randn(2, c, s, s, requires_grad=True) for c, s in zip(B0, (8, 4, 2, 1))]
+    maps = [torch.randn(2, c, s, s, requires_grad=True) for c, s in zip(B0, (8, 4, 2, 1), strict=False)]
     out = csf(maps)
     for i, o in enumerate(out):
         grads = torch.autograd.grad(o.sum(), maps, retain_graph=True, allow_unused=True)
@@ -122,7 +122,7 @@ def test_fusion_depends_on_deeper_stages_only():
 
 
 def test_a_batch_of_one():
-    maps = [torch.randn(1, c, s, s) for c, s in zip(B0, (8, 4, 2, 2))]
+    maps = [torch.randn(1, c, s, s) for c, s in zip(B0, (8, 4, 2, 2), strict=False)]
     with pytest.raises(UserError, match='one image.*legacy_batch1'):
         CrossSelectiveFusion(B0, B2).train()(maps)
     assert len(CrossSelectiveFusion(B0, B2).eval()(maps)) == 4 and len(CrossSelectiveFusion(B0, B2, legacy_batch1=True).train()(maps)) == 4
@@ -171,7 +171,7 @@ def test_assistant():
     torch.testing.assert_close(ea.share, torch.tensor([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]))
     aligned = [torch.randn_like(t) for t in own]
     ea.share.data = torch.tensor([1.0, 1, 1, 1, 0, 0, 0, 0])
-    for a, b in zip(ea(aligned, sources), aligned):
+    for a, b in zip(ea(aligned, sources), aligned, strict=False):
         torch.testing.assert_close(a, b)
 
 

@@ -149,7 +149,7 @@ def test_processes_take_turns(size, world):
         part.rank, part.world = rank, world
     whole.world = world  # the same epochs
     whole.rank, length = 0, 20
-    together = [x for turn in zip(*(taken(p, length) for p in parts)) for x in turn]
+    together = [x for turn in zip(*(taken(p, length) for p in parts), strict=False) for x in turn]
     assert together == list(itertools.islice(whole._order(), length * world))
     own = -(-size // world)
     if size > world:
@@ -199,13 +199,13 @@ def test_two_real_processes(tmp_path):
         process.join(60)
         assert process.exitcode == 0
     for kind in (0, 1):  # a given seed, and one that they agree on
-        flat = [x for turn in zip(found[0][kind], found[1][kind]) for x in turn]
+        flat = [x for turn in zip(found[0][kind], found[1][kind], strict=False) for x in turn]
         assert flat[0] == flat[1] == flat[2] and flat[3] == flat[4] == flat[5] and len(set(flat[:10])) == 4
     a, b = found[0][2], found[1][2]
     # as the seed says; the first process goes on with its stream, the others begin a new one
     assert a[0] == a[1] and b[0] == b[1] and b[2] != b[0]
     # copies of one image on two processes are two views of it, with two masks
-    assert all(x[0] != y[0] and x[1:] != y[1:] for x, y in zip(a, b))
+    assert all(x[0] != y[0] and x[1:] != y[1:] for x, y in zip(a, b, strict=False))
 
 
 # -- stage 1b in a runner --------------------------------------------------------------------------------------------------

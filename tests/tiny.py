@@ -220,7 +220,7 @@ def step_of(model, data, wrapper, step=lambda model, data, wrapper: model.train_
     """``(loss, what was added to all parameters, a vector)`` of a training step on this process's share of ``data``."""
     before = [p.detach().clone() for p in model.parameters()]
     loss = step(model, mine(data), wrapper)['loss'].item()
-    return loss, torch.cat([(p.detach() - q).flatten() for p, q in zip(model.parameters(), before)]).numpy()
+    return loss, torch.cat([(p.detach() - q).flatten() for p, q in zip(model.parameters(), before, strict=False)]).numpy()
 
 
 def check_steps(first, second, whole=None):

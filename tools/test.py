@@ -39,7 +39,7 @@ def main(args):
         return
     if args.json:
         write_json(args.json, scores)
-    for name, value in zip(scores.get('classes', []), scores.get('IoU', [])):
+    for name, value in zip(scores.get('classes', []), scores.get('IoU', []), strict=False):
         print(f'{name:>16}  {"-" if value is None else f"{value:.2f}"}')
     for name, own in scores.get('sets', {}).items():
         print(f'{name:>16}  {told(own)} ({own["images"]} images)')

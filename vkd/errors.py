@@ -1,15 +1,19 @@
 """The one exception that a user is meant to read, and help with misspelt names."""
 
 import re
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import Any, TypeVar
+
+_T = TypeVar('_T')
 
 
 class UserError(ValueError):
     """Something in a config, file or command is wrong; the message is one sentence that names it and the fix."""
 
 
-def nearest(name, names, n=3):
+def nearest(name: object, names: Iterable[object], n: int = 3) -> str:
     """A clause that lists the names nearest to ``name``, or all when there are few and none is near."""
     names = [str(x) for x in names]
     close = get_close_matches(str(name), names, n=n, cutoff=0.4)
@@ -19,7 +23,7 @@ def nearest(name, names, n=3):
 
 
 @contextmanager
-def of_a_method():
+def of_a_method() -> Iterator[None]:
     """An error that a method's own code raises within keeps its type and its traceback: whoever builds a model passes it on as it is,
     where others of its type would be called a wrong option (see ``is_of_a_method``).
     """
@@ -30,24 +34,24 @@ def of_a_method():
         raise
 
 
-def is_of_a_method(error):
+def is_of_a_method(error: BaseException) -> bool:
     """Whether ``error`` was raised within ``of_a_method``."""
     return getattr(error, '_of_a_method', False)
 
 
-def sentence(error):
+def sentence(error: BaseException) -> str:
     """The sentence of a UserError; a worker process of a data loader hands on its own with a traceback before it."""
     return str(error).rstrip().splitlines()[-1].removeprefix('vkd.errors.UserError: ')
 
 
-def choice(owner, name, value, known):
+def choice(owner: str, name: str, value: _T, known: Iterable[Any]) -> _T:
     """``value``, the option ``name`` of ``owner``. Raises UserError, with the nearest, unless it is in ``known``."""
     if value not in list(known):
         raise UserError(f'{owner}: {name} {value!r} is unknown; {nearest(value, known)}.')
     return value
 
 
-def expect(holds, owner, name, value, wanted):
+def expect(holds: object, owner: str, name: str, value: object, wanted: str) -> None:
     """Raises UserError unless ``holds``: the option ``name`` of ``owner`` is ``value``, but must be ``wanted``."""
     if not holds:
         raise UserError(f'{owner}: {name} is {value!r}; give {wanted}.')
@@ -69,7 +73,7 @@ _KNOWN = (
 )
 
 
-def fix(error):
+def fix(error: BaseException) -> str | None:
     """What to do about an error of mm or torch that stands for a common mistake; None where it is not known."""
     text = f'{type(error).__name__}: {error}'
     return next((told for pattern, told in _KNOWN if re.search(pattern, text)), None)

@@ -15,7 +15,8 @@ from . import CONFIGS, quartiles
 
 def measure(rounds, device, shape=(2, 3, 128, 128)):
     """What CLIP costs a SegFormer-B0 (random weights, ViT-B/16): inference with the head of k frozen blocks to the body with its own
-    classifier, and the training step with the class token's teacher to the step without it plus the teacher's forward alone."""
+    classifier, and the training step with the class token's teacher to the step without it plus the teacher's forward alone.
+    """
     rounds = max(3, rounds // 2)
     name, classes, unseen = 'ViT-B-16-quickgelu', 20, [18, 19]
     body = load_config(CONFIGS / '_base_/models/mit-b0.py').student.to_dict()
@@ -94,6 +95,7 @@ def measure(rounds, device, shape=(2, 3, 128, 128)):
 
 
 def show(out, found):
+    """Prints what ``measure`` found, beside its goals."""
     show_table(
         out,
         f'CLIP semantic head on SegFormer-B0, ViT-B/16 without weights, batch {"x".join(map(str, found["shape"]))}, inference',

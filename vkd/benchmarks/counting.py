@@ -50,6 +50,7 @@ def measure(rounds, device, shape=(1024, 2048), classes=19):
 
 
 def show(out, found):
+    """Prints what ``measure`` found, beside its goals."""
     out.print(
         f'Counting {found["shape"][0]}x{found["shape"][1]}, {found["classes"]} classes: vkd {1000 * found["vkd_seconds"]:.1f} ms, mmseg '
         f'{1000 * found["mmseg_seconds"]:.1f} ms; '

@@ -185,6 +185,8 @@ def _inference(rounds, device, side, width, blocks):
 
 
 def show(out, found):
+    """Prints what ``measure`` found, beside its goals."""
+
     def told(seconds):
         return ', '.join(f'{name} {1000 * s:.0f}' for name, s in seconds.items())
 

@@ -18,7 +18,8 @@ GOAL, TOKENS = 1.10, 1024
 def measure(rounds, device, shape=(8, 3, 160, 160)):
     """``dict(stage1, stage2, heads)``: the step of stage 1 to (two passes of the student with their gradients + a forward of the teacher);
     a step of the decoder on the frozen encoder to one with vkd.FeatureCache that has its views already; forward and backward of one query
-    head at 1024 tokens, plain and fused, and peak memory of a whole step with either."""
+    head at 1024 tokens, plain and fused, and peak memory of a whole step with either.
+    """
     rounds = max(3, rounds // 2)
     first = load_config(CONFIGS / 'gkd/gkd_deit-ti_vit-s_stage1b_camvid-160x160.py')
     first.model.teacher.pop('init_cfg')
@@ -101,6 +102,7 @@ def _heads(rounds, device):
 
 
 def show(out, found):
+    """Prints what ``measure`` found, beside its goals."""
     one, two, heads = found['stage1'], found['stage2'], found['heads']
     out.print(
         f'GKD, DeiT-S to DeiT-Ti, batch {"x".join(map(str, one["shape"]))}: a step of stage 1 takes {one["ratio"]:.2f} ({one["low"]:.2f} '

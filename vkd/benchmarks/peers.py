@@ -59,6 +59,7 @@ def measure(rounds, device, config=CONFIG, shape=(4, 3, 160, 160)):
 
 
 def show(out, found):
+    """Prints what ``measure`` found, beside its goals."""
     show_table(
         out,
         f'Peers, EfficientNet-Lite0 and MiT-B0, batch {"x".join(map(str, found["shape"]))}',

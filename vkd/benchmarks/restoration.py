@@ -148,6 +148,7 @@ def _tiles(sides):
 
 
 def show(out, found):
+    """Prints what ``measure`` found, beside its goals."""
     steps, resize, evaluation, tiles = (found[k] for k in ('steps', 'resize', 'evaluation', 'tiles'))
     show_table(
         out,

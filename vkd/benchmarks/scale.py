@@ -39,6 +39,7 @@ class Killing(Local):
         return process
 
     def finished(self, process):
+        """As its parent's, after it has killed a process whose time is over."""
         if process.end and time.monotonic() > process.end and process.exitcode is None:
             process.kill()
             process.join()
@@ -69,6 +70,7 @@ def short(cell, folder, ended):
 
 
 def score(name):
+    """What the cell ``name`` scores: always the same, from 40 to 60."""
     return round(random.Random(name).uniform(40, 60), 4)
 
 
@@ -112,6 +114,7 @@ runs = [dict(method='alone', student='narrow', config={str(narrow)!r}, seeds=lis
 
 
 def show(out, found):
+    """Prints what ``measure`` found, beside its goals."""
     out.print(
         f'{found["cells"]} cells that sleep instead of training, {found["workers"]} workers of which one in ten is killed: '
         f'{found["kills"]} kills, {found["starts"]} starts of the suite, {found["seconds"]:.0f} s; {found["lost"]} lost, '

@@ -45,6 +45,7 @@ def segformer(width, depth, classes):
 
 
 def default_config(classes=19):
+    """A small SegFormer that a wider one teaches, where no config is given."""
     return Config(
         dict(
             default_scope='mmseg',
@@ -162,6 +163,7 @@ def measure(rounds, device, cfg=None, shape=(4, 3, 128, 128)):
 
 
 def show(out, found):
+    """Prints what ``measure`` found, beside its goals."""
     show_table(
         out,
         f'Training step, batch {"x".join(map(str, found["shape"]))}, medians (quartiles)',

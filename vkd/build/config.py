@@ -2,7 +2,9 @@
 
 import importlib.util
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmengine.config import Config, ConfigDict
@@ -10,7 +12,7 @@ from mmengine.config import Config, ConfigDict
 from ..errors import UserError
 
 
-def load_config(path, options=None):
+def load_config(path: Path | str, options: Mapping[str, Any] | None = None) -> Config:
     """A Config from ``path``, with ``options`` (dotted keys) merged. Raises UserError for a missing or broken file or key."""
     path = str(path)
     if not Path(path).is_file():
@@ -28,7 +30,7 @@ def load_config(path, options=None):
     return cfg
 
 
-def check_packages(model):
+def check_packages(model: Any) -> None:
     """Raises UserError where a model config, at any depth, needs mmdet or mmcv's compiled operators and they are not installed. Called
     before anything is trained.
     """
@@ -51,13 +53,13 @@ def check_packages(model):
             )
 
 
-def type_name(cfg):
+def type_name(cfg: Mapping[str, Any]) -> str:
     """The name of what a config builds, without its scope; of a class its own."""
     kind = cfg.get('type')
     return str(getattr(kind, '__name__', kind)).rsplit('.', 1)[-1]
 
 
-def teachers_of(model):
+def teachers_of(model: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """``{name: role config}`` of all teachers of a Distiller's config, as the Distiller names them. Raises UserError for one that is no dict."""
     found = {**(model.get('teachers') or {}), **({'teacher': model['teacher']} if model.get('teacher') else {})}
     for name, role in found.items():
@@ -66,7 +68,7 @@ def teachers_of(model):
     return found
 
 
-def _parts(value):
+def _parts(value: Any) -> Iterator[dict[str, Any]]:
     """Every dict inside ``value``, itself first."""
     if isinstance(value, dict):
         yield value
@@ -74,7 +76,7 @@ def _parts(value):
         yield from _parts(inner)
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """``value`` of a config as dicts, lists, numbers and strings, with sorted keys (types and functions by name)."""
     if isinstance(value, (dict, ConfigDict)):
         return {str(k): plain(value[k]) for k in sorted(value, key=str)}

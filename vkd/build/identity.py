@@ -165,8 +165,8 @@ def baseline_config(
         weights: ``{path: SHA-256 of the file}`` of what the student starts from; a path that is not there counts by its last three parts.
         role: a peer's, to have it instead of the student: what that network alone would be trained by.
     """
-    cfg = config.to_dict() if isinstance(config, Config) else dict(config)
-    out = {key: cfg[key] for key in _OF_BASELINE if cfg.get(key) is not None}
+    cfg: dict[str, Any] = config.to_dict() if isinstance(config, Config) else dict(config)
+    out: dict[str, Any] = {key: cfg[key] for key in _OF_BASELINE if cfg.get(key) is not None}
     out['model'] = _student_part(cfg['model'], role)
     if 'optim_wrapper' in out:
         out['optim_wrapper'] = _optimizer_part(out['optim_wrapper'], role)
@@ -185,7 +185,8 @@ def baseline_config(
             out[key] = {k: v for k, v in out[key].items() if k not in _LOADING}
     out['default_hooks'] = {k: v for k, v in (out.get('default_hooks') or {}).items() if k not in _LOGGING}
     out['randomness'] = {k: v for k, v in (out.get('randomness') or {}).items() if k != 'seed'}
-    return _placeless(plain({k: v for k, v in out.items() if v not in (None, {}, [])}), weights or {})
+    found: dict[str, Any] = _placeless(plain({k: v for k, v in out.items() if v not in (None, {}, [])}), weights or {})
+    return found
 
 
 def _student_part(model: Mapping[str, Any], role: str) -> dict[str, Any]:
@@ -293,7 +294,7 @@ def read_written_config(text: str) -> dict[str, Any] | None:
     """
     try:
         return {
-            statement.targets[0].id: _literal(statement.value)
+            statement.targets[0].id: _literal(statement.value)  # type: ignore[attr-defined]  # of another kind: AttributeError, below
             for statement in ast.parse(text).body
             if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Constant)
         }

@@ -3,9 +3,12 @@
 import copy
 import importlib.util
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
+import torch
 from mmengine.config import ConfigDict
 from mmengine.logging import print_log
 from mmengine.model import BaseModel, is_model_wrapper
@@ -32,7 +35,7 @@ ROLE_KEYS = {
 }
 
 
-def resolve_config(path):
+def resolve_config(path: Path | str) -> str:
     """``'mmseg::segformer/x.py'`` or a path -> path of a config file, looked up beside the module that provides ``mmseg``.
 
     mmengine's own resolver may pip-install upstream packages over a fork, so it is not used.
@@ -48,7 +51,7 @@ def resolve_config(path):
     spec = importlib.util.find_spec(package)
     if spec is None:
         raise UserError(f'Config {path!r}: the package {package!r} is not installed; install it or give a path.')
-    root = Path(spec.origin).parent / '.mim' / 'configs'
+    root = Path(str(spec.origin)).parent / '.mim' / 'configs'
     file = root / name
     if not file.is_file():
         raise UserError(
@@ -57,28 +60,29 @@ def resolve_config(path):
     return str(file)
 
 
-def build_model(cfg):
+def build_model(cfg: nn.Module | Mapping[str, Any] | str) -> nn.Module:
     """An ``nn.Module`` from a module, a model dict, or ``dict(cfg=path)``."""
     if isinstance(cfg, nn.Module):
         return cfg
     if isinstance(cfg, str):
         cfg = load_config(resolve_config(cfg)).model
-    cfg = copy.deepcopy(ConfigDict(cfg))
-    check_packages(cfg)
+    content = copy.deepcopy(ConfigDict(cfg))
+    check_packages(content)
     scope = DefaultScope.get_current_instance()
-    with DefaultScope.overwrite_default_scope(cfg.pop('_scope_', None) or (scope.scope_name if scope else 'mmseg')):
+    with DefaultScope.overwrite_default_scope(content.pop('_scope_', None) or (scope.scope_name if scope else 'mmseg')):
         try:
-            return MODELS.build(cfg)
+            model: nn.Module = MODELS.build(content)
         except (KeyError, TypeError, ImportError) as error:
             if is_of_a_method(error) or isinstance(error.__cause__ or error.__context__, UserError):
                 raise
             raise UserError(
-                f"Model {cfg.get('type')!r} cannot be built ({type(error).__name__}: {' '.join(str(error).split())[:300]}); fix its type "
+                f"Model {content.get('type')!r} cannot be built ({type(error).__name__}: {' '.join(str(error).split())[:300]}); fix its type "
                 "and options."
             ) from error
+    return model
 
 
-def split_role(role, name):
+def split_role(role: Any, name: str) -> tuple[Any, dict[str, Any]]:
     """``(model cfg, options)`` of a role given as a module, an inline model dict, or a dict with ``cfg`` and options."""
     if isinstance(role, nn.Module):
         return role, {}
@@ -97,15 +101,16 @@ def split_role(role, name):
     return model, role
 
 
-def initialise(module, name, options):
+def initialise(module: nn.Module, name: str, options: Mapping[str, Any]) -> None:
     """``module.init_weights()``, unless a checkpoint will fill it wholly anyway: mm's own initialisation may fetch weights from the
     network.
     """
     checkpoint = options.get('checkpoint')
-    if not hasattr(module, 'init_weights') or checkpoint and options.get('strict', True) and not str(checkpoint).startswith('pkg:'):
+    start: Callable[[], object] | None = getattr(module, 'init_weights', None)
+    if start is None or checkpoint and options.get('strict', True) and not str(checkpoint).startswith('pkg:'):
         return
     try:
-        module.init_weights()
+        start()
     except (URLError, FileNotFoundError) as error:
         raise UserError(
             f"{name}: the weights that its config starts from cannot be had ({getattr(error, 'reason', error)}); give checkpoint= a local "
@@ -113,24 +118,26 @@ def initialise(module, name, options):
         ) from error
 
 
-def tell_loaded(name, report):
+def tell_loaded(name: str, report: Mapping[str, Any]) -> None:
     """Logs how much of a checkpoint fitted into the role ``name``."""
     print_log(
         f'{name}: {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) from {report["checkpoint"]}', logger='current'
     )
 
 
-def unwrapped(model):
+def unwrapped(model: nn.Module) -> nn.Module:
     """The model inside a distributed wrapper, or the model itself."""
-    return model.module if is_model_wrapper(model) else model
+    inner: nn.Module = getattr(model, 'module') if is_model_wrapper(model) else model  # noqa: B009  (torch calls it a tensor or a module)
+    return inner
 
 
-def student_of(model):
+def student_of(model: nn.Module) -> nn.Module:
     """The network that is deployed: a Distiller's student, or the model itself."""
     inner = unwrapped(model)
-    return getattr(inner, 'student', inner)
+    student: nn.Module = getattr(inner, 'student', inner)
+    return student
 
 
-def forward_features(model, x):
+def forward_features(model: nn.Module, x: torch.Tensor) -> Any:
     """A pass for its taps alone: no task loss is computed."""
     return model(x, mode='tensor') if isinstance(model, BaseModel) else model(x)

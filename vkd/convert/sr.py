@@ -181,7 +181,7 @@ def official_to_vkd(state, network=None):
         for theirs, ours in rules:
             own = _match(theirs, name)
             if own:
-                target = re.sub(r'\{i-1\}', lambda _: str(own['i'] - 1), ours).replace('{half}', str(own.get('even', 0) // 2))
+                target = ours.replace('{i-1}', str(own.get('i', 0) - 1)).replace('{half}', str(own.get('even', 0) // 2))
                 out[target.format(**own) + own['rest']] = value
                 break
         else:

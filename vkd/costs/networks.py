@@ -12,6 +12,7 @@ from .steps import interleaved
 
 @contextmanager
 def inference(model):
+    """``model`` in eval mode without gradients; each module is given back its own mode."""
     modes = {m: m.training for m in model.modules()}
     model.eval()
     try:

@@ -3,6 +3,7 @@
 Timings that are compared are taken interleaved in one process, because a machine drifts: only their ratios mean something.
 """
 
+import itertools
 import statistics
 import time
 
@@ -97,5 +98,5 @@ def step_parts(distiller, batch, optim_wrapper):
     marks.append(clock(device))
     distiller.follow()
     marks.append(clock(device))
-    d, s, t, l, b, e = (float(y - x) for x, y in zip(marks, marks[1:]))
+    d, s, t, l, b, e = (float(y - x) for x, y in itertools.pairwise(marks))
     return dict(data=d, student=s + b, teacher=t + e, loss=l, total=d + s + t + l + b + e)

@@ -72,7 +72,8 @@ def draw_scene(seed, height=64, width=96):
         wide, top = rng.uniform(10, 26) * unit, horizon - rng.uniform(5, 26) * unit
         base = horizon + rng.uniform(0, 3) * unit
         if rng.random() < 0.85:
-            facade = shape(lambda m: cv2.rectangle(m, (int(x), int(top)), (int(x + wide), int(base)), 1, -1))
+            corners = (int(x), int(top)), (int(x + wide), int(base))
+            facade = shape(lambda m, corners=corners: cv2.rectangle(m, *corners, 1, -1))
             fill(facade, BUILDING, rng.uniform(70, 185) + rng.uniform(-30, 30, 3), 3, 8)
             dark, step = rng.uniform(-55, 40), max(int(rng.uniform(3, 6) * unit), 2)
             rows, cols = np.mgrid[0:h, 0:w]
@@ -146,7 +147,7 @@ def draw_scene(seed, height=64, width=96):
         x, tall = side_x(depth, side) - side * rng.uniform(0, 8) * unit, rng.uniform(11, 15) * s * unit
         wide = max(tall * 0.14, 0.8)
         fill(
-            shape(lambda m: cv2.ellipse(m, (int(x), int(y - tall * 0.62)), (int(round(wide)), max(int(tall * 0.24), 1)), 0, 0, 360, 1, -1)),
+            shape(lambda m: cv2.ellipse(m, (int(x), int(y - tall * 0.62)), (round(wide), max(int(tall * 0.24), 1)), 0, 0, 360, 1, -1)),
             PERSON,
             rng.uniform(20, 220, 3),
             2,
@@ -178,7 +179,7 @@ def draw_scene(seed, height=64, width=96):
         y, s = place(depth)
         x, tall = side_x(depth, side), rng.uniform(26, 40) * s * unit
         fill(
-            shape(lambda m: cv2.line(m, (int(x), int(y)), (int(x), int(y - tall)), 1, max(int(round(1.6 * s * unit)), 1))),
+            shape(lambda m: cv2.line(m, (int(x), int(y)), (int(x), int(y - tall)), 1, max(round(1.6 * s * unit), 1))),
             POLE,
             rng.uniform(50, 170),
             2,

@@ -33,7 +33,7 @@ class MultiDomainDataset(ConcatDataset):
                 f'MultiDomainDataset: two data sets are the domain {double!r}, whose scores would be mixed; give each a name of its own.'
             )
         built = [DATASETS.build(d) for d in datasets]
-        for name, dataset in zip(names, built):
+        for name, dataset in zip(names, built, strict=True):
             if tuple(dataset.metainfo['classes']) != tuple(built[0].metainfo['classes']):
                 raise UserError(
                     f'MultiDomainDataset: domain {name!r} has the classes {", ".join(dataset.metainfo["classes"])}, and {names[0]!r} has '

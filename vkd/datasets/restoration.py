@@ -42,7 +42,16 @@ class BasicImageDataset(Rooted, BaseDataset):
 
     METAINFO = dict(dataset_type='basic_image', task_name='sisr')
 
-    def __init__(self, data_root='data/sr', data_prefix=dict(gt='HR'), filename_tmpl=None, scale=4, name=None, sets=None, **kwargs):
+    def __init__(
+        self,
+        data_root='data/sr',
+        data_prefix=dict(gt='HR'),  # noqa: B006  (nobody changes it)
+        filename_tmpl=None,
+        scale=4,
+        name=None,
+        sets=None,
+        **kwargs,
+    ):
         self.prefix = {k: v for k, v in data_prefix.items() if v is not None}
         if not set(self.prefix) <= {'img', 'gt'} or not self.prefix:
             raise UserError(f'BasicImageDataset: data_prefix names {sorted(data_prefix)}; give gt, img, or both.')
@@ -66,8 +75,8 @@ class BasicImageDataset(Rooted, BaseDataset):
         if not least and not patch:
             return self.data_list
         sizes = [image_size(item.get('gt_path') or item['img_path']) for item in self.data_list]
-        kept = [item for item, size in zip(self.data_list, sizes) if min(size) >= least]
-        small = next(((item, size) for item, size in zip(self.data_list, sizes) if least <= min(size) < patch), None)
+        kept = [item for item, size in zip(self.data_list, sizes, strict=False) if min(size) >= least]
+        small = next(((item, size) for item, size in zip(self.data_list, sizes, strict=False) if least <= min(size) < patch), None)
         if small and 'gt_path' in small[0]:  # said now, and not when the image is drawn
             raise UserError(
                 f'Image {small[0]["gt_path"]!r} is {small[1][0]}x{small[1][1]}, smaller than the patch of {patch}x{patch}; remove it, take '

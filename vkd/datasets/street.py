@@ -36,7 +36,7 @@ LAYOUTS = dict(
 )
 
 #: of the raw ids of each data set, the class of Cityscapes; what is not named is ignored
-_CITYSCAPES = dict(zip((7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33), range(19)))
+_CITYSCAPES = dict(zip((7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33), range(19), strict=True))
 RAW_IDS = dict(
     gtav=_CITYSCAPES,
     synthia={

@@ -1,6 +1,9 @@
 """The one abstraction: a student, its teachers, and the methods between them, as one mmengine model."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import torch
 from mmengine.logging import MessageHub, print_log
@@ -14,9 +17,10 @@ from ..build.networks import build_model, forward_features, initialise, split_ro
 from ..errors import UserError
 from ..registry import MODELS
 from ..schema import WEIGHT, check_value
+from .method import Tensors
 from .roles import Role
-from .taps import TapReader, student_input
-from .wires import NothingAdded, wire_up
+from .taps import Inputs, TapReader, student_input
+from .wires import NothingAdded, Wire, wire_up
 
 
 @MODELS.register_module()
@@ -52,15 +56,15 @@ class Distiller(BaseModel):
 
     def __init__(
         self,
-        student,
-        teacher=None,
-        teachers=None,
-        methods=(),
-        task_weight=1.0,
-        probe_shape=(3, 64, 64),
-        data_preprocessor=None,
-        init_cfg=None,
-    ):
+        student: nn.Module | Mapping[str, Any],
+        teacher: nn.Module | Mapping[str, Any] | None = None,
+        teachers: Mapping[str, Any] | None = None,
+        methods: Sequence[Any] = (),
+        task_weight: float = 1.0,
+        probe_shape: Sequence[int] = (3, 64, 64),
+        data_preprocessor: nn.Module | dict[str, Any] | None = None,
+        init_cfg: Any = None,
+    ) -> None:
         cfg, options = split_role(student, 'student')
         unknown = set(options) - {'checkpoint', 'strict', 'prefix', 'unsafe_pickle'}
         if unknown:
@@ -69,7 +73,7 @@ class Distiller(BaseModel):
         super().__init__(data_preprocessor=data_preprocessor or getattr(student, 'data_preprocessor', None), init_cfg=init_cfg)
         self.student = student
         self.task_weight = check_value('Distiller', 'task_weight', task_weight, WEIGHT)
-        self.student_report = None
+        self.student_report: dict[str, Any] | None = None
         self._student_options = options
         if options.get('checkpoint'):
             self._load_student()
@@ -78,7 +82,11 @@ class Distiller(BaseModel):
             if 'teacher' in named:
                 raise UserError("Both teacher= and teachers= name a 'teacher'; keep one of them.")
             named['teacher'] = teacher
-        self.roles, self.wires, self.readers, self.tap_shapes, self._followed = {}, [], {}, {}, 0
+        self.roles: dict[str, Role] = {}
+        self.wires: list[Wire] = []
+        self.readers: dict[str, TapReader] = {}
+        self.tap_shapes: dict[str, dict[str, tuple[int, ...]]] = {}
+        self._followed = 0
         for name in named:
             if not name.isidentifier() or name in ('methods', 'ensemble', *dir(self)):
                 raise UserError(
@@ -100,21 +108,21 @@ class Distiller(BaseModel):
         self.register_load_state_dict_post_hook(lambda module, keys: module._note_student())
 
     # -- building ----------------------------------------------------------------------------------------------------
-    def _load_student(self):
+    def _load_student(self) -> None:
         o = self._student_options
-        self.student_report = load_into(
+        report = self.student_report = load_into(
             self.student, o['checkpoint'], 'student', o.get('strict', True), o.get('prefix'), o.get('unsafe_pickle', False)
         )
-        tell_loaded('student', self.student_report)
+        tell_loaded('student', report)
 
-    def _probe(self, shape, device):
+    def _probe(self, shape: tuple[int, ...], device: torch.device) -> dict[str, TapReader]:
         """Checks all taps with one tiny eval-mode forward each, and tells the methods the shapes they will meet."""
         networks = self.networks
         readers = {
             name: TapReader(network, [t for wire in self.wires for t in wire.taps.get(name, ())], name)
             for name, network in networks.items()
         }
-        shapes = {}
+        shapes: dict[str, dict[str, tuple[int, ...]]] = {}
         with torch.no_grad():
             image = torch.zeros(2, *shape, device=device)
             for name, reader in readers.items():
@@ -126,7 +134,7 @@ class Distiller(BaseModel):
                 x = role.view(image) if role and callable(role.view) else image
                 try:
                     with evaluating(model):
-                        shapes[name] = reader.probe(lambda model=model, x=x: forward_features(model, x))
+                        shapes[name] = reader.probe(partial(forward_features, model, x))
                 except UserError:
                     raise
                 except Exception as error:  # whatever a network says of an image that it cannot take
@@ -140,12 +148,12 @@ class Distiller(BaseModel):
             wire.method.to(device)
             if wire.method.second_pass is not None:
                 name = wire.roles[0]
-                wire.again = TapReader(networks[name], wire.taps[name], name)
-                wire.again.calls = {t: readers[name].calls[t] for t in wire.again.taps}
+                again = wire.again = TapReader(networks[name], wire.taps[name], name)
+                again.calls = {t: calls for t, calls in (readers[name].calls or {}).items() if t in again.taps}
         self.tap_shapes = shapes
         return readers
 
-    def _freeze_unreached(self, shape, device):
+    def _freeze_unreached(self, shape: tuple[int, ...], device: torch.device) -> list[str]:
         """Names of the student's parameters on which no tap depends that a method teaches it by; they are frozen, for without a task loss
         none of them would ever get a gradient, for which several processes would wait.
         """
@@ -159,7 +167,7 @@ class Distiller(BaseModel):
             seen = TapReader(self.student, taps, 'student').read(lambda: forward_features(self.student, image))[1]
             ends = [x.float().sum() for x in seen.values() if x.requires_grad]
             if ends:
-                sum(ends).backward()
+                sum(ends[1:], ends[0]).backward()
         unreached = [name for name, p in learning.items() if p.grad is None]
         for p, grad in kept.items():
             p.grad = grad
@@ -173,7 +181,7 @@ class Distiller(BaseModel):
             )
         return unreached
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Initialises the student from the global stream, then loads its checkpoint, which may fill a part only; nothing else was left to
         draw.
         """
@@ -187,21 +195,21 @@ class Distiller(BaseModel):
 
     # -- being a module ----------------------------------------------------------------------------------------------
     @property
-    def teachers(self):
+    def teachers(self) -> dict[str, nn.Module]:
         """``{name: module}`` of all teachers, frozen ones included."""
         return {role.name: role.module for role in self.roles.values()}
 
     @property
-    def networks(self):
+    def networks(self) -> dict[str, nn.Module]:
         """``{name: module}`` of the student and all teachers."""
         return {'student': self.student, **self.teachers}
 
     @property
-    def learners(self):
+    def learners(self) -> list[str]:
         """Names of the roles that learn by gradient: the student, and its peers."""
         return ['student', *(role.name for role in self.roles.values() if role.trainable)]
 
-    def owner(self, name):
+    def owner(self, name: str) -> str:
         """The role that learns by the parameter ``name``: of a network that role itself; of a method's module the role that it is named
         for, else the method's learner.
         """
@@ -210,7 +218,7 @@ class Distiller(BaseModel):
             return first
         return next((part for part in rest if part in self.learners), self.wires[int(rest[0])].roles[0])
 
-    def _apply(self, fn, recurse=True):
+    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> 'Distiller':
         super()._apply(fn, recurse)
         for role in self.roles.values():
             if not role.registered:
@@ -218,25 +226,25 @@ class Distiller(BaseModel):
         self._note_student()
         return self
 
-    def to(self, *args, **kwargs):
+    def to(self, *args: Any, **kwargs: Any) -> 'Distiller':
         super().to(*args, **kwargs)
         for role in self.roles.values():  # mmengine's models note their device in `to`
             if not role.registered:
                 role.module.to(*args, **kwargs)
         return self
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> 'Distiller':
         super().train(mode)
         for role in self.roles.values():
             role.set_mode(mode)
         return self
 
-    def image(self, name, inputs):
+    def image(self, name: str, inputs: Inputs) -> torch.Tensor:
         """What the network ``name`` sees of a batch's ``inputs``: the student's image, or the view of a teacher."""
         return self.roles[name].input(inputs) if name in self.roles else student_input(inputs)
 
     # -- running -----------------------------------------------------------------------------------------------------
-    def forward(self, inputs, data_samples=None, mode='tensor', turn=None):
+    def forward(self, inputs: Inputs, data_samples: Any = None, mode: str = 'tensor', turn: str | None = None) -> Any:
         """mmengine's three modes; ``loss`` gives a dict of the task's and the methods' losses."""
         if mode == 'loss':
             return self.loss(inputs, data_samples, turn)
@@ -244,7 +252,7 @@ class Distiller(BaseModel):
             return self.predict(inputs, data_samples)
         return self.student(student_input(inputs), data_samples, mode=mode)
 
-    def loss(self, inputs, data_samples, turn=None):
+    def loss(self, inputs: Inputs, data_samples: Any, turn: str | None = None) -> dict[str, Any]:
         """Losses of the task, of teachers that learn, and of the methods; ``inputs`` as the data preprocessor gives them. ``turn`` names a
         learner whose losses alone are asked for (``vkd.AlternateTrainLoop``).
         """
@@ -253,8 +261,8 @@ class Distiller(BaseModel):
             role = self.roles[turn]
             return self.teach(role, role.input(inputs), data_samples)[0]
         image = student_input(inputs)
-        for method in self.methods:  # before a network fails on it in words of its own
-            method.check_image(image)
+        for wire in self.wires:  # before a network fails on it in words of its own
+            wire.method.check_image(image)
         if self.task_weight:
             losses, taps = self.readers['student'].read(lambda: self.student(image, data_samples, mode='loss'))
             losses = (
@@ -282,7 +290,7 @@ class Distiller(BaseModel):
             raise NothingAdded(told, losses)
         return losses
 
-    def _try(self, wire, terms, seen):
+    def _try(self, wire: Wire, terms: Mapping[str, Any], seen: Mapping[str, Tensors]) -> list[str]:
         """A sentence in a list where the method of ``wire`` adds nothing to the objective; else it is not tried again."""
         taps = [x for role in wire.learners for x in (seen[role][tap] for tap in wire.taps[role]) if x.requires_grad]
         parameters = {id(p) for role in wire.learners for p in self.networks[role].parameters() if p.requires_grad}
@@ -290,7 +298,7 @@ class Distiller(BaseModel):
         wire.tried = told is None
         return [] if told is None else [told]
 
-    def terms(self, seen, batch):
+    def terms(self, seen: Mapping[str, Tensors], batch: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         """The losses of each method, in order, from ``seen``: ``{role: {tap: tensor}}``.
 
         ``batch['sizes']``, ``{role: (H, W)}`` of what each network saw, reaches a method as a list of its own roles',
@@ -299,34 +307,40 @@ class Distiller(BaseModel):
         sizes = batch.get('sizes', {})
         for wire in self.wires:
             batch = dict(batch, sizes=[sizes.get(role) for role in wire.roles])
-            again = [self._second_pass(wire, batch['inputs'])] if wire.again is not None else []
+            again = [] if wire.again is None else [self._second_pass(wire, wire.again, batch['inputs'])]
             yield wire.terms(seen, batch, *again)
 
-    def _second_pass(self, wire, inputs):
+    def _second_pass(self, wire: Wire, reader: TapReader, inputs: Inputs) -> dict[str, torch.Tensor]:
         """The learner's taps of one more pass, up to the deepest of them, in which the method changes something: ``with
         method.second_pass(network)``.
         """
         name = wire.roles[0]
         network, image = self.networks[name], self.image(name, inputs)
-        with wire.method.second_pass(network):
-            return wire.again.read(lambda: forward_features(network, image), stop=True)[1]
+        second_pass: Any = wire.method.second_pass  # there is one where there is a reader of it
+        with second_pass(network):
+            return reader.read(lambda: forward_features(network, image), stop=True)[1]
 
-    def predict(self, inputs, data_samples=None):
+    def predict(self, inputs: Inputs, data_samples: Any = None) -> list[Any]:
         """Data samples with the predictions of the student, of each peer, and of the mean of their probabilities."""
-        out, fields, probability = None, [], []
+        out: list[Any] = []
+        fields: list[list[dict[str, Any]]] = []
+        probability: list[list[torch.Tensor]] = []
         for name in self.learners:
             found = self.networks[name](self.image(name, inputs), data_samples, mode='predict')
             fields.append([{k: s.get(k) for k in ('seg_logits', 'pred_sem_seg')} for s in found])  # they may write into the same samples
             probability.append([class_probability(s.seg_logits.data) for s in found])
             out = out or found
         for i, sample in enumerate(out):
-            mean = sum(p[i] for p in probability) / len(probability)
+            first, *others = (p[i] for p in probability)
+            mean = sum(others, first) / len(probability)
             best = mean.argmax(0, keepdim=True) if len(mean) > 1 else (mean > 0.5).long()
-            named = {f'pred_sem_seg_{name}': own[i]['pred_sem_seg'] for name, own in zip(self.learners[1:], fields[1:])}
+            named = {f'pred_sem_seg_{name}': own[i]['pred_sem_seg'] for name, own in zip(self.learners[1:], fields[1:], strict=True)}
             sample.set_data({**fields[0][i], **named, 'pred_sem_seg_ensemble': PixelData(data=best)})
         return out
 
-    def teach(self, role, image, data_samples, learns=True):
+    def teach(
+        self, role: Role, image: torch.Tensor, data_samples: Any, learns: bool = True
+    ) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         """``(own losses of a peer that learns in this pass, its taps)``."""
         reader = self.readers[role.name]
         if role.trainable and learns:
@@ -337,15 +351,15 @@ class Distiller(BaseModel):
         with torch.no_grad():
             return {}, reader.read(lambda: forward_features(role.module, image), stop=True)[1]
 
-    def _student_version(self):
+    def _student_version(self) -> int:
         """A number that grows with every update of what a teacher follows; torch counts in-place changes on the host."""
         return sum(p._version for role in self.roles.values() for _, theirs in role.pairs for p in theirs.parameters())
 
-    def _note_student(self):
+    def _note_student(self) -> None:
         self._followed = self._student_version()
 
     @torch.no_grad()
-    def follow(self):
+    def follow(self) -> None:
         """One step of the moving averages, if the student was updated since the last; called before a teacher's weights are used or saved.
 
         Not part of ``train_step``, which a distributed wrapper replaces by its own.
@@ -357,7 +371,7 @@ class Distiller(BaseModel):
 
 
 @contextmanager
-def evaluating(model):
+def evaluating(model: nn.Module) -> Iterator[None]:
     """``model`` in eval mode; each module is given back its own mode."""
     modes = {m: m.training for m in model.modules()}
     model.eval()
@@ -368,16 +382,16 @@ def evaluating(model):
             m.training = mode
 
 
-def class_probability(logits):
+def class_probability(logits: torch.Tensor) -> torch.Tensor:
     """``[K, H, W]`` logits -> probabilities; a single channel is the logit of one class against none."""
     return logits.softmax(0) if len(logits) > 1 else logits.sigmoid()
 
 
-def _scaled(value, weight):
+def _scaled(value: Any, weight: float) -> Any:
     return [v * weight for v in value] if isinstance(value, (list, tuple)) else value * weight
 
 
-def progress():
+def progress() -> dict[str, Any]:
     """``iter`` and ``progress`` (0 to 1) of the run, from mmengine's message hub; 0 outside a run."""
     if not MessageHub._instance_dict:
         return dict(iter=0, progress=0.0)

@@ -3,7 +3,7 @@
 Methods among peers have their base in ``vkd.distill.peers``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from difflib import get_close_matches
 from typing import Any, ClassVar
@@ -52,13 +52,13 @@ class Method(nn.Module):
     mutual: bool = False
     taps: Callable[[str], Iterable[str]] | None = None
     #: lists of the taps that are read of the learner and of its teacher; of the class, or set by ``__init__`` or ``find_taps``
-    student_taps: Iterable[str] = ()
-    teacher_taps: Iterable[str] = ()
+    student_taps: Sequence[str] = ()
+    teacher_taps: Sequence[str] = ()
     #: names of own parameters that no term reaches; the Distiller freezes them after ``setup``
     without_gradient: Iterable[str] = ()
     #: a context manager of the learner, ``with second_pass(network)``, in which it runs once more, up to its deepest tap; ``forward`` then
     #: gets those taps as a fourth argument. None: there is no second pass
-    second_pass: Callable[[nn.Module], AbstractContextManager] | None = None
+    second_pass: Callable[[nn.Module], AbstractContextManager[Any]] | None = None
     #: of a method that is built already: the names of its roles, as a config gives them
     of: str | None = None
     learner: str | None = None
@@ -69,7 +69,7 @@ class Method(nn.Module):
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
-        cls.rules = {**super(cls, cls).rules, **vars(cls).get('rules', {})}
+        cls.rules = {**super(cls, cls).rules, **vars(cls).get('rules', {})}  # type: ignore[misc]  # the next parent has some
         for name in vars(cls):
             meant = near_miss(name)
             if meant and not any(name in vars(base) for base in cls.__mro__[1:]):
@@ -142,6 +142,9 @@ class PairMethod(Method):
     equal: str | None = None
     #: several pairs: 'sum' or 'mean' of their terms, or 'one' where there can be only one pair
     pairs: str = 'sum'
+    loss_weight: float
+    align: str
+    adapter: nn.Module
 
     def __init__(self, student: str | list[str], teacher: str | list[str], loss_weight: float = 1.0, align: str = 'student') -> None:
         super().__init__()
@@ -191,18 +194,18 @@ class PairMethod(Method):
 
     def matched(self, student: Tensors, teacher: Tensors, batch: Mapping[str, Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """The pairs of maps ``[B, C, H, W]`` that ``loss`` gets: adapted, and on one grid."""
-        out, several = [], len(self.student_taps) > 1
+        out = []
         for i, (s_tap, t_tap) in enumerate(zip(self.student_taps, self.teacher_taps, strict=True)):
             s, t = student[s_tap], teacher[t_tap]
             s, t = (_as_map(x, batch['sizes'][k]) if x.dim() == 3 else x for k, x in enumerate((s, t)))
             if self.adapts != 'never':
-                s = (self.adapter[i] if several else self.adapter)(s)
+                s = (self.adapter[i] if isinstance(self.adapter, nn.ModuleList) else self.adapter)(s)
             out.append((s, t) if self.equal == 'shapes' or s.dim() != 4 else align_size(s, t, self.align))
         return out
 
     def forward(self, student: Tensors, teacher: Tensors, batch: Mapping[str, Any]) -> dict[str, torch.Tensor]:
         terms = [self.loss(s, t) for s, t in self.matched(student, teacher, batch)]
-        total = self.loss_weight * sum(terms)
+        total = self.loss_weight * sum(terms[1:], terms[0])
         return {self.loss_key: total / len(terms) if self.pairs == 'mean' else total}
 
 

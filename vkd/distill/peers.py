@@ -1,6 +1,6 @@
 """What the methods between peers share: their logits on one grid, the labels, who learns from whom."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -25,18 +25,23 @@ class PeerMethod(Method):
     """
 
     mutual = True
-    kinds = ('logits',)
+    kinds: tuple[str, ...] = ('logits',)
+    resolution: str
+    ignore_index: int
+    num_classes: int
+    learners: list[str]
+    pairs: list[tuple[str, str]]
     rules = dict(tau=POSITIVE, loss_weight=POSITIVE, resolution=name_of(RESOLUTIONS))
 
     def taps(self, role: str) -> list[str]:
         """Taps that are read of ``role``."""
         return [by_role(getattr(self, kind), role, kind, type(self).__name__) for kind in self.kinds]
 
-    def find_taps(self, networks: Mapping[str, nn.Module]) -> None:
+    def find_taps(self, networks: Mapping[str, nn.Module]) -> None:  # type: ignore[override]  # called in the way of its kind: wires.CALLS
         """Called once with ``{role: network}``, before taps are tried."""
         self.ignore_index = ignored_label(networks, type(self).__name__)
 
-    def setup(self, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], learners: list[str]) -> None:
+    def setup(self, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], learners: list[str]) -> None:  # type: ignore[override]  # likewise
         """Called once, at build, with ``{role: {tap: shape}}`` and the names of the roles that learn."""
         classes = {role: own[self.taps(role)[-1]][1] for role, own in shapes.items()}
         check_equal_classes(classes, type(self).__name__)
@@ -52,12 +57,12 @@ class PeerMethod(Method):
         return logits, label, label != self.ignore_index
 
 
-def pairs(roles, learners):
+def pairs(roles: Sequence[str], learners: Sequence[str]) -> list[tuple[str, str]]:
     """``[(learner, source)]``: every role that learns, with every other role."""
     return [(a, b) for a in roles if a in learners for b in roles if b != a]
 
 
-def labels_of(batch):
+def labels_of(batch: Mapping[str, Any]) -> torch.Tensor:
     """Label maps ``[B, H, W]`` of ``batch['data_samples']``, int64. Raises UserError where a sample has none."""
     samples = batch['data_samples']
     if not samples or any('gt_sem_seg' not in s for s in samples):
@@ -65,7 +70,9 @@ def labels_of(batch):
     return torch.stack([s.gt_sem_seg.data.squeeze(0) for s in samples]).long()
 
 
-def on_one_grid(logits, label, resolution='label'):
+def on_one_grid(
+    logits: Mapping[str, torch.Tensor], label: torch.Tensor, resolution: str = 'label'
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """``({role: [B, K, h, w]}, label [B, h, w])``: logits bilinear, labels nearest, at the label's size, or at the smallest of the logits'
     (``resolution='logit'``).
     """
@@ -81,7 +88,7 @@ def on_one_grid(logits, label, resolution='label'):
     return out, label
 
 
-def ignored_label(networks, method):
+def ignored_label(networks: Mapping[str, nn.Module], method: str) -> int:
     """The label that all of ``networks`` ({role: module}) ignore. Raises UserError where they differ."""
     found = {name: getattr(getattr(net, 'decode_head', None), 'ignore_index', 255) for name, net in networks.items()}
     if len(set(found.values())) > 1:
@@ -92,7 +99,7 @@ def ignored_label(networks, method):
     return next(iter(found.values()))
 
 
-def check_equal_classes(channels, method):
+def check_equal_classes(channels: Mapping[str, int], method: str) -> None:
     """Raises UserError unless the numbers of classes in ``channels`` ({role: int}) are equal."""
     if len(set(channels.values())) > 1:
         raise UserError(
@@ -101,7 +108,7 @@ def check_equal_classes(channels, method):
         )
 
 
-def by_role(value, role, name, method):
+def by_role(value: Any, role: str, name: str, method: str) -> Any:
     """``value`` of one role: itself, or, of a dict by role, that role's. Raises UserError where the dict has none."""
     if not isinstance(value, dict):
         return value
@@ -110,19 +117,19 @@ def by_role(value, role, name, method):
     return value[role]
 
 
-def masked_mean(values, mask):
+def masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Mean of ``values`` over the places of ``mask``, 0 (and no gradient) where it is empty; float32."""
     return (values.float() * mask).sum() / mask.sum().clamp(min=1)
 
 
-def kl_map(learner, source, tau=1.0):
+def kl_map(learner: torch.Tensor, source: torch.Tensor, tau: float = 1.0) -> torch.Tensor:
     """``KL(softmax(source / tau) || softmax(learner / tau))`` at each place: ``[B, K, H, W]`` twice -> ``[B, H, W]``; the source's gradient
     is not followed.
     """
     return kl_of_logs(F.log_softmax(learner.float() / tau, dim=1), F.log_softmax(source.detach().float() / tau, dim=1))
 
 
-def kl_of_logs(learner, source):
+def kl_of_logs(learner: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
     """``kl_map`` of log-probabilities, for who has them already."""
     source = source.detach()
     return (source.exp() * (source - learner)).sum(1)

@@ -1,14 +1,18 @@
 """A teacher: its network, whether it is frozen, learns, or follows the student, and what it sees."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from mmengine.logging import print_log
+from mmengine.model import BaseDataPreprocessor
 from torch import nn
 
 from ..build.checkpoint import load_into
 from ..build.networks import build_model, initialise, split_role, tell_loaded
 from ..errors import UserError, choice, expect, nearest
-from .taps import student_input
+from .taps import Inputs, student_input
 
 
 class Renormalize:
@@ -24,38 +28,47 @@ class Renormalize:
 
     options = ('mean', 'std', 'size', 'rgb')
 
-    def __init__(self, source, mean=None, std=None, size=None, rgb=None):
+    def __init__(
+        self,
+        source: BaseDataPreprocessor,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        size: tuple[int, int] | None = None,
+        rgb: bool | None = None,
+    ) -> None:
         self.source, self.size = source, size
         self.flip = rgb is not None and bool(rgb) != takes_rgb(source)
         self.mean, self.std = (v if v is None else torch.tensor(v, dtype=torch.float32).view(-1, 1, 1) for v in (mean, std))
 
-    def __call__(self, x):
-        if self.mean is not None:
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        if self.mean is not None and self.std is not None:
             if self.mean.device != x.device:  # once: each copy would wait for the device
                 self.mean, self.std = self.mean.to(x.device), self.std.to(x.device)
             if getattr(self.source, '_enable_normalize', False):
                 x = x * self.source.std.to(x) + self.source.mean.to(x)
         if self.flip:
             x = x.flip(1)
-        if self.mean is not None:
+        if self.mean is not None and self.std is not None:
             x = (x - self.mean.to(x.dtype)) / self.std.to(x.dtype)
         return x if self.size is None else F.interpolate(x, size=self.size, mode='bicubic', align_corners=False)
 
 
-def takes_rgb(preprocessor):
+def takes_rgb(preprocessor: BaseDataPreprocessor | None) -> bool:
     """Whether a network behind mm's ``preprocessor`` sees RGB: images are read as BGR, and it converts them."""
     return bool(getattr(preprocessor, '_channel_conversion', False))
 
 
-def normalisation(preprocessor):
+def normalisation(preprocessor: BaseDataPreprocessor | None) -> dict[str, Any] | None:
     """``dict(mean, std, rgb)`` of mm's ``preprocessor`` as a view has them; None where it does not normalise."""
-    if not getattr(preprocessor, '_enable_normalize', False):
+    if preprocessor is None or not getattr(preprocessor, '_enable_normalize', False):
         return None
     mean, std = ([round(v, 4) for v in x.flatten().tolist()] for x in (preprocessor.mean, preprocessor.std))
     return dict(mean=mean, std=std, rgb=takes_rgb(preprocessor))
 
 
-def make_view(name, view, preprocessor, module):
+def make_view(
+    name: str, view: str | dict[str, Any] | None, preprocessor: BaseDataPreprocessor | None, module: nn.Module
+) -> str | Renormalize | None:
     """What the role ``name`` sees: the name of an input, a Renormalize, or None for the student's image.
 
     Raises UserError for an unknown option, and where no view is given although the student's ``preprocessor`` and that
@@ -81,7 +94,7 @@ def make_view(name, view, preprocessor, module):
 class Role:
     """A teacher and its options; not an ``nn.Module``, so that a frozen one is in no state dict, optimizer or DDP bucket."""
 
-    def __init__(self, name, cfg, student, preprocessor=None):
+    def __init__(self, name: str, cfg: Any, student: nn.Module, preprocessor: BaseDataPreprocessor | None = None) -> None:
         model, options = split_role(cfg, name)
         self.name = name
         self.module = build_model(model)
@@ -109,7 +122,7 @@ class Role:
         self.start = choice(name, 'start', options.get('start'), (None, 'student'))
         self.begin(student)
 
-    def begin(self, student):
+    def begin(self, student: nn.Module) -> None:
         """Copies what begins as the student is, where no checkpoint says otherwise: all of it (``start='student'``), or what follows it."""
         for ours, theirs in () if self.checkpoint else [(self.module, student)] if self.start == 'student' else self.pairs:
             a, b = ours.state_dict(), theirs.state_dict()
@@ -120,7 +133,7 @@ class Role:
                 )
             ours.load_state_dict(b)
 
-    def _ema_pairs(self, student):
+    def _ema_pairs(self, student: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
         """``[(teacher sub-module, student sub-module)]`` that follow by exponential moving average."""
         if not self.ema:
             return []
@@ -143,11 +156,11 @@ class Role:
         return pairs
 
     @property
-    def registered(self):
+    def registered(self) -> bool:
         """Whether it belongs in the checkpoint: it learns, or follows the student."""
         return self.trainable or bool(self.ema)
 
-    def input(self, inputs):
+    def input(self, inputs: Inputs) -> torch.Tensor:
         """What this teacher sees of the batch: a named view, a re-normalised image, or the student's image."""
         if isinstance(self.view, str):
             if not isinstance(inputs, dict) or self.view not in inputs:
@@ -159,13 +172,13 @@ class Role:
         image = student_input(inputs)
         return image if self.view is None else self.view(image)
 
-    def set_mode(self, training):
+    def set_mode(self, training: bool) -> None:
         self.module.train(training and self.trainable)
         for ours, _ in self.pairs if self.ema_buffers else ():
             ours.eval()
 
     @torch.no_grad()
-    def follow(self):
+    def follow(self) -> None:
         for ours, theirs in self.pairs:
-            for a, b in zip(*(m.state_dict().values() if self.ema_buffers else m.parameters() for m in (ours, theirs))):
+            for a, b in zip(*(m.state_dict().values() if self.ema_buffers else m.parameters() for m in (ours, theirs)), strict=True):
                 a.lerp_(b, 1 - self.momentum) if a.is_floating_point() else a.copy_(b)

@@ -8,12 +8,17 @@ A tap is a module path, optionally with an index into a tuple output and the pre
 """
 
 import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..errors import UserError, nearest
+
+#: what a data preprocessor gives a network: an image ``[B, C, H, W]``, or several by name
+Inputs = torch.Tensor | dict[str, torch.Tensor]
 
 _TAP = re.compile(r'^(?P<side>in:)?(?P<path>[^\[\]:]*)(?:\[(?P<index>-?\d+)\])?$')
 
@@ -22,7 +27,7 @@ class _Stop(Exception):
     """Ends a forward pass at its last needed tap."""
 
 
-def parse_tap(tap):
+def parse_tap(tap: str) -> tuple[bool, str, int | None]:
     """``'in:a.b[2]'`` -> ``(True, 'a.b', 2)``. Raises UserError on a malformed tap."""
     match = _TAP.match(tap) if isinstance(tap, str) else None
     if match is None:
@@ -31,13 +36,13 @@ def parse_tap(tap):
     return bool(match['side']), match['path'], None if index is None else int(index)
 
 
-def resolve_tap(model, tap, role='model'):
+def resolve_tap(model: nn.Module, tap: str, role: str = 'model') -> nn.Module:
     """The module that ``tap`` names. Raises UserError, with the nearest names, where there is none."""
     path = parse_tap(tap)[1]
     modules = dict(model.named_modules())
     if path not in modules:
         raise UserError(f'Tap {tap!r}: the {role} ({type(model).__name__}) has no module {path!r}; {nearest(path, modules)}.')
-    module = modules[path]
+    module: nn.Module = modules[path]
     if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
         raise UserError(
             f'Tap {tap!r}: {path!r} of the {role} is a {type(module).__name__}, a container that never runs itself; '
@@ -55,20 +60,21 @@ class TapReader:
     A module with ``when_tapped`` has it called here, before anything is read: it is a place that a network computes on demand only.
     """
 
-    def __init__(self, model, taps, role='model'):
+    def __init__(self, model: nn.Module, taps: Iterable[str], role: str = 'model') -> None:
         self.role = role
         self.taps = list(dict.fromkeys(taps))
         self._where = {tap: (resolve_tap(model, tap, role), *parse_tap(tap)) for tap in self.taps}
         for module, *_ in self._where.values():
-            if hasattr(module, 'when_tapped'):
-                module.when_tapped()
-        self.calls = None
+            tapped: Callable[[], object] | None = getattr(module, 'when_tapped', None)
+            if tapped is not None:
+                tapped()
+        self.calls: dict[str, int] | None = None
 
     @contextmanager
-    def _hooks(self, out, seen, stop):
-        handles = []
+    def _hooks(self, out: dict[str, torch.Tensor], seen: dict[str, int], stop: bool) -> Iterator[None]:
+        handles, calls = [], self.calls or {}
 
-        def note(tap, value, index):
+        def note(tap: str, value: Any, index: int | None) -> None:
             if index is not None:
                 if not isinstance(value, (tuple, list)) or not -len(value) <= index < len(value):
                     found = f'{len(value)} items' if isinstance(value, (tuple, list)) else type(value).__name__
@@ -83,12 +89,12 @@ class TapReader:
                 )
             out[tap] = value
             seen[tap] = seen.get(tap, 0) + 1
-            if stop and all(seen.get(t, 0) >= self.calls[t] for t in self.taps):
+            if stop and all(seen.get(t, 0) >= calls[t] for t in self.taps):
                 raise _Stop
 
-        def keep_input(tap, index):
+        def keep_input(tap: str, index: int | None) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
             # kwargs too: a module may be called with keyword arguments only
-            def hook(module, args, kwargs):
+            def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
                 first = args[0] if args else next(iter(kwargs.values()))
                 note(tap, first, index)
 
@@ -105,9 +111,10 @@ class TapReader:
             for handle in handles:
                 handle.remove()
 
-    def read(self, call, stop=False):
+    def read(self, call: Callable[[], Any], stop: bool = False) -> tuple[Any, dict[str, torch.Tensor]]:
         """Runs ``call()`` and returns ``(its result or None when stopped, {tap: tensor})``."""
-        out, seen, result = {}, {}, None
+        out: dict[str, torch.Tensor] = {}
+        seen: dict[str, int] = {}
         if not self.taps:
             return (None if stop else call()), out
         with self._hooks(out, seen, stop and self.calls is not None):
@@ -124,14 +131,14 @@ class TapReader:
         self.last_seen = seen
         return result, out
 
-    def probe(self, call):
+    def probe(self, call: Callable[[], Any]) -> dict[str, tuple[int, ...]]:
         """One tiny forward: checks every tap and remembers how often each runs. Returns ``{tap: shape}``."""
         _, out = self.read(call)
         self.calls = dict(getattr(self, 'last_seen', {}))
         return {tap: tuple(value.shape) for tap, value in out.items()}
 
 
-def student_input(inputs):
+def student_input(inputs: Inputs) -> torch.Tensor:
     """The student's image ``[B, C, H, W]``: the only input, or the one named ``student`` (else the first) of several."""
     if isinstance(inputs, dict):
         return inputs['student'] if 'student' in inputs else next(iter(inputs.values()))
@@ -139,12 +146,12 @@ def student_input(inputs):
 
 
 # -- taps that a network has by its kind ------------------------------------------------------------------------------------
-def _is(module, name, package):
+def _is(module: nn.Module, name: str, package: str) -> bool:
     """Whether ``module`` is of the class ``name`` of ``package``, or of a child of it; the package need not be imported for that."""
     return any(c.__name__ == name and c.__module__.split('.')[0] == package for c in type(module).__mro__)
 
 
-def stages_of(model, owner, role='model'):
+def stages_of(model: nn.Module, owner: str, role: str = 'model') -> tuple[list[str], list[str]]:
     """``(stage taps, patch embedding taps)``, four each, of the hierarchical transformer inside ``model``: mmseg's MixVisionTransformer,
     timm's pvt_v2 in a TIMMBackbone, or any backbone with ``embedding_taps`` (one a stage) and ``out_indices``, as the
     LiteVisionTransformer has them.
@@ -176,13 +183,14 @@ def stages_of(model, owner, role='model'):
     )
 
 
-def patch_embedding_of(model, owner):
+def patch_embedding_of(model: nn.Module, owner: str) -> str:
     """Tap of the patch embedding of ``model``: its first module whose class is named ``…PatchEmbed``. Raises UserError, in the name of
     ``owner``, where there is none.
     """
     for path, module in model.named_modules():
         if type(module).__name__.endswith('PatchEmbed'):
-            return path + '[0]' * _is(module, 'PatchEmbed', 'mmseg')  # mmseg's gives the grid too
+            tap: str = path + '[0]' * _is(module, 'PatchEmbed', 'mmseg')  # mmseg's gives the grid too
+            return tap
     raise UserError(
         f'{owner}: the student ({type(model).__name__}) has no patch embedding in which a mask could be drawn; name its module by embed=, '
         'or set mask_weight=0.'

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -10,6 +10,7 @@ from torch import nn
 from ..errors import UserError, nearest, of_a_method
 from ..registry import METHODS
 from .method import Method, near_miss
+from .taps import TapReader
 
 #: how the Distiller calls a method between two networks, and one among peers
 CALLS = dict(
@@ -41,11 +42,13 @@ class Wire:
         self.method, self.roles, self.mutual = method, roles, method.mutual
         self.learners = [role for role in roles if role in learners] if self.mutual else roles[:1]
         if self.mutual:
-            named = [(f'taps({role!r})', method.taps(role)) for role in roles]
+            taps_of: Any = method.taps  # a method among peers has it
+            named = [(f'taps({role!r})', taps_of(role)) for role in roles]
         else:
             named = [('student_taps', method.student_taps), ('teacher_taps', method.teacher_taps)]
         self.taps = {role: _tap_list(method, role, name, taps) for role, (name, taps) in zip(roles, named, strict=True)}
-        self.again, self.tried = None, False
+        self.again: TapReader | None = None
+        self.tried = False
 
     @property
     def name(self) -> str:
@@ -55,14 +58,17 @@ class Wire:
         """Tells the method the shapes of its taps, of ``{role: {tap: shape}}``, and freezes what it declares to be without gradient."""
         own = {name: {t: shapes[name][t] for t in taps} for name, taps in self.taps.items()}
         with of_a_method():
-            self.method.setup(own, self.learners) if self.mutual else self.method.setup(*own.values())
+            setup: Any = self.method.setup  # called in the way of its kind, see CALLS
+            setup(own, self.learners) if self.mutual else setup(*own.values())
         parameters = dict(self.method.named_parameters())
         for name in self.method.without_gradient:
             if name not in parameters:
                 raise UserError(f'{self.name}: without_gradient names {name!r}, which is no parameter of it; {nearest(name, parameters)}.')
             parameters[name].requires_grad_(False)
 
-    def terms(self, seen: Mapping[str, Mapping[str, torch.Tensor]], batch: Mapping[str, Any], *again: Mapping[str, torch.Tensor]):
+    def terms(
+        self, seen: Mapping[str, Mapping[str, torch.Tensor]], batch: Mapping[str, Any], *again: Mapping[str, torch.Tensor]
+    ) -> Mapping[str, Any]:
         """The method's dict of terms, of ``{role: {tap: tensor}}``. Raises UserError where it returns something else."""
         own = {name: {t: seen[name][t] for t in taps} for name, taps in self.taps.items()}
         terms = self.method(own, batch) if self.mutual else self.method(*own.values(), batch, *again)
@@ -138,7 +144,8 @@ def wire_up(cfg: Any, networks: Mapping[str, nn.Module], learners: list[str]) ->
         raise UserError(f'Method {kind!r}: the learner {roles[0]!r} is frozen; choose one of {", ".join(learners)}, or set trainable=True.')
     own = {name: networks[name] for name in roles}
     with of_a_method():
-        method.find_taps(own) if mutual else method.find_taps(*own.values())
+        find_taps: Any = method.find_taps  # called in the way of its kind, see CALLS
+        find_taps(own) if mutual else find_taps(*own.values())
     return Wire(method, roles, learners)
 
 
@@ -147,7 +154,7 @@ def _built(cfg: Any) -> tuple[Method, str, dict[str, Any]]:
     keys = ('of', 'learner', 'among')
     if isinstance(cfg, nn.Module):
         _check_written(cfg)
-        return cfg, type(cfg).__name__, {k: getattr(cfg, k) for k in keys if getattr(cfg, k)}
+        return cast(Method, cfg), type(cfg).__name__, {k: getattr(cfg, k) for k in keys if getattr(cfg, k)}
     if not isinstance(cfg, dict) or 'type' not in cfg:
         raise UserError(f"methods holds {cfg!r}; give dict(type=…), such as dict(type='KL').")
     kind = cfg['type']

@@ -92,7 +92,7 @@ class FeatureCache(Hook):
         if version != self.version:
             self.kept, self.used, self.version = {}, 0, version
         found = [self._of(key, image, compute) for key, image in zip(self.keys, x, strict=True)]
-        return [torch.stack([y.to(x.device, non_blocking=True) for y in same]) for same in zip(*found)]
+        return [torch.stack([y.to(x.device, non_blocking=True) for y in same]) for same in zip(*found, strict=False)]
 
     def _of(self, key, image, compute):
         key = key, tuple(image.shape)  # padded otherwise, it is another image

@@ -130,7 +130,7 @@ class StopOnNonFinite(Hook):
         self._check_weights(runner)
 
     def _check_weights(self, runner):
-        names, weights = zip(*((n, p) for n, p in runner.model.named_parameters() if p.requires_grad))
+        names, weights = zip(*((n, p) for n, p in runner.model.named_parameters() if p.requires_grad), strict=False)
         finite = torch.stack([p.detach().isfinite().all() for p in weights]).cpu()
         if not finite.all():
             raise UserError(

@@ -42,7 +42,7 @@ def init_distributed(cfg, launcher):
 
 
 def rank(launcher):
-    """This process's number, from the environment, before any group exists."""
+    """The number of this process, from the environment, before any group exists."""
     return (
         0 if launcher == 'none' else int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', os.environ.get('OMPI_COMM_WORLD_RANK', 0))))
     )

@@ -69,7 +69,7 @@ class CTMetric(RestorationMetric):
                 patients.setdefault(name.split(':')[0], []).append(name)
             for i, own in enumerate(self.windows):
                 values = {name: row[3 * i : 3 * i + 3] for name, row in rows.items()}
-                columns = dict(zip(_NAMES, zip(*values.values())))
+                columns = dict(zip(_NAMES, zip(*values.values(), strict=False), strict=False))
                 out[f'{key} {window_name(*own)}'] = dict(
                     images=len(rows),
                     **{k: statistics.fmean(v) for k, v in columns.items()},

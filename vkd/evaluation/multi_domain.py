@@ -18,7 +18,7 @@ def mean_report(reports, classes):
     for key in ('aAcc', 'mIoU', 'mAcc'):
         out[key] = round(float(np.mean([r[key] for r in reports])), 4)
     for key in ('IoU', 'Acc'):
-        columns = [[v for v in column if v is not None] for column in zip(*(r[key] for r in reports))]
+        columns = [[v for v in column if v is not None] for column in zip(*(r[key] for r in reports), strict=False)]
         out[key] = [round(float(np.mean(column)), 4) if column else None for column in columns]
     return out
 
@@ -95,7 +95,7 @@ class MultiDomainIoUMetric(BaseMetric):
                 'mean would be of fewer domains than it says; fix its labels, or ignore_index.'
             )
         mean_over = self.mean_over or domains
-        own = {name: dict(report(c, classes, n), in_mean=name in mean_over) for name, c, n in zip(domains, counts, images)}
+        own = {name: dict(report(c, classes, n), in_mean=name in mean_over) for name, c, n in zip(domains, counts, images, strict=False)}
         self.report = dict(mean_report([own[name] for name in mean_over], classes), domains=own)
         return {f'{self.prefix}/{key}' if self.prefix else key: value for key, value in self.compute_metrics(self.report).items()}
 

@@ -134,7 +134,7 @@ class RestorationMetric(BaseMetric):
     def evaluate(self, size):
         values = torch.stack([v for _, _, v in self.values]).tolist() if self.values else []
         rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_available() and dist.is_initialized() else (0, 1)
-        own = [(i * world + rank, *names[:2], v) for i, (names, v) in enumerate(zip(self.values, values))]
+        own = [(i * world + rank, *names[:2], v) for i, (names, v) in enumerate(zip(self.values, values, strict=False))]
         self.values = []
         if world > 1:
             gathered = [None] * world

@@ -140,7 +140,7 @@ class SegMetric(BaseMetric):
                 f'SegMetric saw {seen} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), '
                 'so that each comes once.'
             )
-        counts = dict(zip(self.fields, counts.cpu()))
+        counts = dict(zip(self.fields, counts.cpu(), strict=True))
         own = {label: dict(self.describe(c, seen), role=self.peers.get(label, label)) for label, c in counts.items() if label}
         first = next((label for label, role in self.peers.items() if role == 'student'), next(iter(counts)))
         self.report = dict(self.describe(counts[first], seen), **(dict(peers=own) if own else {}))
@@ -156,5 +156,5 @@ class SegMetric(BaseMetric):
     def compute_metrics(self, counts):
         scores = seg_scores(counts)
         out = {key: round(scores[key], 2) for key in ('aAcc', 'mIoU', 'mAcc')}
-        out.update({f'IoU.{name}': round(float(v), 2) for name, v in zip(self.dataset_meta['classes'], scores['IoU'])})
+        out.update({f'IoU.{name}': round(float(v), 2) for name, v in zip(self.dataset_meta['classes'], scores['IoU'], strict=True)})
         return out

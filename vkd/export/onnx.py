@@ -28,6 +28,7 @@ class Logits(nn.Module):
         self.model, self.output = model, 'restored' if isinstance(model, Restorer) else 'logits'
 
     def forward(self, image, text=None):
+        """What the exported graph gives for ``image [B, C, H, W]`` (and, where classes are an input of it, their vectors ``text``)."""
         if text is not None:
             return self._with(text, image)
         logits = forward_features(self.model, image)

@@ -1,17 +1,20 @@
 """Tables and numbers on a terminal."""
 
+from collections.abc import Sequence
+from typing import IO
+
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
 
-def console(file=None):
+def console(file: IO[str] | None = None) -> Console:
     """A rich console; without a terminal plain, wide and colourless."""
     out = Console(file=file, highlight=False)
     return out if out.is_terminal else Console(file=file, highlight=False, width=180, color_system=None)
 
 
-def show_table(out, title, columns, rows):
+def show_table(out: Console, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Prints rows of strings and numbers under ``columns``; numbers to the right."""
     table = Table(title=title, title_justify='left', title_style='bold', box=box.SIMPLE_HEAD if out.is_terminal else None, pad_edge=False)
     for i, column in enumerate(columns):
@@ -29,7 +32,7 @@ def show_table(out, title, columns, rows):
     out.print()
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """``'3 h 05 min'``, ``'4 min 10 s'``, ``'12.3 s'`` or ``'40 ms'``."""
     if seconds < 1:
         return f'{1000 * seconds:.0f} ms'

@@ -4,10 +4,12 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, BinaryIO, TypeGuard
 
 
-def write_whole(path, write):
+def write_whole(path: Path | str, write: Callable[[BinaryIO], object]) -> None:
     """Calls ``write(file)`` on a neighbour of ``path``, syncs it and renames it over ``path``; on failure the old file stays."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,23 +25,23 @@ def write_whole(path, write):
         raise
 
 
-def write_text(path, text):
+def write_text(path: Path | str, text: str) -> None:
     """Writes ``text`` as UTF-8, whole or not at all."""
     write_whole(path, lambda file: file.write(text.encode('utf-8')))
 
 
-def write_json(path, content):
+def write_json(path: Path | str, content: Any) -> None:
     """Writes ``content`` as json, whole or not at all."""
     write_text(path, json.dumps(content, indent=1, ensure_ascii=False) + '\n')
 
 
-def read_json(path, default=None):
+def read_json(path: Path | str, default: Any = None) -> Any:
     """The content of a json file; ``default`` where there is none."""
     path = Path(path)
     return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else default
 
 
-def sha256(path):
+def sha256(path: Path | str) -> str:
     """Hex digest of a file."""
     with open(path, 'rb') as file:
         return (
@@ -47,21 +49,21 @@ def sha256(path):
         )
 
 
-def safe_name(text):
+def safe_name(text: object) -> str:
     """``text`` as one folder name: letters, digits, ``._-``; never empty, never a parent."""
     return re.sub(r'[^A-Za-z0-9._-]+', '-', str(text)).strip('.-') or 'x'
 
 
-def sealed(content):
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     """``content``, a dict, with the ``digest`` of the rest of it."""
     return dict(content, digest=digest(content))
 
 
-def is_sealed(content):
+def is_sealed(content: object) -> TypeGuard[dict[str, Any]]:
     """Whether ``content`` is a dict as ``sealed`` made it, unchanged."""
     return isinstance(content, dict) and content.get('digest') == digest({k: v for k, v in content.items() if k != 'digest'})
 
 
-def digest(content):
+def digest(content: Any) -> str:
     """Hex SHA-256 of what ``content`` (dicts, lists, numbers, strings) says, whatever the order of its keys and the layout of its file."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(',', ':')).encode()).hexdigest()

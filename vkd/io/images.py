@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,7 @@ from .files import write_whole
 
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff', '.webp')
 #: what a file's orientation asks for, of ``[H, W, …]``
-_TURNS = {
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: lambda x: x[:, ::-1],
     3: lambda x: x[::-1, ::-1],
     4: lambda x: x[::-1],
@@ -25,7 +26,7 @@ _TURNS = {
 _KEPT = {'L': 1, 'LA': 2, 'RGB': 3, 'RGBA': 4}
 
 
-def list_images(folder):
+def list_images(folder: Path | str) -> list[Path]:
     """Image files of ``folder`` (not below it), sorted by name. Raises UserError where there is no folder, or no image in it."""
     folder = Path(folder)
     if not folder.is_dir():
@@ -36,7 +37,7 @@ def list_images(folder):
     return files
 
 
-def read_image(path):
+def read_image(path: Path | str) -> np.ndarray:
     """``[H, W, C]`` of a file: uint8, or uint16 where it has 16 bits; C is 1 (grey), 2 (grey, alpha), 3 (RGB) or 4 (RGB, alpha).
 
     Palettes and CMYK become RGB, two-level images grey; an orientation in the file is applied.
@@ -77,7 +78,7 @@ def read_image(path):
     return out
 
 
-def image_size(path):
+def image_size(path: Path | str) -> tuple[int, int]:
     """``(height, width)`` as a file's header says (before an orientation is applied), without decoding it. Raises UserError for a file that
     is missing or no image.
     """
@@ -92,7 +93,7 @@ def image_size(path):
         ) from error
 
 
-def _to_array(image, rows=256):
+def _to_array(image: Image.Image, rows: int = 256) -> np.ndarray:
     """``[H, W, C]`` uint8 of a Pillow image, copied band by band: Pillow hands out pixels by a copy of its own."""
     out = np.empty((image.height, image.width, _KEPT[image.mode]), np.uint8)
     for y in range(0, image.height, rows):
@@ -101,7 +102,7 @@ def _to_array(image, rows=256):
     return out
 
 
-def to_rgb(image, path):
+def to_rgb(image: np.ndarray, path: Path | str) -> np.ndarray:
     """``[H, W, C]`` -> ``[H, W, 3]``: grey is repeated, alpha dropped where nothing is transparent. Raises UserError where something is."""
     channels = image.shape[2]
     if channels in (2, 4):
@@ -114,7 +115,7 @@ def to_rgb(image, path):
     return np.ascontiguousarray(image.repeat(3, 2) if channels <= 2 else image)
 
 
-def write_image(path, image):
+def write_image(path: Path | str, image: np.ndarray) -> None:
     """Writes ``[H, W, C]`` (channels as ``read_image`` gives them; uint8 or uint16), whole or not at all. Raises UserError for a format
     that cannot hold it.
     """
@@ -129,10 +130,10 @@ def write_image(path, image):
         if channels == 2:  # neither library writes grey with alpha in 16 bits
             image = image[..., [0, 0, 0, 1]]
         order = [2, 1, 0, *range(3, image.shape[2])] if image.shape[2] >= 3 else [0]
-        done, data = cv2.imencode(suffix, image[..., order])
+        done, encoded = cv2.imencode(suffix, image[..., order])
         if not done:
             raise UserError(f'Image {str(path)!r} cannot be written as {suffix}; write .png.')
-        data = data.tobytes()
+        data = encoded.tobytes()
     else:
         file = io.BytesIO()
         Image.fromarray(image[..., 0] if channels == 1 else image, next(m for m, c in _KEPT.items() if c == channels)).save(
@@ -142,7 +143,7 @@ def write_image(path, image):
     write_whole(path, lambda out: out.write(data))
 
 
-def cached(path, folder, make=None, kind='rgb'):
+def cached(path: Path | str, folder: Path | str, make: Callable[[], np.ndarray] | None = None, kind: str = 'rgb') -> np.ndarray:
     """What ``make()`` gives of the image file ``path`` (by default ``to_rgb(read_image(path))``) as a read-only memory map of a ``.npy`` in
     ``folder``, made at the first call; a changed file gets a new one.
 
@@ -158,8 +159,9 @@ def cached(path, folder, make=None, kind='rgb'):
         image = to_rgb(read_image(path), path) if make is None else make()
         write_whole(target, lambda file: np.save(file, image))
     try:
-        return np.load(target, mmap_mode='r', allow_pickle=False)
+        found: np.ndarray = np.load(target, mmap_mode='r', allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError(
             f'Cached image {str(target)!r} of {str(path)!r} cannot be read ({type(error).__name__}); remove it, it is made anew.'
         ) from error
+    return found

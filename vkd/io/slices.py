@@ -2,6 +2,8 @@
 
 import io
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -9,11 +11,14 @@ from ..errors import UserError
 from .files import write_whole
 from .images import read_image, write_image
 
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
 #: HU of air and of what is taken for the densest tissue: a slice wholly beyond either was read with a wrong offset
 _AIR, _DENSE = -1024, 3072
 
 
-def read_slice(path, offset=1024):
+def read_slice(path: Path | str, offset: float = 1024) -> 'tuple[np.ndarray, Dataset | None]':
     """``(hu [H, W] float32, header)`` of a file: HU of a PNG are its 16-bit values less ``offset``, of a ``.npy`` its values; the header is
     a DICOM's data set, else None.
 
@@ -49,7 +54,7 @@ def read_slice(path, offset=1024):
     return hu, header
 
 
-def check_hu(hu, path):
+def check_hu(hu: np.ndarray, path: Path | str) -> None:
     """Raises UserError where ``hu`` cannot be Hounsfield units."""
     if not hu.size or not np.isfinite(hu).all():
         raise UserError(f'Slice {str(path)!r} is empty or holds values that are not finite; replace the file.')
@@ -60,7 +65,7 @@ def check_hu(hu, path):
         )
 
 
-def _pydicom():
+def _pydicom() -> ModuleType:
     try:
         import pydicom
     except ImportError as error:
@@ -68,20 +73,21 @@ def _pydicom():
     return pydicom
 
 
-def read_header(path):
+def read_header(path: Path | str) -> 'Dataset':
     """A DICOM file's data set. Raises UserError where it is none."""
     pydicom = _pydicom()
     try:
-        return pydicom.dcmread(path)
+        header: Dataset = pydicom.dcmread(path)
     except FileNotFoundError as error:
         raise UserError(f'Slice {str(path)!r} does not exist; give the path of a file.') from error
     except (pydicom.errors.InvalidDicomError, OSError, ValueError, EOFError, KeyError) as error:
         raise UserError(
             f'Slice {str(path)!r} cannot be read as DICOM ({type(error).__name__}); it is cut off, or no CT: give 16-bit PNG, npy or DICOM.'
         ) from error
+    return header
 
 
-def dicom_hu(header, path):
+def dicom_hu(header: 'Dataset', path: Path | str) -> np.ndarray:
     """``[H, W]`` float32 of a data set: stored values times its slope plus its intercept. Raises UserError for several frames, pixels that
     cannot be decoded, or none.
     """
@@ -103,13 +109,13 @@ def dicom_hu(header, path):
     return pixels.astype(np.float32) * slope + intercept
 
 
-def rescale(header):
+def rescale(header: 'Dataset') -> tuple[float, float]:
     """``(slope, intercept)`` from stored values to HU; 1 and 0 where the data set does not say, or an element is empty."""
     slope, intercept = header.get('RescaleSlope'), header.get('RescaleIntercept')
     return 1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)
 
 
-def position(header, path):
+def position(header: 'Dataset', path: Path | str) -> float:
     """Place of a slice along the normal of its plane, in mm. Raises UserError where the data set does not say."""
     try:
         origin = np.array([float(v) for v in header.ImagePositionPatient])
@@ -121,7 +127,7 @@ def position(header, path):
     return float(origin @ np.cross(row, column))
 
 
-def list_series(folder):
+def list_series(folder: Path | str) -> list[Path]:
     """``[path]`` of the slices of one DICOM series in ``folder``, in order of place.
 
     Raises UserError for files of several series, sizes or pixel spacings, two slices at one place, or steps between slices that differ: one
@@ -134,14 +140,14 @@ def list_series(folder):
     for what, tags in dict(
         series=('SeriesInstanceUID',), spacing=('PixelSpacing',), orientation=('ImageOrientationPatient',), size=('Rows', 'Columns')
     ).items():
-        found = {tuple(str(h.get(t)) for t in tags): p for h, p in zip(headers, files)}
+        found = {tuple(str(h.get(t)) for t in tags): p for h, p in zip(headers, files, strict=True)}
         if len(found) > 1:
             (a, first), (b, other), *_ = found.items()
             raise UserError(
                 f'Folder {str(folder)!r} mixes slices of unlike {what}: {", ".join(a)} of {first.name!r} and {", ".join(b)} of '
                 f'{other.name!r}; give one series a folder.'
             )
-    placed = sorted(((position(h, p), p) for h, p in zip(headers, files)), key=lambda x: x[0])
+    placed = sorted(((position(h, p), p) for h, p in zip(headers, files, strict=True)), key=lambda x: x[0])
     steps = np.diff([z for z, _ in placed])
     if len(steps) and steps.min() < 1e-3:
         i = int(steps.argmin())
@@ -158,7 +164,7 @@ def list_series(folder):
     return [p for _, p in placed]
 
 
-def write_slice(path, hu, header=None, offset=1024):
+def write_slice(path: Path | str, hu: np.ndarray, header: 'Dataset | None' = None, offset: float = 1024) -> None:
     """Writes ``hu [H, W]``, whole or not at all: 16-bit PNG (plus ``offset``, rounded, clipped), npy (float32), or, with the ``header`` of
     the slice that it was made from, DICOM.
 

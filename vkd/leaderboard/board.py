@@ -129,7 +129,7 @@ def _plots(rows: Sequence[Row], score: Score) -> list[dict[str, Any]]:
     up, sizes = with_unit(score.name, score.name), {row.params for row in rows if row.role == 'student' and row.params}
     known = [row for row in rows if row.mean is not None]
 
-    def point(row, x, label):
+    def point(row: Row, x: float, label: str) -> dict[str, Any]:
         return dict(
             x=x,
             y=row.mean,
@@ -149,10 +149,10 @@ def _plots(rows: Sequence[Row], score: Score) -> list[dict[str, Any]]:
         )
     ]
     for student in dict.fromkeys(row.student for row in known if row.role == 'student'):
-        own = [row for row in known if row.role == 'student' and row.student == student and row.step]
+        own = [(row, row.step) for row in known if row.role == 'student' and row.student == student and row.step]
         out.append(
             scatter_layout(
-                [point(row, row.step * row.budget, named(row)) for row in own],
+                [point(row, step * row.budget, named(row)) for row, step in own],
                 f'{student}: {score.name} against the cost of training',
                 'time of a step x iterations ÷ those of the student alone',
                 up,
@@ -167,7 +167,7 @@ def _class_gains(rows: Sequence[Row]) -> dict[str, Any]:
     the rows whose gain is not withheld.
     """
     alone = {(row.student, row.external): row for row in rows if row.alone and row.budget == 1 and row.per_class}
-    found = []
+    found: list[dict[str, Any]] = []
     for row in rows:
         base = alone.get((row.student, row.external))
         if row.gain and row.gain.value is not None and base and row.per_class and row.classes == base.classes:

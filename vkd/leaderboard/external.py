@@ -18,11 +18,11 @@ from .records import KEY, Row, RunFacts
 LARGEST = 20 * 2**20
 
 
-def _null(**schema):
+def _null(**schema: Any) -> dict[str, Any]:
     return dict(anyOf=[schema, dict(type='null')])
 
 
-def _list(items, most):
+def _list(items: dict[str, Any], most: int) -> dict[str, Any]:
     return dict(type='array', maxItems=most, items=items)
 
 
@@ -49,9 +49,10 @@ _SCORES = dict(
         images=_COUNT,
         classes=_list(_TEXT, 1000),
         IoU=_list(_PERCENT, 1000),
-        **dict.fromkeys(
-            ('domains', 'sets', 'peers'), dict(type='object', maxProperties=100, propertyNames=_NAME, additionalProperties=_OWN)
-        ),
+        **{
+            part: dict(type='object', maxProperties=100, propertyNames=_NAME, additionalProperties=_OWN)
+            for part in ('domains', 'sets', 'peers')
+        },
     ),
     # shares, by what declares them; IoU and Acc stand for lists of all classes
     patternProperties={rf'^({"|".join(n for n, s in KNOWN.items() if s.unit == "%" and n not in ("IoU", "Acc"))})(_|\.|$)': _PERCENT},
@@ -168,11 +169,11 @@ def read_results(file: str | Path) -> dict[str, Any]:
             f'Results {str(file)!r} have {file.stat().st_size} bytes, more than {LARGEST}; send the table of one suite at a time.'
         )
 
-    def refuse(constant):
+    def refuse(constant: str) -> Any:
         raise ValueError(f'it holds {constant}, which is no result')
 
     try:
-        content = json.loads(file.read_text(encoding='utf-8'), parse_constant=refuse)
+        content: dict[str, Any] = json.loads(file.read_text(encoding='utf-8'), parse_constant=refuse)
         jsonschema.validate(content, SCHEMA, cls=jsonschema.Draft202012Validator)
     except (ValueError, RecursionError) as error:
         raise UserError(

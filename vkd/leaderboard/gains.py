@@ -48,8 +48,7 @@ def compare(rows: Sequence[Row], score: Score, baselines: Mapping[str, Any], ste
         panel = Panel(data, protocol, student, external or None)
         for row in members:
             if row.compared:
-                row.gain = Gain()
-                _choose(row, alone, members, baselines)
+                row.gain = _chosen(row, alone, members, baselines)
         for base in alone:
             compared = [row for row in members if row.gain and row.gain.withheld is None and _base_of(row, alone, baselines) is base]
             if compared:
@@ -57,17 +56,17 @@ def compare(rows: Sequence[Row], score: Score, baselines: Mapping[str, Any], ste
                 _at_equal_cost(base, longer, compared, baselines, steps)
         for row in members:
             for gain in (row.gain, row.equal_cost):
-                if gain and gain.value is not None:
-                    gain.verdict = VERDICTS[benefit(gain, score)]
+                if gain and (found := benefit(gain, score)) is not None:
+                    gain.verdict = VERDICTS[found]
         panel.controls = [(row.method, row.control, _control_holds(row, score)) for row in members if row.control and row.gain]
         panels.append(panel)
     return panels
 
 
 # -- which baseline --------------------------------------------------------------------------------------------------------
-def _choose(row: Row, alone: Sequence[Row], members: Sequence[Row], baselines: Mapping[str, Any]) -> None:
-    """Why there is no gain, if so; else what the gain is of."""
-    gain = row.gain
+def _chosen(row: Row, alone: Sequence[Row], members: Sequence[Row], baselines: Mapping[str, Any]) -> Gain:
+    """A gain that says why there is none, if so; else what it is of."""
+    gain = Gain()
     base = _base_of(row, alone, baselines)
     if not row.values:
         gain.withheld = 'no finished run'
@@ -85,6 +84,7 @@ def _choose(row: Row, alone: Sequence[Row], members: Sequence[Row], baselines: M
             gain.withheld = 'needs a second seed' if len(row.values) < 2 else 'baseline needs a second seed'
         if base.trials < row.trials:
             row.fewer_trials = base.trials
+    return gain
 
 
 def _known(row: Row) -> bool:
@@ -124,7 +124,7 @@ def _compared(run: RunFacts, row: Row, base: Row, baselines: Mapping[str, Any]) 
     for other in base.done:
         if run.baseline == other.baseline:
             continue
-        ours, theirs = baselines.get(run.baseline), baselines.get(other.baseline)
+        ours, theirs = (baselines.get(r.baseline or '') for r in (run, other))
         if ours is None or theirs is None:
             yield f'fingerprint: {run.baseline} here, {other.baseline} alone', False
             continue
@@ -178,12 +178,13 @@ def _analyse(base: Row, compared: Sequence[Row], panel: Panel, score: Score) -> 
     names = {str(i): row for i, row in enumerate(compared)}
     found = analyse({'alone': _by_seed(base), **{name: _by_seed(row) for name, row in names.items()}})
     for name, own in found.comparisons.items():
-        gain = names[name].gain
-        gain.value, gain.half, gain.kind, gain.fallback = own.gain, own.half, own.kind, own.reason
+        if gain := names[name].gain:
+            gain.value, gain.half, gain.kind, gain.fallback = own.gain, own.half, own.kind, own.reason
     panel.residual_sd, panel.freedom = found.residual_sd, found.freedom
     panel.unequal = _unequal(base, [names[name] for name in found.joint])
     panel.seed_correlation = found.seed_correlation if len(base.seeds) >= SEEDS else None
-    panel.apart = [(names[a].method, names[b].method)[:: score.sign] for a, b in found.apart]
+    told = [(names[a].method, names[b].method) for a, b in found.apart]
+    panel.apart = told if score.sign > 0 else [(b, a) for a, b in told]
 
 
 def _unequal(base: Row, joint: Sequence[Row], most: float = 3.0) -> float | None:
@@ -207,27 +208,28 @@ def _at_equal_cost(
     if not proven:
         return
     names = {str(i): row for i, row in enumerate(compared)}
-    ratios = {}
+    ratios: dict[str, tuple[float, float | None] | None] = {}
     for name, row in names.items():
         step = steps.get('|'.join((row.student, row.teacher or '-', row.method))) or {}
         spread = step['high'] - step['low'] if {'high', 'low'} <= set(step) else None
-        ratios[name] = (row.step, None if spread is None else _OF_QUARTILES * spread)
+        ratios[name] = None if row.step is None else (row.step, None if spread is None else _OF_QUARTILES * spread)
     scores = {'alone': _by_seed(base), **{name: _by_seed(row) for name, row in names.items()}}
     found = equal_cost(scores, {1.0: _by_seed(base), **proven}, ratios)
     for name, own in found.items():
         row = names[name]
-        row.equal_cost = Gain(own.gain, own.half, own.reason, by=row.gain.by, baseline=sum(map(len, proven.values())) + len(base.values))
+        by, runs = row.gain.by if row.gain else 'config', sum(map(len, proven.values())) + len(base.values)
+        row.equal_cost = Gain(own.gain, own.half, own.reason, by=by, baseline=runs)
 
 
 def _is_longer(row: Row, base: Row, baselines: Mapping[str, Any]) -> bool:
     """Whether ``row`` is ``base`` trained ``row.budget`` times as long, by their configs."""
-    configs = [baselines.get(r.first.baseline) for r in (base, row)]
-    return None not in configs and not list(differences(plain(stretched(configs[0], row.budget)), configs[1]))
+    ours, theirs = (baselines.get(r.first.baseline or '') for r in (base, row))
+    return ours is not None and theirs is not None and not list(differences(plain(stretched(ours, row.budget)), theirs))
 
 
 def benefit(gain: Gain | None, score: Score) -> int | None:
     """1 where a gain is told apart from zero and better, -1 where it is worse, 0 where it is not told apart; None where it is withheld."""
-    if gain is None or gain.value is None:
+    if gain is None or gain.value is None or gain.half is None:
         return None
     if abs(gain.value) <= gain.half:
         return 0

@@ -77,7 +77,7 @@ def _configs(runs: Sequence[RunFacts], folder: Path, out: Path) -> dict[str, dic
     """``configs``, the text of each run's config, since a page that is written elsewhere may travel without the run folders, and
     ``links`` to their files, where they lie below the page.
     """
-    files = {run.run: run.folder / 'config.py' for run in runs if not run.external}
+    files = {run.run: run.folder / 'config.py' for run in runs if run.folder and not run.external}
     files = {name: file for name, file in files.items() if file.is_file()}
     below = out.resolve() in (folder.resolve(), *folder.resolve().parents)
     return dict(

@@ -1,7 +1,7 @@
 """What run folders hold: facts, scores and logs, and sentences on what is left out."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,9 @@ def read_runs(folder: str | Path) -> tuple[list[RunFacts], list[str]]:
 
     A run with peers counts once for each of them, and for their ensemble. Stages and trials, which have no test scores, do not count.
     """
-    runs, notes, seen = [], [], {}
+    runs: list[RunFacts] = []
+    notes: list[str] = []
+    seen: dict[Any, Any] = {}
     for file in sorted(Path(folder).glob('*/run.json')) + sorted(Path(folder).glob('*/*/run.json')):
         name = '/'.join(file.parent.relative_to(folder).parts)
         try:
@@ -82,15 +84,15 @@ def read_baselines(runs: Iterable[RunFacts]) -> dict[str, dict[str, Any]]:
         if run.folder is None:
             continue
         if run.external:
-            content = _fitting(read_submission(run.folder / f'{run.external}.json').get('baselines'))
-            out.update({k: v for k, v in content.items() if k == run.baseline})
+            given = _fitting(read_submission(run.folder / f'{run.external}.json').get('baselines'))
+            out.update({k: v for k, v in given.items() if k == run.baseline})
             continue
         if run.baseline:
             content = _written_baselines(run.folder).get(run.baseline)
         else:
-            content = _worked_out(run)
-            run.baseline = content and baseline_fingerprint(content)
-        if content:
+            content = _worked_out(run, run.folder)
+            run.baseline = baseline_fingerprint(content) if content else None
+        if content and run.baseline:
             out[run.baseline] = content
     return out
 
@@ -109,9 +111,9 @@ def _fitting(content: Any) -> dict[str, Any]:
     return {k: v for k, v in content.items() if baseline_fingerprint(v) == k} if isinstance(content, dict) else {}
 
 
-def _worked_out(run: RunFacts) -> dict[str, Any] | None:
+def _worked_out(run: RunFacts, folder: Path) -> dict[str, Any] | None:
     """The baseline of a run of an older version; None where its folder does not hold what it takes."""
-    file, facts = run.folder / 'config.py', read_json(run.folder / 'run.json', {})
+    file, facts = folder / 'config.py', read_json(folder / 'run.json', {})
     config = read_written_config(file.read_text(encoding='utf-8')) if file.is_file() else None
     if not config or not isinstance(config.get('model'), dict) or run.network not in ('student', *teachers_of(config['model'])):
         return None
@@ -119,7 +121,7 @@ def _worked_out(run: RunFacts) -> dict[str, Any] | None:
     return baseline_config(config, {own['file']: own['sha256'] for own in starts}, run.network)
 
 
-def _variants(file, facts):
+def _variants(file: Path, facts: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     """``(what corruptions.json or attacks.json of a run holds, why it was left out)``, the one or the other."""
     try:
         found = _part(file)
@@ -130,12 +132,12 @@ def _variants(file, facts):
     return found, None
 
 
-def _part(file):
+def _part(file: Path) -> dict[str, Any]:
     """One json file of a run; empty where there is none. Raises ValueError, which says what is wrong with it, for a broken one or one of
     another format.
     """
     try:
-        content = read_json(file, {})
+        content: dict[str, Any] = read_json(file, {})
     except ValueError as error:
         raise ValueError(f'its {file.name} is broken ({error}); run it again') from None
     if content and (not isinstance(content, dict) or content.get('format') not in READS):
@@ -198,10 +200,10 @@ def read_curve(run: RunFacts, metric: str) -> dict[str, dict[int, float]]:
     return out
 
 
-def suite_part(file):
+def suite_part(file: Path) -> dict[str, Any]:
     """A json file of the suite: a dict, empty where there is none. Raises UserError for a broken one."""
     try:
-        content = read_json(file, {})
+        content: dict[str, Any] = read_json(file, {})
     except ValueError as error:
         raise UserError(f'{str(file)!r} is broken ({error}); remove it, and start the suite again.') from error
     if not isinstance(content, dict) or not all(isinstance(content.get(k, {}), dict) for k in ('models', 'steps')):

@@ -79,6 +79,7 @@ class RunFacts:
 
     @property
     def done(self) -> bool:
+        """Whether it was trained and tested to the end."""
         return self.state == 'done'
 
     @property
@@ -120,9 +121,11 @@ class Gain:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Gain:
+        """The gain that ``as_json`` gave; keys of later versions are left out."""
         return cls(**_known(cls, content))
 
     def as_json(self) -> dict[str, Any]:
+        """A dict for json, without what is None or empty."""
         return {k: v for k, v in vars(self).items() if v not in (None, [])}
 
 
@@ -178,6 +181,7 @@ class Row:
 
     @property
     def alone(self) -> bool:
+        """Whether it is a student without methods."""
         return self.role == 'student' and self.method == 'alone'
 
     @property
@@ -187,6 +191,7 @@ class Row:
 
     @property
     def done(self) -> list[RunFacts]:
+        """Its runs that were trained and tested to the end."""
         return [run for run in self.runs if run.done]
 
     @property
@@ -200,6 +205,7 @@ class Row:
         return (self.tuning or {}).get('trials') or 0
 
     def as_json(self) -> dict[str, Any]:
+        """A dict for json, runs and gains included."""
         out = {f.name: getattr(self, f.name) for f in fields(self)}
         out.update(runs=[run.as_json() for run in self.runs])
         out.update({name: gain and gain.as_json() for name, gain in (('gain', self.gain), ('equal_cost', self.equal_cost))})

@@ -33,7 +33,7 @@ def table(
         baselines: ``{fingerprint: config}`` of the baselines that runs name, as ``vkd.build.identity.baseline_config`` gives them.
     """
     profile = profile or {}
-    groups: dict[tuple, list[RunFacts]] = {}
+    groups: dict[tuple[Any, ...], list[RunFacts]] = {}
     for run in runs:
         key = (*(getattr(run, k) for k in KEY), run.role, run.external, run.budget, run.experiment)
         groups.setdefault(key, []).append(run)
@@ -43,7 +43,7 @@ def table(
     return Table(sorted(rows, key=lambda row: _place(row, score)), panels)
 
 
-def _place(row: Row, score: Score) -> tuple:
+def _place(row: Row, score: Score) -> tuple[Any, ...]:
     """Where a row stands: by data, protocol and student; the teachers first, then the student alone, then the best gain."""
     gain = row.gain.value if row.gain and row.gain.value is not None else None
     return (
@@ -61,8 +61,9 @@ def _place(row: Row, score: Score) -> tuple:
 def _row(members: Sequence[RunFacts], score: Score, twins: bool, profile: Mapping[str, Any]) -> Row:
     first = members[0]
     done = [run for run in members if run.score(score.name) is not None]
+    names = {k: getattr(first, k) for k in KEY}
     row = Row(
-        *(getattr(first, k) for k in KEY),
+        **names,
         role=first.role,
         external=first.external,
         variant=first.experiment[:6] if first.experiment and twins else None,
@@ -70,7 +71,7 @@ def _row(members: Sequence[RunFacts], score: Score, twins: bool, profile: Mappin
         control=first.control,
         tuning=first.tuning,
         seeds=[run.seed for run in done],
-        values=[run.score(score.name) for run in done],
+        values=[value for run in done if (value := run.score(score.name)) is not None],
         runs=list(members),
         synthetic_text=any(run.synthetic_text for run in members),
         named_by=first.named_by,
@@ -152,7 +153,7 @@ def _gathered(scores: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:
 
 def _per_class(done: Sequence[RunFacts]) -> tuple[list[str], list[float | None]]:
     """``(classes, IoU of each, the mean over the runs that have the same classes)``."""
-    lists = [(run.test.get('classes'), run.test.get('IoU')) for run in done if run.test.get('IoU')]
+    lists = [(run.test.get('classes') or [], run.test['IoU']) for run in done if run.test.get('IoU')]
     lists = [(classes, iou) for classes, iou in lists if classes == lists[0][0] and len(iou) == len(classes)]
     if not lists:
         return [], []

@@ -19,11 +19,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
+from typing import TypeVar
 
 import numpy as np
 from scipy import special  # scipy.stats and scipy.optimize take long to import: where they are used
 
 from ..errors import UserError
+
+_K = TypeVar('_K')
 
 #: fewer seeds than this, or fewer methods beside the student alone, leave the additive model too little to estimate an error from
 SEEDS, METHODS = 3, 2
@@ -122,7 +125,7 @@ def analyse(scores: Scores, baseline: str = 'alone', level: float = 0.95) -> Boa
         apart = told_apart({m: _mean(rows[m]) for m in joint}, sd, freedom, len(base), level)
     comparisons = {}
     for method in methods:
-        if method in joint:
+        if half is not None and method in joint:
             gain = _mean(rows[method]) - _mean(base)
             comparisons[method] = Comparison(method, gain, half, 'dunnett', None)
             continue
@@ -245,7 +248,8 @@ def equal_cost(
         if found and found[1] is not None and not (math.isfinite(found[1]) and found[1] >= 0):
             raise UserError(f'The standard error of the cost of {method!r} is {found[1]!r}; give a finite number from 0 on, or None.')
 
-    out, compared = {}, {}
+    out: dict[str, EqualCost] = {}
+    compared: dict[str, tuple[float, float | None]] = {}
     for method, own in rows.items():
         if method == baseline:
             continue
@@ -261,7 +265,8 @@ def equal_cost(
             reason = f'the student alone was run up to {max(longer):g} times as long{twice}, and this costs {ratio[0]:.4g}'
             out[method] = EqualCost(None, None, reason)
         else:
-            out[method] = compared[method] = None  # keeps the order of the scores
+            compared[method] = ratio
+            out[method] = EqualCost(None, None, None)  # filled below; here it keeps the order of the scores
     seeds = longer.get(1.0, {}).keys()
     inside = (
         [f for f, own in longer.items() if own.keys() == seeds],
@@ -269,10 +274,10 @@ def equal_cost(
     )
     table = [longer[f] for f in inside[0]] + [rows[m] for m in inside[1]]
     model = additive_model(_array(table)) if len(seeds) >= SEEDS and len(table) > METHODS else None
-    for method in compared:
-        low, high, w = _segment(ratios[method][0], list(longer))
+    for method, (cost, error) in compared.items():
+        low, high, w = _segment(cost, list(longer))
         slope = (_mean(longer[high]) - _mean(longer[low])) / (high - low) if high > low else 0.0
-        extra = (slope * (ratios[method][1] or 0.0)) ** 2
+        extra = (slope * (error or 0.0)) ** 2
         alpha = (1 - level) / len(compared)
         if model and method in inside[1] and low in inside[0] and high in inside[0]:
             gain = _mean(rows[method]) - (1 - w) * _mean(longer[low]) - w * _mean(longer[high])
@@ -418,7 +423,7 @@ def verdict_rates(boards: Iterator[Board], gainer: str | None = None) -> tuple[f
     return tuple(np.mean(found, axis=0).tolist())
 
 
-def _finite(scores: Mapping) -> dict:
+def _finite(scores: Mapping[_K, Mapping[int, float]]) -> dict[_K, dict[int, float]]:
     """The scores as dicts of floats; one that is not finite is an error."""
     for name, own in scores.items():
         for seed, value in own.items():
@@ -494,7 +499,8 @@ def _deviation_nodes(df: float) -> tuple[np.ndarray, np.ndarray]:
     if math.isinf(df):
         return np.ones(1), np.ones(1)
     ends = special.gammaincinv(df / 2, 1e-16), special.gammainccinv(df / 2, 1e-16)  # of chi^2 / 2
-    x, weight = _nodes(*(0.5 * math.log(2 * end / df) for end in ends), 256)  # x = log s
+    low, high = (0.5 * math.log(2 * end / df) for end in ends)
+    x, weight = _nodes(low, high, 256)  # x = log s
     s = np.exp(x)
     return s, 2 * weight * np.exp(df / 2 * math.log(df / 2) - special.gammaln(df / 2) + df * x - df / 2 * s**2)
 

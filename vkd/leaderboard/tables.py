@@ -67,7 +67,8 @@ def frame(rows: Sequence[Row], score: Score) -> pd.DataFrame:
     """The table as a pandas DataFrame of plain values."""
     extra = extra_columns(rows, score.name)
     equal_cost = any(row.equal_cost for row in rows)
-    return pd.DataFrame([_record(row, score, extra, equal_cost) for row in rows])
+    out: pd.DataFrame = pd.DataFrame([_record(row, score, extra, equal_cost) for row in rows])
+    return out
 
 
 def _record(row: Row, score: Score, extra: Mapping[str, str], equal_cost: bool) -> dict[str, Any]:

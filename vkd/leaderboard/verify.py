@@ -80,7 +80,7 @@ def _alike(ours: Any, theirs: Any) -> bool:
         return ours.keys() == theirs.keys() and all(_alike(v, theirs[k]) for k, v in ours.items())
     if isinstance(ours, list) and isinstance(theirs, list):
         return len(ours) == len(theirs) and all(map(_alike, ours, theirs))
-    return ours == theirs
+    return bool(ours == theirs)
 
 
 def refresh(folder: str | Path) -> dict[str, str]:

@@ -23,9 +23,8 @@ def verdict(gain: Gain | None, score: Score) -> str:
     """One sentence on a gain, that claims no more than the interval does; empty where there is none to speak of."""
     if gain is None:
         return ''
-    if gain.value is None:
-        return f'withheld: {gain.withheld}'
-    return BY_BENEFIT[benefit(gain, score)]
+    found = benefit(gain, score)
+    return f'withheld: {gain.withheld}' if found is None else BY_BENEFIT[found]
 
 
 def remarks(row: Row) -> list[str]:
@@ -187,7 +186,7 @@ def _caption(rows: Sequence[Row]) -> str:
     iters = sorted({run.max_iters for row in rows if row.role == 'student' and row.budget == 1 for run in row.runs if run.max_iters})
     batches = sorted({run.batch for run in runs if run.batch})
     teachers = sorted({run.max_iters for row in rows if row.role == 'teacher' for run in row.runs if run.max_iters})
-    images = sorted({run.test.get('images') for run in runs if run.test.get('images')})
+    images = sorted({run.test['images'] for run in runs if run.test.get('images')})
     learnt = f'{" and ".join(map(str, iters))} iterations of batch {" and ".join(map(str, batches))}' if iters else 'budget unknown'
     if teachers and teachers != iters:
         learnt += f' (teachers: {" and ".join(map(str, teachers))})'

@@ -218,7 +218,9 @@ class CTCL(PeerMethod):
                     'hfd_mode=cross.'
                 )
             self.adapt_low = self._adapters(
-                lambda a, b: nn.ModuleList(adapter(shapes[a][s][1], shapes[b][t][1]) for s, t in zip(self._low(a), self._low(b)))
+                lambda a, b: nn.ModuleList(
+                    adapter(shapes[a][s][1], shapes[b][t][1]) for s, t in zip(self._low(a), self._low(b), strict=False)
+                )
             )
         if self.region_weight:
             self.adapt_region = self._adapters(lambda a, b: adapter(shapes[a][self._tap('deep', a)][1], shapes[b][self._tap('deep', b)][1]))
@@ -287,7 +289,7 @@ class CTCL(PeerMethod):
 
     def _hfd(self, peers, a, b):
         total = 0
-        for fit, s, t in zip(self.adapt_low[a][b], self._low(a), self._low(b)):
+        for fit, s, t in zip(self.adapt_low[a][b], self._low(a), self._low(b), strict=False):
             adapted, target = fit(peers[a][s]), peers[b][t]
             if self.hfd_mode == 'cross':
                 adapted, target = self._through(b, adapted, target.shape[-2:]), peers[b][self._tap('cross', b)]

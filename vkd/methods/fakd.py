@@ -25,7 +25,7 @@ def spatial_affinity_loss(student, teacher):
     """Mean absolute difference of the spatial affinities of two maps ``[B, *, H, W]`` of one grid; He et al., "FAKD", ICIP 2020, unit
     vectors and L1 as in the authors' code. One image at a time, worked out again in the backward pass, since a batch takes much memory.
     """
-    pairs = zip(student, teacher.detach())
+    pairs = zip(student, teacher.detach(), strict=False)
     return torch.stack([checkpoint(_difference, *pair, use_reentrant=False) for pair in pairs]).mean()
 
 

@@ -6,7 +6,7 @@ from ..errors import choice, expect
 from ..registry import METHODS
 from ..schema import FLAG, POSITIVE, check_value, name_of, optional
 
-__all__ = ['FeatureKD', 'LOSSES', 'cosine_loss', 'mse_loss', 'standardize']
+__all__ = ['LOSSES', 'FeatureKD', 'cosine_loss', 'mse_loss', 'standardize']
 LOSSES = dict(mse=mse_loss, cos=cosine_loss, cwd=cwd_loss, kl=kl_loss, at=at_loss)
 TEMPERED = ('cwd', 'kl')
 

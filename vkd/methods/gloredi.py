@@ -47,7 +47,7 @@ def band_mask(size, band, device=torch.device('cpu')):
 
     Raises UserError where nothing is left.
     """
-    low, high = (math.floor(_EDGE * n * share) for n, share in zip(size, band))
+    low, high = (math.floor(_EDGE * n * share) for n, share in zip(size, band, strict=False))
     i, j = (torch.arange(min(high, n - 1) + 1, device=device) for n in size)
     mask = (i[:, None] > low) | (j > low) if band[0] else torch.ones(len(i), len(j), dtype=torch.bool, device=device)
     if not mask.any():
@@ -135,7 +135,9 @@ class GloReDi(Method):
         super().__init__()
         for name, value in (('variant', variant), ('rdd_weight', rdd_weight), ('bpcd_weight', bpcd_weight)):
             check_value('GloReDi', name, value, self.rules[name])
-        rdd_weight, bpcd_weight = (own if given is None else given for own, given in zip(self.variants[variant], (rdd_weight, bpcd_weight)))
+        rdd_weight, bpcd_weight = (
+            own if given is None else given for own, given in zip(self.variants[variant], (rdd_weight, bpcd_weight), strict=False)
+        )
         if not (0 < channel_ratio <= 1 and 0 <= band[0] < band[1] <= 1 and 0 <= pretrain <= 1 and tau > 0 and memory_size >= 1):
             raise UserError(
                 f'GloReDi: channel_ratio {channel_ratio}, band {tuple(band)}, pretrain {pretrain}, tau {tau} and memory_size {memory_size} '

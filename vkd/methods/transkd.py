@@ -94,7 +94,7 @@ def hierarchical_context_loss(student_maps, teacher_maps):
     Args: lists of maps ``[B, C_i, H_i, W_i]``.
     """
     total = 0
-    for student, teacher in zip(student_maps, teacher_maps):
+    for student, teacher in zip(student_maps, teacher_maps, strict=False):
         student, teacher = student.float(), teacher.detach().float()
         loss, weight, weights = F.mse_loss(student, teacher), 1.0, 1.0
         for level in (level for level in (4, 2, 1) if level < student.shape[2]):
@@ -107,8 +107,8 @@ def hierarchical_context_loss(student_maps, teacher_maps):
 
 FEATURE_LOSSES = dict(
     hcl=hierarchical_context_loss,
-    cwd=lambda s, t, tau=1.0: sum(cwd_loss(a, b, tau) for a, b in zip(s, t)),
-    kl=lambda s, t, tau=1.0: sum(kl_loss(a, b, tau) for a, b in zip(s, t)),
+    cwd=lambda s, t, tau=1.0: sum(cwd_loss(a, b, tau) for a, b in zip(s, t, strict=False)),
+    kl=lambda s, t, tau=1.0: sum(kl_loss(a, b, tau) for a, b in zip(s, t, strict=False)),
 )
 
 
@@ -118,10 +118,10 @@ class PatchEmbeddingAlignment(nn.Module):
 
     def __init__(self, student_channels, teacher_channels):
         super().__init__()
-        self.project = nn.ModuleList(nn.Linear(s, t) for s, t in zip(student_channels, teacher_channels))
+        self.project = nn.ModuleList(nn.Linear(s, t) for s, t in zip(student_channels, teacher_channels, strict=False))
 
     def forward(self, tokens):
-        return [project(x) for project, x in zip(self.project, tokens)]
+        return [project(x) for project, x in zip(self.project, tokens, strict=False)]
 
 
 class GLMixer(nn.Module):
@@ -159,7 +159,7 @@ class EmbeddingAssistant(nn.Module):
     def __init__(self, in_channels, teacher_channels, share=None):
         super().__init__()
         sizes = [(7, 4, 3)] + [(3, 2, 1)] * (len(teacher_channels) - 1)
-        self.embed = nn.ModuleList(nn.Conv2d(c, t, k, s, p) for c, t, (k, s, p) in zip(in_channels, teacher_channels, sizes))
+        self.embed = nn.ModuleList(nn.Conv2d(c, t, k, s, p) for c, t, (k, s, p) in zip(in_channels, teacher_channels, sizes, strict=False))
         self.standardize = nn.ModuleList(nn.LayerNorm(t) for t in teacher_channels)
         count = 2 * len(teacher_channels)
         if share is not None and len(share) != count:
@@ -175,16 +175,16 @@ class EmbeddingAssistant(nn.Module):
 
     def tokens(self, sources):
         """The assistant's own embeddings of the image and of ``F_1 … F_3``."""
-        return [ln(conv(x).flatten(2).transpose(1, 2)) for conv, ln, x in zip(self.embed, self.standardize, sources)]
+        return [ln(conv(x).flatten(2).transpose(1, 2)) for conv, ln, x in zip(self.embed, self.standardize, sources, strict=False)]
 
     def forward(self, aligned, sources):
         n = len(aligned)
-        return [self.share[i] * x + self.share[i + n] * y for i, (x, y) in enumerate(zip(aligned, self.tokens(sources)))]
+        return [self.share[i] * x + self.share[i + n] * y for i, (x, y) in enumerate(zip(aligned, self.tokens(sources), strict=False))]
 
 
 def patch_embedding_loss(student_tokens, teacher_tokens, weights=(0.1, 0.1, 0.5, 1.0)):
     """``sum_i weights_i * mean((student_i - teacher_i)^2)`` of tokens ``[B, N_i, C_i]``."""
-    return sum(w * F.mse_loss(s.float(), t.detach().float()) for w, s, t in zip(weights, student_tokens, teacher_tokens) if w)
+    return sum(w * F.mse_loss(s.float(), t.detach().float()) for w, s, t in zip(weights, student_tokens, teacher_tokens, strict=False) if w)
 
 
 # -- the method ------------------------------------------------------------------------------------------------------------
@@ -297,7 +297,7 @@ class TransKD(Method):
                 raise UserError(
                     f'TransKD: {role}_channels are given as {list(given)}, but the network has {channels[role]}; leave them out.'
                 )
-        for i, (s, t) in enumerate(zip(self.stages['student'], self.stages['teacher'])):
+        for i, (s, t) in enumerate(zip(self.stages['student'], self.stages['teacher'], strict=False)):
             self._check_grid(i, student_shapes[s][-2:], teacher_shapes[t][-2:])
         self.fusion = CrossSelectiveFusion(channels['student'], channels['teacher'], self.mid_channels, self.legacy_batch1)
         if any(self.weights):
@@ -335,7 +335,7 @@ class TransKD(Method):
 
     def forward(self, student, teacher, batch):
         maps, theirs = [student[t] for t in self.stages['student']], [teacher[t] for t in self.stages['teacher']]
-        for i, (s, t) in enumerate(zip(maps, theirs)):
+        for i, (s, t) in enumerate(zip(maps, theirs, strict=False)):
             self._check_grid(i, s.shape[-2:], t.shape[-2:])
         options = {} if self.feature_loss == 'hcl' else dict(tau=self.tau)
         losses = dict(loss_csf=self.feature_weight * FEATURE_LOSSES[self.feature_loss](self.fusion(maps), theirs, **options))

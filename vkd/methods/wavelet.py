@@ -10,7 +10,8 @@ from ..schema import COUNT
 
 def haar(x):
     """One level of the orthonormal Haar transform of ``[B, C, H, W]``: ``(low [B, C, h, w], high [B, 3, C, h, w])``, h = ceil(H / 2), an
-    odd side repeated; ``high``: differences along the width, the height, and both."""
+    odd side repeated; ``high``: differences along the width, the height, and both.
+    """
     h, w = x.shape[-2:]
     if h % 2 or w % 2:
         x = F.pad(x, (0, w % 2, 0, h % 2), mode='replicate')

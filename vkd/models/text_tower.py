@@ -60,8 +60,8 @@ def fit_text_tower(tower, images, labels, text, unseen=(), strength=1e-2):
     """Fills ``tower.project`` from normalised ``images`` (an iterable of ``[B, 3, H, W]``) and their ``labels`` (``[B, H, W]``), unseen
     classes left out; returns the mean cosine to the targets on these.
     """
-    pairs = [(tower.features(x), label_vectors(y, text, unseen)) for x, y in zip(images, labels)]
-    x, y = (torch.cat(part) for part in zip(*pairs))
+    pairs = [(tower.features(x), label_vectors(y, text, unseen)) for x, y in zip(images, labels, strict=False)]
+    x, y = (torch.cat(part) for part in zip(*pairs, strict=False))
     scale = x.std(0).mean().clamp(min=1e-12)
     weight, bias = ridge(x / scale, y, strength)
     tower.project.weight.copy_(weight / scale)

@@ -69,6 +69,7 @@ class Geometry:
 
     @property
     def parallel(self):
+        """Whether its rays are parallel: the source is infinitely far away."""
         return math.isinf(self.source)
 
     @property
@@ -88,6 +89,7 @@ class Geometry:
         return int((y[:, None].square() + x.square() > self.reach**2 + 1e-9).sum())
 
     def with_views(self, views):
+        """The same scanner with another number of views."""
         return replace(self, views=views)
 
     def nested(self, views):

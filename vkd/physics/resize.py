@@ -42,7 +42,7 @@ def _resize_rows(image, weights, indices):
     """``image [H, …]`` -> ``[out, …]``, float64."""
     out = np.zeros((len(weights), *image.shape[1:]))
     shape = (-1, *[1] * (image.ndim - 1))
-    for w, i in zip(weights.T, indices.T):
+    for w, i in zip(weights.T, indices.T, strict=True):
         out += w.reshape(shape) * image[i]
     return out
 
@@ -66,7 +66,7 @@ def imresize(image, scale=None, size=None):
     if image.dtype not in (np.uint8, np.uint16) and image.dtype.kind != 'f':
         raise UserError(f'imresize: an image of type {image.dtype} was given; give uint8, uint16 or a floating type.')
     sizes = [ceil(scale * n - 1e-9) for n in image.shape[:2]] if size is None else [int(n) for n in size]
-    scales = [float(scale)] * 2 if size is None else [n / m for n, m in zip(sizes, image.shape)]
+    scales = [float(scale)] * 2 if size is None else [n / m for n, m in zip(sizes, image.shape, strict=False)]
     out = image
     for axis in sorted((0, 1), key=lambda a: scales[a]):  # MATLAB takes the smaller factor first, rows before columns
         turned = np.moveaxis(out, axis, 0)

@@ -30,7 +30,8 @@ def fgsm(loss, image, eps, low, high):
 
 def pgd(loss, image, eps, low, high, steps=10, rate=None, generator=None):
     """``steps`` steps of ``rate`` (2.5 eps / steps by default) from a random point, each brought back to within ``eps`` of the image. Madry
-    et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018, eq. 3 and its sec. 4; arguments as for ``fgsm``."""
+    et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018, eq. 3 and its sec. 4; arguments as for ``fgsm``.
+    """
     start = 2 * torch.rand(image.shape, generator=generator).to(image) - 1
     rate, found = 2.5 * eps / steps if rate is None else rate, torch.clamp(image + eps * start, low, high)
     for _ in range(steps):

@@ -128,7 +128,8 @@ def _glass_blur(x, c, random):
     x = _blurred(x, sigma)
     for _ in range(repeats):
         rows, columns = (
-            np.clip(grid + random.integers(-most, most + 1, (h, w)), 0, size - 1) for grid, size in zip(np.mgrid[:h, :w], (h, w))
+            np.clip(grid + random.integers(-most, most + 1, (h, w)), 0, size - 1)
+            for grid, size in zip(np.mgrid[:h, :w], (h, w), strict=False)
         )
         x = x[rows, columns]
     return _blurred(x, sigma)

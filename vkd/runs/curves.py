@@ -3,6 +3,7 @@
 import json
 import math
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib.figure
@@ -12,7 +13,7 @@ from ..errors import UserError, nearest
 from ..io.files import read_json
 
 
-def logged(folder):
+def logged(folder: Path | str) -> Iterator[tuple[int, dict[str, float]]]:
     """Yields ``(iteration, {key: finite float})`` of each line that a run folder's logs hold, oldest first; a line cut off by a kill is
     left out.
     """
@@ -73,8 +74,8 @@ def draw_curves(found, out, smooth=1, label=None):
     """
     figure, axes = matplotlib.figure.Figure(figsize=(1 + 3.6 * len(found), 3.4), layout='constrained'), []
     axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
-    for axis, (name, own) in zip(axes, found.items()):
-        for colour, (key, (steps, values)) in zip(matplotlib.colormaps['tab10'].colors * len(own), own.items()):
+    for axis, (name, own) in zip(axes, found.items(), strict=False):
+        for colour, (key, (steps, values)) in zip(matplotlib.colormaps['tab10'].colors * len(own), own.items(), strict=False):
             if smooth > len(steps):
                 raise UserError(
                     f'{name}: {len(steps)} values of {key!r} were logged, too few to average {smooth} of them; give a smaller --smooth.'

@@ -87,6 +87,7 @@ class Local:
         return process.exitcode
 
     def stop(self, process):
+        """Ends a process and waits for its end."""
         process.terminate()
         process.join()
 
@@ -124,4 +125,5 @@ class Slurm:
         return 0 if error is None else BUSY if 'Busy' in str(error) else 1
 
     def stop(self, job):
+        """Cancels a job of the cluster."""
         job.cancel()

@@ -7,7 +7,7 @@ import shlex
 import socket
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -91,10 +91,8 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
                 write_whole(folder / 'pictures.npz', lambda file: np.savez_compressed(file, **shown))
             write_json(folder / 'metrics.json', dict(format=FORMAT, **metrics, digest=run_digest(read_json(folder / 'run.json'), metrics)))
         except BaseException as error:
-            try:
+            with suppress(OSError):  # a full disk fails twice; the first failure is the one to tell
                 end(state='failed', lines=last_lines(error))
-            except OSError:  # a full disk fails twice; the first failure is the one to tell
-                pass
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise UserError(
                     f'The disk of {str(folder)!r} is full; the last whole checkpoint was kept: make room and start again with --resume.'

@@ -124,7 +124,7 @@ def load_text_embeddings(path, classes=None, clip=None, width=None):
     if classes is not None and emb.classes != tuple(classes):
         wanted = tuple(classes)
         if set(emb.classes) == set(wanted) and len(emb.classes) == len(wanted):
-            i = next(i for i, (a, b) in enumerate(zip(emb.classes, wanted)) if a != b)
+            i = next(i for i, (a, b) in enumerate(zip(emb.classes, wanted, strict=False)) if a != b)
             told = f'have the classes in another order (row {i} is {emb.classes[i]!r}, class {i} of the data is {wanted[i]!r})'
         else:
             lack, more = [c for c in wanted if c not in emb.classes], [c for c in emb.classes if c not in wanted]
@@ -218,7 +218,7 @@ def check_text(network, dataset):
         (getattr(dataset, 'metainfo', None) or {}).get('classes'),
     )
     if named and classes and tuple(named) != tuple(classes):
-        i = next((i for i, (a, b) in enumerate(zip(named, classes)) if a != b), min(len(named), len(classes)))
+        i = next((i for i, (a, b) in enumerate(zip(named, classes, strict=False)) if a != b), min(len(named), len(classes)))
         told = f'class {i} is {named[i] if i < len(named) else "none"!r} in the text and {classes[i] if i < len(classes) else "none"!r} in the data'
         raise UserError(
             f'The text embeddings of the head are of other classes than the data set ({type(dataset).__name__}), or in another order: '

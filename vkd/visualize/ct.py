@@ -44,19 +44,21 @@ def ct_picture(cfg, checkpoint, images, out, split='test', windows=WINDOWS, erro
         for j, (width, level) in enumerate(windows):
             own = axes[k * (len(windows) + 1) + j]
             for axis, (title, hu) in zip(
-                own, {f'{scanner.sparse.views} views': seen, 'restored': restored, f'{scanner.full.views} views (truth)': truth}.items()
+                own,
+                {f'{scanner.sparse.views} views': seen, 'restored': restored, f'{scanner.full.views} views (truth)': truth}.items(),
+                strict=False,
             ):
                 axis.imshow(hu, cmap='gray', vmin=level - width / 2, vmax=level + width / 2)
                 axis.set_title(f'{title}\n{name}, {width}/{level}', fontsize=7)
             low, high = level - width / 2, level + width / 2
-            for axis, (title, hu) in zip(own[3:], {f'{scanner.sparse.views} views': seen, 'restored': restored}.items()):
+            for axis, (title, hu) in zip(own[3:], {f'{scanner.sparse.views} views': seen, 'restored': restored}.items(), strict=False):
                 difference = np.clip(hu, low, high) - np.clip(truth, low, high)
                 drawn = axis.imshow(difference, cmap='RdBu_r', vmin=-error, vmax=error)
                 axis.set_title(f'{title} − truth\nRMSE {np.sqrt((difference**2).mean()):.0f} HU', fontsize=7)
             figure.colorbar(drawn, ax=own[3:].tolist(), shrink=0.8, label='HU')
         mu = item['inputs'][None].to(batch['inputs'])
         own = axes[k * (len(windows) + 1) + len(windows)]
-        for axis, geometry in zip(own, (scanner.sparse, scanner.full)):
+        for axis, geometry in zip(own, (scanner.sparse, scanner.full), strict=False):
             axis.imshow(project(mu, geometry)[0, 0].cpu().numpy() * geometry.pixel_cm, cmap='gray', aspect='auto', interpolation='nearest')
             axis.set_title(f'sinogram, {geometry.views} views', fontsize=7)
     write_whole(out, lambda file: figure.savefig(file, format='png', dpi=110))

@@ -125,14 +125,14 @@ def text_picture(cfg, checkpoint, texts, images, out, split='test'):
     for i, x in enumerate(inputs):
         label = x['data_samples'][0].gt_sem_seg.data[0].numpy()
         size = label.shape[::-1]
-        shown = [_pixels(model, x), own_palette[label], *(palette[found[i]] for palette, found in zip(palettes, answers))]
+        shown = [_pixels(model, x), own_palette[label], *(palette[found[i]] for palette, found in zip(palettes, answers, strict=False))]
         columns.append([np.asarray(Image.fromarray(p).resize(size, Image.NEAREST if k else Image.BILINEAR)) for k, p in enumerate(shown)])
     shares = {
         path: {c: float(np.mean([(found == k).mean() for found in answers[n + 1]])) for k, c in enumerate(text.classes)}
         for n, (path, text) in enumerate(named.items())
     }
     legends = [[(own_palette[k], c, None) for k, c in enumerate(own_names)]]
-    for palette, (path, text) in zip(palettes[1:], named.items()):
+    for palette, (path, text) in zip(palettes[1:], named.items(), strict=False):
         found = [(palette[k], c, shares[path][c]) for k, c in enumerate(text.classes) if shares[path][c]]
         legends.append(sorted(found, key=lambda entry: -entry[2]))
     titles = [f'classes of {Path(p).stem}' + (' (synthetic text)' if t.synthetic else '') for p, t in named.items()]
@@ -212,7 +212,7 @@ def _sheet(rows, pair, width=240, gap=8, line=18):
         draw.text((gap + 5 * (width + gap), top + height), f'{pair[0]} teaches {shares[0]}, {pair[1]} {shares[1]}', 'black', font)
     left, top = gap, sheet.height - line - gap // 2
     for colour, text in zip(
-        (*TAUGHT, NOBODY, IGNORED), (f'{pair[0]} teaches {pair[1]}', f'{pair[1]} teaches {pair[0]}', 'neither', 'no label')
+        (*TAUGHT, NOBODY, IGNORED), (f'{pair[0]} teaches {pair[1]}', f'{pair[1]} teaches {pair[0]}', 'neither', 'no label'), strict=False
     ):
         draw.rectangle((left, top + 2, left + 12, top + 14), colour)
         draw.text((left + 18, top), text, 'black', font)

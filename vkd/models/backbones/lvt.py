@@ -102,6 +102,8 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
+    """Attention, then a feed-forward layer, each after a norm, added to what went in; tokens ``[B, H, W, C]``."""
+
     def __init__(self, channels, attention, hidden, depthwise, drop_path):
         super().__init__()
         self.norm1, self.attention, self.norm2 = nn.LayerNorm(channels), attention, nn.LayerNorm(channels)

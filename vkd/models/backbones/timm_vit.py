@@ -131,7 +131,7 @@ class TimmViT(BaseModule):
                 f'TimmViT: {arch!r} has a distillation token; choose its twin without one ({arch.replace("_distilled", "")}), into which a '
                 'checkpoint of it loads too.'
             )
-        sides = list(zip(self.vit.patch_embed.img_size, self.vit.patch_embed.patch_size))
+        sides = list(zip(self.vit.patch_embed.img_size, self.vit.patch_embed.patch_size, strict=False))
         if any(n % p for n, p in sides):
             raise UserError(
                 f'TimmViT: img_size {"x".join(str(n) for n, _ in sides)} is not filled by patches of {"x".join(str(p) for _, p in sides)}; '
@@ -315,7 +315,7 @@ class TimmViT(BaseModule):
             if self.pyramid:
                 maps = [
                     y if scale == 1 else F.interpolate(y, scale_factor=scale, mode='bilinear', align_corners=False)
-                    for y, scale in zip(maps, PYRAMID)
+                    for y, scale in zip(maps, PYRAMID, strict=False)
                 ]
         return tuple(maps)
 

@@ -16,13 +16,13 @@ from .untouched import Untouched
 
 __all__ = [
     'EDSR',
-    'FBPConvNet',
-    'GloReNet',
     'IMDN',
     'IMDN_AS',
     'IMDN_RTC',
     'RCAN',
     'RFDN',
+    'FBPConvNet',
+    'GloReNet',
     'RestorationPreprocessor',
     'Restorer',
     'SparseViewCTPreprocessor',

@@ -77,7 +77,7 @@ class SparseViewCTPreprocessor(BaseDataPreprocessor):
         if training and self.dense:
             inputs = dict(student=inputs, dense=self._seen(mu, self.dense, sinogram, names, training))
         samples = data.get('data_samples')
-        for sample, image in zip(samples or (), truth):
+        for sample, image in zip(samples or (), truth, strict=False):
             sample.set_data(dict(gt_img=image))
         return dict(data, inputs=inputs, data_samples=samples)
 
@@ -92,7 +92,10 @@ class SparseViewCTPreprocessor(BaseDataPreprocessor):
         seeds = [int(hashlib.sha256(f'{self.seed}/{geometry.views}/{name}'.encode()).hexdigest()[:15], 16) for name in names]
         return fbp(
             torch.cat(
-                [add_noise(s[None], **options, generator=torch.Generator(s.device).manual_seed(seed)) for s, seed in zip(clean, seeds)]
+                [
+                    add_noise(s[None], **options, generator=torch.Generator(s.device).manual_seed(seed))
+                    for s, seed in zip(clean, seeds, strict=False)
+                ]
             ),
             geometry,
             self.weight,
@@ -111,7 +114,7 @@ class SparseViewCTPreprocessor(BaseDataPreprocessor):
         made = None
         if missing:
             made = self._project(mu[missing], geometry, None if sinogram is None else sinogram[missing])
-            for i, image in zip(missing, fbp(made, geometry, self.weight).cpu().numpy()):
+            for i, image in zip(missing, fbp(made, geometry, self.weight).cpu().numpy(), strict=False):
                 write_whole(files[i], lambda file, image=image: np.save(file, image))
         return torch.stack([self._load(file, geometry) for file in files]).to(mu), made if len(missing) == len(files) else None
 

@@ -4,6 +4,8 @@ Jin et al., "Deep Convolutional Neural Network for Inverse Problems in Imaging",
 (panakino/FBPConvNet, commit 0a151fd, cnn_unet_init.m).
 """
 
+import itertools
+
 import torch
 from torch import nn
 
@@ -16,7 +18,7 @@ def _convs(*channels):
     return nn.Sequential(
         *(
             layer
-            for a, b in zip(channels, channels[1:])
+            for a, b in itertools.pairwise(channels)
             for layer in (nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(inplace=True))
         )
     )
@@ -56,7 +58,7 @@ class FBPConvNet(nn.Module):
         super().__init__()
         wide = [width * 2**i for i in range(depth + 1)]
         self.with_cp, self.divisor, self.min_size = with_cp, 2**depth, 2**depth
-        self.down = nn.ModuleList([_convs(1, width, width, width), *(_convs(a, b, b) for a, b in zip(wide, wide[1:]))])
+        self.down = nn.ModuleList([_convs(1, width, width, width), *(_convs(a, b, b) for a, b in itertools.pairwise(wide))])
         self.pool, self.last = nn.MaxPool2d(2), nn.Conv2d(width, 1, 1)
         self.up = nn.ModuleList(_Up(c) for c in wide[:0:-1])
         self.fuse = nn.ModuleList(_convs(c, c // 2, c // 2) for c in wide[:0:-1])
@@ -71,6 +73,6 @@ class FBPConvNet(nn.Module):
         for i, level in enumerate(self.down):
             seen = run(level, self.pool(seen) if i else seen, self.with_cp)
             kept.append(seen)
-        for up, fuse, skip in zip(self.up, self.fuse, kept[-2::-1]):
+        for up, fuse, skip in zip(self.up, self.fuse, kept[-2::-1], strict=False):
             seen = run(fuse, torch.cat([skip, up(seen)], 1), self.with_cp)
         return x + self.last(seen)

@@ -83,7 +83,7 @@ class FFCBlock(nn.Module):
 
     def forward(self, local, whole):
         out = self.conv2(*self.conv1(local, whole))
-        return tuple(None if y is None else x + y for x, y in zip((local, whole), out))
+        return tuple(None if y is None else x + y for x, y in zip((local, whole), out, strict=False))
 
 
 class FFCBody(nn.Module):

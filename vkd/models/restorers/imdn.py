@@ -112,5 +112,6 @@ class IMDN(nn.Module):
 
 
 def check_width(network, channels):
+    """Raises UserError where ``channels`` cannot be parted into quarters."""
     if channels < 4 or channels % 4:
         raise UserError(f'{type(network).__name__}: channels is {channels}, of which a quarter is kept in each step; give a multiple of 4.')

@@ -87,7 +87,7 @@ class Restorer(BaseModel):
     def predict(self, inputs, data_samples=None):
         images = getattr(self.backbone, 'predict', self.backbone)(inputs).float().clamp(0, 1)
         samples = data_samples or [BaseDataElement() for _ in images]
-        for sample, image in zip(samples, images):
+        for sample, image in zip(samples, images, strict=False):
             sample.set_data(dict(pred_img=image))
         return samples
 
