@@ -7,7 +7,8 @@ from PIL import Image
 from tiny import ROOT, config, distiller, method, segmentor
 
 from vkd import UserError
-from vkd.build.config import fingerprint, load_config
+from vkd.build.config import load_config
+from vkd.build.identity import fingerprint
 from vkd.commands.line import add_config, command, config_of, parser
 from vkd.errors import nearest
 from vkd.io.files import read_json, safe_name, write_json

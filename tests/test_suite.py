@@ -10,7 +10,7 @@ import pytest
 from tiny import ROOT, config, distiller, method, segmentor
 
 from vkd import UserError
-from vkd.build.config import fingerprint
+from vkd.build.identity import fingerprint
 from vkd.io.files import read_json, write_json
 from vkd.runs.cells import iterations, read_suite, status
 from vkd.runs.jobs import Local, Slurm
@@ -126,7 +126,7 @@ def test_the_command_of_a_run_makes_it_again(suite, tmp_path):
     command = read_json(tmp_path / 'w' / cells[0].name / 'run.json')['command'].split()
     command[command.index('--work-dir') + 1] = str(tmp_path / 'again')
     subprocess.run(
-        [sys.executable, *command[1:]],
+        [sys.executable, '-m', *command],
         cwd=ROOT,
         check=True,
         capture_output=True,
