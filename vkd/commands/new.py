@@ -28,7 +28,8 @@ randomness = dict(seed=0)
 METRIC = '''# mIoU as mmseg's IoUMetric gives it; the tables want the IoU of each class too
 val_evaluator = test_evaluator = dict(_delete_=True, type='vkd.SegMetric')
 '''
-THERE = '''# train_dataloader = dict(dataset=dict(data_root=…))
+THERE = '''# images and labels are those of {config}; for others, override them here, such as
+# train_dataloader = dict(dataset=dict(data_root={root!r}))
 '''
 STUB = '''# {config} names no data: fill in where the images and labels are, and which classes there are
 classes = ('background', 'thing')
@@ -56,6 +57,7 @@ val_dataloader = test_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(_data, data_prefix=dict(img_path='images/val', seg_map_path='labels/val'), pipeline=[*_load, dict(type='PackSegInputs')]),
 )
+del _data, _load
 '''
 DISTIL = '''"""{student} learns from {teacher} by {method}. `vkd list methods` names the other methods."""
 
@@ -65,30 +67,31 @@ model = dict(
     _delete_=True,
     type='vkd.Distiller',
     student=dict(cfg={config!r}),
-    # the suite trains the teacher and fills in its checkpoint; for this file alone, give one of your own
-    teacher=dict(cfg={teacher_config!r}, checkpoint={checkpoint!r}),
+{note}    teacher=dict(cfg={teacher_config!r}, checkpoint={checkpoint!r}),
     methods=[dict(type={method!r})],
 )
 '''
-SUITE = '''"""Whether it pays: the teacher, then the student alone and distilled, three seeds each. Run it by `vkd suite {suite}`."""
+SUITE = '''"""Whether it pays: the student alone and distilled, three seeds each. Run it by `vkd suite {suite}`."""
 
 title = {name!r}
-teachers = {{
-    {teacher!r}: dict(
-        config={distil!r},
-        options={{'student_name': {teacher!r}, 'teacher_name': None, 'model.student.cfg': {teacher_config!r}, 'model.teacher': None, 'model.methods': []}},
-    )
-}}
-runs = [
+{teachers}runs = [
     dict(
         method='alone',
         student={student!r},
         config={distil!r},
-        options={{'teacher_name': None, 'model.teacher': None, 'model.methods': []}},
+        options={{'model.teacher': None, 'model.methods': []}},
         seeds=[0, 1, 2],
     ),
-    dict(method={method!r}, student={student!r}, teacher={teacher!r}, config={distil!r}, seeds=[0, 1, 2]),
+    dict(method={method!r}, student={student!r}, {by}config={distil!r}, seeds=[0, 1, 2]),
 ]
+'''
+TEACHERS = '''# trained first, once: the same config with the other network, alone
+teachers = {{
+    {teacher!r}: dict(
+        config={distil!r},
+        options={{'student_name': {teacher!r}, 'model.student.cfg': {teacher_config!r}, 'model.teacher': None, 'model.methods': []}},
+    )
+}}
 '''
 
 
@@ -125,7 +128,16 @@ def files(args: argparse.Namespace) -> dict[Path, str]:
         teacher_config=args.teacher or args.config,
         checkpoint=args.checkpoint or 'teacher.pth',
         method=args.method,
+        root=((cfg.get('train_dataloader') or {}).get('dataset') or {}).get('data_root') or 'data/mine',
     )
+    if args.checkpoint:
+        names.update(note='', teachers='', by='')
+    else:
+        names.update(
+            note='    # the suite trains the teacher and fills in its checkpoint; for this file alone, give one of your own\n',
+            teachers=TEACHERS.format(**names),
+            by=f'teacher={teacher!r}, ',
+        )
     kinds = {str(e.get('type')) for e in _evaluators(cfg)}
     own_data = DATA + (METRIC if kinds <= {'IoUMetric', 'mmseg.IoUMetric'} else '') + (THERE if cfg.get('train_dataloader') else STUB)
     return {path: text.format(**names) for path, text in ((data, own_data), (distil, DISTIL), (suite, SUITE))}
@@ -160,4 +172,5 @@ def main(args: argparse.Namespace) -> None:
         write_text(path, text)
         print(path)
     data, distil, suite = (path.as_posix() for path in written)
-    print(f'Next: look into {data}, then vkd check {distil}, then vkd suite {suite}')
+    tried = f'vkd check {distil}, then ' if args.checkpoint else ''
+    print(f'Next: look into {data}, then {tried}vkd suite {suite}')
