@@ -1,8 +1,28 @@
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
+#: where a package of the OpenMMLab stack has its configs once it is installed
+SHIPPED = Path('vkd/.mim/configs')
+
+
+class BuildWithConfigs(build_py):
+    """Puts ``configs/`` into the package; an installation by ``pip install -e`` finds them where they are."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib, SHIPPED)
+            shutil.rmtree(target, ignore_errors=True)  # of an earlier build, whose configs may have gone
+            shutil.copytree(HERE / 'configs', target, ignore=shutil.ignore_patterns('__pycache__'))
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        configs = [str(Path(self.build_lib, SHIPPED, f.relative_to(HERE / 'configs'))) for f in (HERE / 'configs').rglob('*.py')]
+        return [*super().get_outputs(include_bytecode), *configs]
+
 
 setup(
     name='vkd',
@@ -12,6 +32,8 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10',
+    cmdclass={'build_py': BuildWithConfigs},
+    entry_points={'console_scripts': ['vkd = vkd.__main__:main']},
     packages=find_packages(include=['vkd', 'vkd.*']),
     package_data={'vkd.leaderboard': ['templates/*']},
     # lower bounds: what Python 3.10 resolves to, with which the tests were run

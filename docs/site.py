@@ -171,9 +171,9 @@ def arrows():
     for file in sorted((ROOT / 'vkd').rglob('*.py')):
         own = file.relative_to(ROOT).with_suffix('').parts
         package = own[:-1]
-        module = package if own[-1] == '__init__' else own
+        module = package if own[-1] in ('__init__', '__main__') else own
         for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
-            if not isinstance(node, ast.ImportFrom) or len(module) < 2:  # the package itself imports what registers
+            if not isinstance(node, ast.ImportFrom) or len(module) < 2:  # the package itself, and its command line
                 continue
             source = (
                 (*package[: len(package) - node.level + 1], *(node.module or '').split('.'))

@@ -7,7 +7,7 @@ from tiny import batch, build, distiller, losses, segmentor, total
 from torch import nn
 
 from vkd import Distiller, UserError
-from vkd.build.networks import resolve_config
+from vkd.build.config import resolve_config
 from vkd.distill.roles import Renormalize
 from vkd.distill.taps import TapReader, parse_tap
 

@@ -15,7 +15,8 @@ LAYERS = (
     {'evaluation', 'engine', 'costs', 'restore', 'convert'},
     {'runs'},
     {'leaderboard', 'robustness', 'check', 'export', 'visualize'},
-    {'commands', 'benchmarks'},
+    {'benchmarks'},
+    {'commands'},
 )
 
 

@@ -26,7 +26,7 @@ def test_a_run_is_described_and_its_student_can_be_tested_again(tmp_path):
         facts['versions']['torch']
         and facts['hardware']['cores']
         and len(facts['fingerprint']) == 12
-        and facts['command'].startswith('python tools/train.py')
+        and facts['command'].startswith('vkd train ')
     )
     assert state['state'] == 'done' and state['seconds'] > 0 and read_json(tmp_path / 'r/metrics.json')['test'] == metrics['test']
     assert metrics['test']['images'] == 3 == metrics['val']['images'] and len(metrics['test']['IoU']) == 9

@@ -126,7 +126,7 @@ def test_the_command_of_a_run_makes_it_again(suite, tmp_path):
     command = read_json(tmp_path / 'w' / cells[0].name / 'run.json')['command'].split()
     command[command.index('--work-dir') + 1] = str(tmp_path / 'again')
     subprocess.run(
-        [sys.executable, *command[1:]],
+        [sys.executable, '-m', *command],
         cwd=ROOT,
         check=True,
         capture_output=True,

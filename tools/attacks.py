@@ -1,38 +1,11 @@
-"""Evaluate a checkpoint under gradient attacks on the test images (FGSM and PGD); started again, it continues."""
+"""``vkd attacks`` for who expects ``tools/attacks.py``; the options are the same."""
 
-from pathlib import Path
+from functools import partial
 
-from vkd.commands.line import add_config, add_launcher, command, config_of, parser
-from vkd.robustness.attack import ATTACKS, evaluate_attacks
-from vkd.robustness.variants import table
+from vkd.commands import attacks
+from vkd.commands.line import command, parser_of
 
-
-def arguments():
-    p = add_config(parser(__doc__))
-    p.add_argument('checkpoint', help='checkpoint of a Distiller or of the plain student')
-    p.add_argument('--work-dir', help='folder of the results; work_dirs/<config name>_attacks by default')
-    p.add_argument('--attacks', nargs='+', default=list(ATTACKS), metavar='NAME', help='fgsm (one step), pgd (iterative)')
-    p.add_argument('--eps', nargs='+', type=float, default=[2, 8], help='greatest change of a value, of 255')
-    p.add_argument('--steps', type=int, default=10, help='of PGD')
-    p.add_argument('--seed', type=int, default=0, help="other starts of PGD's")
-    return add_launcher(p)
-
-
-def main(args):
-    found = evaluate_attacks(
-        config_of(args),
-        args.checkpoint,
-        args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_attacks'),
-        args.attacks,
-        args.eps,
-        args.steps,
-        args.seed,
-        args.launcher,
-        tell=print,
-    )
-    if found:
-        print(table(found['cells']))
-
+arguments, main = partial(parser_of, attacks), attacks.main
 
 if __name__ == '__main__':
     command(main, arguments())

@@ -1,43 +1,11 @@
-"""Export the student, or a peer, alone: weights and config for plain mmseg, and an ONNX graph, with a json that says where they came from."""
+"""``vkd export`` for who expects ``tools/export.py``; the options are the same."""
 
-from vkd.commands.line import add_config, command, config_of, parser
-from vkd.export.student import export
+from functools import partial
 
+from vkd.commands import export
+from vkd.commands.line import command, parser_of
 
-def arguments():
-    p = add_config(parser(__doc__))
-    p.add_argument('checkpoint', help='checkpoint of a run of this config')
-    p.add_argument('--out', required=True, metavar='DIR', help='folder to write to')
-    p.add_argument('--onnx', action='store_true', help='write an ONNX graph as well, compared with torch in onnxruntime')
-    p.add_argument('--shape', type=int, nargs=2, metavar=('H', 'W'), help='size at which the graph is traced; the training size by default')
-    p.add_argument('--role', default='student', help='which network: the student, or a peer that learnt beside it')
-    p.add_argument(
-        '--text-embeddings', metavar='FILE', help='other classes for a CLIP semantic head, as tools/cache_text_embeddings.py writes them'
-    )
-    p.add_argument('--text-input', action='store_true', help='the ONNX graph takes the rows of text as a second input')
-    return p
-
-
-def main(args):
-    content = export(
-        config_of(args),
-        args.checkpoint,
-        args.out,
-        args.onnx,
-        args.shape and tuple(args.shape),
-        args.role,
-        args.text_embeddings,
-        args.text_input,
-    )
-    for file in content['files']:
-        print(f'{args.out}/{file}')
-    print(f'{args.out}/{content["name"]}.json')
-    if content['needs_modules']:
-        print(f'The config imports {", ".join(content["needs_modules"])}: they must be found where it is used.')
-    if content['onnx'] and content['onnx']['size'] != 'any':
-        height, width = content['onnx']['size']
-        print(f'The ONNX graph takes images of {height}x{width} alone; --shape H W traces it at another size.')
-
+arguments, main = partial(parser_of, export), export.main
 
 if __name__ == '__main__':
     command(main, arguments())

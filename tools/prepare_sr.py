@@ -1,48 +1,11 @@
-"""Make the bicubic low-resolution images of a folder of truths, as MATLAB's imresize does: DIR/X2/<name>x2.png and so on. Truths are first
-cropped to multiples of the scale.
-"""
+"""``vkd prepare-sr`` for who expects ``tools/prepare_sr.py``; the options are the same."""
 
-from pathlib import Path
+from functools import partial
 
-from rich.progress import track
+from vkd.commands import prepare_sr
+from vkd.commands.line import command, parser_of
 
-from vkd.commands.line import command, parser
-from vkd.errors import UserError
-from vkd.io.images import list_images, read_image, to_rgb, write_image
-from vkd.physics.resize import imresize, mod_crop
-
-
-def arguments():
-    p = parser(__doc__)
-    p.add_argument('source', help='folder of high-resolution images')
-    p.add_argument('--out', required=True, metavar='DIR', help='folder to write to')
-    p.add_argument('--scale', type=int, nargs='+', default=[2, 3, 4], help='by how much the images become smaller')
-    p.add_argument('--overwrite', action='store_true', help='make images anew that exist; by default they are left as they are')
-    return p
-
-
-def main(args):
-    files, made = list_images(args.source), 0
-    if min(args.scale) < 2:
-        raise UserError(f'--scale {min(args.scale)} makes nothing smaller; give whole numbers from 2 on.')
-    stems = {}
-    for file in files:
-        other = stems.setdefault(file.stem, file)
-        if other != file:
-            raise UserError(
-                f'Images {str(other)!r} and {str(file)!r} would both become {file.stem}x{args.scale[0]}.png; rename one of them.'
-            )
-    for file in track(files, 'images'):
-        targets = {scale: Path(args.out, f'X{scale}', f'{file.stem}x{scale}.png') for scale in args.scale}
-        wanted = {scale: target for scale, target in targets.items() if args.overwrite or not target.exists()}
-        image = to_rgb(read_image(file), file) if wanted else None
-        for scale, target in wanted.items():
-            if min(image.shape[:2]) < scale:
-                raise UserError(f'Image {str(file)!r} is {image.shape[0]}x{image.shape[1]}, too small for x{scale}; remove it.')
-            write_image(target, imresize(mod_crop(image, scale), 1 / scale))
-            made += 1
-    print(f'{made} images made of {len(files)} in {args.out}, {len(files) * len(args.scale) - made} were there')
-
+arguments, main = partial(parser_of, prepare_sr), prepare_sr.main
 
 if __name__ == '__main__':
     command(main, arguments())

@@ -1,59 +1,11 @@
-"""Restore images, CT slices or DICOM series by a trained network: any size, depth and geometry kept."""
+"""``vkd restore`` for who expects ``tools/restore.py``; the options are the same."""
 
-import torch
+from functools import partial
 
-from vkd.build.built import scope
-from vkd.build.networks import build_model
-from vkd.commands.line import add_config, command, config_of, parser
-from vkd.errors import UserError
-from vkd.restore.ct import restore_slices
-from vkd.restore.images import load_restorer, restore_files
+from vkd.commands import restore
+from vkd.commands.line import command, parser_of
 
-
-def arguments():
-    p = add_config(parser(__doc__))
-    p.add_argument('checkpoint', help='checkpoint of a run of this config, an exported student, or converted official weights')
-    p.add_argument(
-        'inputs',
-        nargs='+',
-        help='image files, or folders of them; of a network of CT slices (16-bit PNG, npy, DICOM), or folders of slices or of one DICOM series',
-    )
-    p.add_argument('--out', required=True, metavar='DIR', help='folder to write to; not one of the inputs')
-    p.add_argument(
-        '--tile',
-        type=int,
-        help='pixels of the input a side at a time; 0 takes the whole image; default: 256, or 0 where the network pools over the whole image '
-        'and memory allows',
-    )
-    p.add_argument('--overlap', type=int, default=32, help='pixels that a tile sees beyond its own on each side')
-    p.add_argument('--offset', type=int, default=1024, help='of CT: what a 16-bit PNG has at 0 HU; DeepLesion has 32768')
-    p.add_argument(
-        '--simulate',
-        action='store_true',
-        help='of CT: the inputs are full reconstructions, of which the scanner of the config makes one from few views first',
-    )
-    p.add_argument('--overwrite', action='store_true', help='replace results that exist')
-    p.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu', help='where to run')
-    p.add_argument('--no-progress', action='store_true', help='no progress bar')
-    return p
-
-
-def main(args):
-    cfg = config_of(args)
-    restorer = load_restorer(cfg, args.checkpoint).to(args.device)
-    if args.simulate and not (restorer.channels == 1 and cfg.model.get('data_preprocessor')):
-        raise UserError(
-            f'--simulate needs the scanner of a CT config, and {args.config!r} has none as its data_preprocessor; leave it out.'
-        )
-    if restorer.channels == 1:
-        with scope(cfg):
-            scanner = build_model(cfg.model.data_preprocessor).to(args.device) if args.simulate else None
-        files = restore_slices(restorer, args.inputs, args.out, scanner, args.offset, args.overwrite, not args.no_progress)
-    else:
-        files = restore_files(restorer, args.inputs, args.out, args.tile, args.overlap, args.overwrite, not args.no_progress)
-    for file in files:
-        print(file)
-
+arguments, main = partial(parser_of, restore), restore.main
 
 if __name__ == '__main__':
     command(main, arguments())

@@ -1,52 +1,11 @@
-"""Evaluate a checkpoint, of a run or an exported student, on the test set of a config."""
+"""``vkd test`` for who expects ``tools/test.py``; the options are the same."""
 
-from pathlib import Path
+from functools import partial
 
-from vkd.commands.line import add_config, add_launcher, command, config_of, parser
-from vkd.evaluation.scores import KNOWN, Score
-from vkd.io.files import write_json
-from vkd.runs.evaluate import evaluate
+from vkd.commands import test
+from vkd.commands.line import command, parser_of
 
-
-def arguments():
-    p = add_config(parser(__doc__))
-    p.add_argument('checkpoint', help='checkpoint of a Distiller or of the plain student')
-    p.add_argument('--work-dir', help='folder of the log; work_dirs/<config name>_test by default')
-    p.add_argument('--json', metavar='FILE', help='write the scores there as well')
-    p.add_argument(
-        '--text-embeddings',
-        metavar='FILE',
-        help='for a CLIP semantic head: the classes of the test set, as tools/cache_text_embeddings.py writes them',
-    )
-    return add_launcher(p)
-
-
-def told(scores):
-    """The numbers of a report, each with the digits and the unit of its score."""
-    known = [(KNOWN[k] if k in KNOWN else Score(k), v) for k, v in scores.items() if isinstance(v, float)]
-    return ', '.join(f'{score.name} {v:.{score.digits}f}{f" {score.unit}" if score.unit not in ("", "%") else ""}' for score, v in known)
-
-
-def main(args):
-    scores = evaluate(
-        config_of(args),
-        args.checkpoint,
-        args.work_dir or Path('work_dirs', f'{Path(args.config).stem}_test'),
-        args.launcher,
-        args.text_embeddings,
-    )
-    if scores is None:  # not the first process
-        return
-    if args.json:
-        write_json(args.json, scores)
-    for name, value in zip(scores.get('classes', []), scores.get('IoU', []), strict=False):
-        print(f'{name:>16}  {"-" if value is None else f"{value:.2f}"}')
-    for name, own in scores.get('sets', {}).items():
-        print(f'{name:>16}  {told(own)} ({own["images"]} images)')
-    if scores.get('synthetic_text'):
-        print('synthetic text: random rows name the classes')
-    print(told(scores))
-
+arguments, main = partial(parser_of, test), test.main
 
 if __name__ == '__main__':
     command(main, arguments())

@@ -1,23 +1,11 @@
-"""Draw who teaches whom, by region and by pixel, in a run of CTCL-R."""
+"""``vkd visualize bsd`` for who expects ``tools/visualize_bsd.py``; the options are the same."""
 
-from vkd.commands.line import add_config, command, config_of, parser
-from vkd.visualize.text_and_masks import bsd_picture
+from functools import partial
 
+from vkd.commands.line import command, parser_of
+from vkd.commands.visualize import bsd
 
-def arguments():
-    p = add_config(parser(__doc__))
-    p.add_argument('checkpoint', help='checkpoint of a run of this config')
-    p.add_argument('--images', type=int, nargs='+', default=[0], metavar='INDEX', help='which images of the split, from 0')
-    p.add_argument('--split', choices=['val', 'test'], default='test', help='of which data loader')
-    p.add_argument('--pair', nargs=2, metavar='ROLE', help='two roles; the student and the first peer by default')
-    p.add_argument('--out', default='bsd.png', metavar='PNG', help='file to write')
-    return p
-
-
-def main(args):
-    bsd_picture(config_of(args), args.checkpoint, args.images, args.out, args.pair, args.split)
-    print(args.out)
-
+arguments, main = partial(parser_of, bsd), bsd.main
 
 if __name__ == '__main__':
     command(main, arguments())

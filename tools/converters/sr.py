@@ -1,35 +1,11 @@
-"""Official weights of IMDN, IMDN_AS, IMDN_RTC, RFDN, EDSR or RCAN to those of vkd's networks, or back."""
+"""``vkd convert sr`` for who expects ``tools/converters/sr.py``; the options are the same."""
 
-import torch
+from functools import partial
 
-from vkd.build.checkpoint import load_weights
-from vkd.commands.line import command, parser
-from vkd.convert.sr import NAMES, goes_by_order, official_to_vkd, recognise, vkd_to_official
-from vkd.io.files import write_whole
+from vkd.commands.convert import sr
+from vkd.commands.line import command, parser_of
 
-
-def arguments():
-    p = parser(__doc__)
-    p.add_argument('source', help='checkpoint to convert')
-    p.add_argument('target', help='file to write')
-    p.add_argument('--network', choices=list(NAMES), help='whose weights they are; recognised by their names by default')
-    p.add_argument('--back', action='store_true', help='from vkd names, of a network, a restorer or a run, to the official ones')
-    return p
-
-
-def main(args):
-    state, how = load_weights(args.source), ''
-    if args.back:
-        state = {k: v for k, v in state.items() if not k.startswith(('methods.', 'teacher.'))}
-        converted = vkd_to_official(state, args.network)
-    else:
-        network = args.network or recognise(state)
-        converted = dict(state_dict=official_to_vkd(state, network))
-        if goes_by_order(state, network):
-            how = f" ({network}: their names are not the authors' code's, so they were taken in their order, all shapes checked)"
-    write_whole(args.target, lambda file: torch.save(converted, file))
-    print(f'{len(state)} tensors became {len(converted.get("state_dict", converted))}{how}: {args.target}')
-
+arguments, main = partial(parser_of, sr), sr.main
 
 if __name__ == '__main__':
     command(main, arguments())

@@ -2,27 +2,110 @@
 
 import importlib.util
 import os
+import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from mmengine.config import Config, ConfigDict
 
-from ..errors import UserError
+from ..errors import UserError, nearest
+
+_READING = threading.RLock()
 
 
-def load_config(path: Path | str, options: Mapping[str, Any] | None = None) -> Config:
-    """A Config from ``path``, with ``options`` (dotted keys) merged. Raises UserError for a missing or broken file or key."""
+def packaged_configs(package: str) -> Path:
+    """The folder of the configs that an installed package ships; those of vkd lie beside it where it is used from its repository.
+
+    Raises:
+        UserError: where the package is not installed.
+    """
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or not spec.origin:
+        raise UserError(f'the package {package!r} is not installed; install it, or give a path instead of {package}::….')
+    folder = Path(spec.origin).parent
+    shipped = folder / '.mim' / 'configs'
+    return folder.parent / 'configs' if package == 'vkd' and not shipped.is_dir() else shipped
+
+
+def resolve_config(path: str | Path) -> str:
+    """The path of a config file.
+
+    mmengine's own resolver may pip-install upstream packages over a fork, so it is not used.
+
+    Args:
+        path: a path; ``'package::path'`` of a config that an installed package ships, such as ``'mmseg::segformer/x.py'``; or
+            ``'configs/…'``, which is one of vkd's own where this folder has no such file.
+
+    Raises:
+        UserError: for a file that does not exist, with the nearest names, and for a package that is not installed.
+    """
     path = str(path)
-    if not Path(path).is_file():
-        raise UserError(f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder.')
+    if '::' in path:
+        package, name = path.split('::', 1)
+        try:
+            root = packaged_configs(package)
+        except UserError as error:
+            raise UserError(f'Config {path!r}: {error}') from None
+        if (root / name).is_file():
+            return str(root / name)
+        known = [p.relative_to(root).as_posix() for p in root.rglob('*.py')]
+        raise UserError(f'Config {path!r}: no such file below {package}; {nearest(name, known)}.')
+    if Path(path).is_file():
+        return path
+    own = packaged_configs('vkd')
+    first, *rest = Path(path).parts or ('',)
+    if first == 'configs' and own.joinpath(*rest).is_file():
+        return str(own.joinpath(*rest))
+    how = f'vkd::{path}, which vkd ships' if (own / path).is_file() else 'the path of a config file, from this folder, or package::path'
+    raise UserError(f'Config {path!r} does not exist in {os.getcwd()!r}; give {how}.')
+
+
+@contextmanager
+def _packaged_bases() -> Iterator[None]:
+    """Within it, mmengine finds ``_base_ = 'package::path'`` by ``resolve_config``. By itself it looks for the distribution that a table
+    names for the package, which is not there where a fork provides it, and it knows no vkd.
+    """
+
+    def find(path: str, file: str) -> tuple[str, str | None]:
+        if '::' not in path:
+            return own(path, file)
+        package = path.partition('::')[0]
+        # types without a scope are mmseg's in every run of vkd, so that such a base is the same experiment as its file by path
+        return resolve_config(path), None if package in ('vkd', 'mmseg') else package
+
+    with _READING:  # the class is the process's, and threads read configs too
+        own = Config._get_cfg_path
+        Config._get_cfg_path = staticmethod(find)
+        try:
+            yield
+        finally:
+            Config._get_cfg_path = staticmethod(own)
+
+
+def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> Config:
+    """A Config.
+
+    Args:
+        path: what ``resolve_config`` takes; in ``_base_`` too, ``package::path`` is found.
+        options: dotted keys to override.
+
+    Raises:
+        UserError: for a missing or broken file or key.
+    """
+    path = str(path)
+    file = resolve_config(path)
     try:
-        cfg = Config.fromfile(path)
+        with _packaged_bases():
+            cfg = Config.fromfile(file)
     except Exception as error:  # a config is a program, and fails in every way
-        told = f'{type(error).__name__}: {(str(error).splitlines() or ["no message"])[0]}'
+        told = f'{type(error).__name__}: {(str(error).splitlines() or ["no message"])[0]}'.removeprefix('UserError: ').rstrip('.')
         how = 'fix the file' + ', or let PYTHONPATH name the folder of your own modules' * isinstance(error, ImportError)
         raise UserError(f'Config {path!r} cannot be read ({told}); {how}.') from error
+    if file != path:  # runs and tables name it so that it is found elsewhere, too
+        object.__setattr__(cfg, '_filename', path)
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError, IndexError, ValueError) as error:

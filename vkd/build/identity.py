@@ -200,7 +200,7 @@ def _student_part(model: Mapping[str, Any], role: str) -> dict[str, Any]:
 
 def _inline(student: Any) -> Any:
     """A student's network and what it starts from, whichever way it is written: ``dict(cfg=…)``, ``dict(model=…)`` or the model itself."""
-    from .networks import ROLE_KEYS, resolve_config  # which build networks: not needed to compare configs that are resolved
+    from .networks import ROLE_KEYS  # which build networks: not needed to compare configs that are resolved
 
     if not isinstance(student, Mapping):
         return student
@@ -211,7 +211,7 @@ def _inline(student: Any) -> Any:
         network = student.get('model') or student.get('cfg')
         if isinstance(network, str):
             try:
-                network = load_config(resolve_config(network)).model.to_dict()
+                network = load_config(network).model.to_dict()
             except UserError:  # of a run whose file has gone: its name is what is left
                 network = student.get('cfg')
     if not options.get('checkpoint'):

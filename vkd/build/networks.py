@@ -1,10 +1,7 @@
 """A network from what a config says of it: a module, an inline dict, or a config file of mm; and a pass through it."""
 
 import copy
-import importlib.util
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.error import URLError
 
@@ -35,37 +32,12 @@ ROLE_KEYS = {
 }
 
 
-def resolve_config(path: Path | str) -> str:
-    """``'mmseg::segformer/x.py'`` or a path -> path of a config file, looked up beside the module that provides ``mmseg``.
-
-    mmengine's own resolver may pip-install upstream packages over a fork, so it is not used.
-    """
-    path = str(path)
-    if '::' not in path:
-        if not Path(path).is_file():
-            raise UserError(
-                f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder, or mmseg::path.'
-            )
-        return path
-    package, name = path.split('::', 1)
-    spec = importlib.util.find_spec(package)
-    if spec is None:
-        raise UserError(f'Config {path!r}: the package {package!r} is not installed; install it or give a path.')
-    root = Path(str(spec.origin)).parent / '.mim' / 'configs'
-    file = root / name
-    if not file.is_file():
-        raise UserError(
-            f'Config {path!r}: no such file below {package}; {nearest(name, [p.relative_to(root).as_posix() for p in root.rglob("*.py")])}.'
-        )
-    return str(file)
-
-
 def build_model(cfg: nn.Module | Mapping[str, Any] | str) -> nn.Module:
     """An ``nn.Module`` from a module, a model dict, or ``dict(cfg=path)``."""
     if isinstance(cfg, nn.Module):
         return cfg
     if isinstance(cfg, str):
-        cfg = load_config(resolve_config(cfg)).model
+        cfg = load_config(cfg).model
     content = copy.deepcopy(ConfigDict(cfg))
     check_packages(content)
     scope = DefaultScope.get_current_instance()

@@ -3,50 +3,74 @@
 import argparse
 import os
 import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
 
-from ..build.config import load_config
 from ..errors import UserError, fix, sentence
 
 
-def parser(description):
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows a default where there is one to show; paragraphs of a docstring stay apart, and indented ones as they are."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default in (None, False, []) else super()._get_help_string(action)
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = textwrap.dedent(text).strip().split('\n\n')
+        return '\n\n'.join(p if p.startswith(' ') else super(_Help, self)._fill_text(p, width, indent) for p in paragraphs)
+
+
+def parser(description: str | None, prog: str | None = None) -> argparse.ArgumentParser:
     """An ArgumentParser that shows its defaults and knows ``--debug``."""
-    out = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    out = argparse.ArgumentParser(prog=prog, description=description, formatter_class=_Help)
     out.add_argument('--debug', action='store_true', help='show the traceback of an error')
     return out
 
 
-def add_config(p):
+def parser_of(module: ModuleType, prog: str | None = None) -> argparse.ArgumentParser:
+    """The parser of a command: its docstring, and what its ``arguments`` adds."""
+    out = parser(module.__doc__, prog)
+    module.arguments(out)
+    return out
+
+
+def add_config(p: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The arguments of a command that reads one mm config."""
     from mmengine.config import DictAction
 
-    p.add_argument('config', help='config file')
+    p.add_argument('config', help='config file: a path, or vkd::… of those that vkd ships (vkd list configs)')
     p.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default=None, metavar='KEY=VALUE', help='overrides of the config, such as a.b=1'
     )
     return p
 
 
-def config_of(args):
-    """The config that a command was given, with its overrides. Raises UserError for one without a model."""
+def config_of(args: argparse.Namespace) -> Any:
+    """The Config that a command was given, with its overrides. Raises UserError for one without a model."""
+    from ..build.config import load_config
+
     cfg = load_config(args.config, args.cfg_options)
     if not isinstance(cfg.get('model'), dict):
         raise UserError(f'Config {args.config!r} has no model, so it is none of a run (of a suite?); give a training config.')
     return cfg
 
 
-def add_launcher(p):
+def add_launcher(p: argparse.ArgumentParser) -> argparse.ArgumentParser:
     """The arguments of a command that several processes may work on."""
     p.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none', help='who started the processes')
     p.add_argument('--local_rank', '--local-rank', type=int, default=0, help='set by some launchers; the environment counts')
     return p
 
 
-def command(main, p, argv=None):
+def command(main: Callable[[argparse.Namespace], Any], p: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> Any:
     """Runs ``main(args)``; a UserError becomes one sentence on stderr and exit code 1, with a traceback only under ``--debug``; so do an
     interruption, and what mm or torch raise of a common mistake. Anything else keeps its traceback.
     """
     try:
         args = p.parse_args(argv)
+        args.words = list(sys.argv[1:] if argv is None else argv)
     except ValueError as error:  # of mmengine's DictAction
         p.error(f'--cfg-options takes KEY=VALUE ({error})')
     try:

@@ -7,7 +7,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 
 from ..build.built import input_size, scope
 from ..build.config import load_config, plain, teachers_of, type_name
-from ..build.networks import resolve_config, split_role
+from ..build.networks import split_role
 from ..errors import UserError, nearest
 from ..registry import DATASETS, MODELS, TRANSFORMS
 
@@ -45,11 +45,7 @@ def plain_config(cfg, role='student'):
             loader = _unscoped(data, 'mmseg.')
             loader['dataset']['pipeline'] = pipeline
             out.update(test_dataloader=loader, test_cfg=dict(type='TestLoop'), test_evaluator=dict(type='IoUMetric', iou_metrics=['mIoU']))
-    modules = [
-        *_imports(cfg),
-        *(_imports(load_config(resolve_config(source))) if source else []),
-        *(['vkd'] if 'vkd.' in str(_types(out)) else []),
-    ]
+    modules = [*_imports(cfg), *(_imports(load_config(source)) if source else []), *(['vkd'] if 'vkd.' in str(_types(out)) else [])]
     if modules:
         out['custom_imports'] = dict(imports=list(dict.fromkeys(modules)), allow_failed_imports=False)
     return Config(out)
@@ -86,7 +82,7 @@ def _network(distiller, role, filename):
         raise UserError(f'Config {filename!r} has no role {role!r} that learns; {nearest(role, learners)}.')
     model, _ = split_role(learners[role], role)
     if isinstance(model, str):
-        model = load_config(resolve_config(model)).model
+        model = load_config(model).model
     return ConfigDict(copy.deepcopy(dict(model)))
 
 

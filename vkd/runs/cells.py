@@ -9,7 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..build.budgets import stretching
-from ..build.config import check_packages, load_config, type_name
+from ..build.config import check_packages, load_config, resolve_config, type_name
 from ..build.identity import experiment, fingerprint
 from ..errors import UserError, nearest
 from ..evaluation.scores import declared_in, score_of
@@ -39,7 +39,7 @@ class Suite:
             name=self.name,
             title=self.title,
             config=self.config,
-            command=f'python tools/suite.py {self.config}',
+            command=f'vkd suite {self.config}',
             main_metric=self.main_metric,
             cells=[cell.name for cell in cells],
         )
@@ -341,9 +341,13 @@ class _Matrix:
                 f'{self.owner}: config {template!r} cannot be filled in ({error}); only {{method}}, {{student}}, {{teacher}}, {{peer}} and '
                 f'{{data}} are replaced.'
             ) from None
-        if not Path(config).is_file():
+        try:
+            resolve_config(config)
+        except UserError as error:
+            if '::' in config:
+                raise UserError(f'{self.owner}: {error}') from None
             known = sorted(str(p) for p in Path(config).parent.glob('*.py'))
-            raise UserError(f'{self.owner}: config {config!r} does not exist; {nearest(config, known)}.')
+            raise UserError(f'{self.owner}: config {config!r} does not exist; {nearest(config, known)}.') from None
         return config
 
     def _load(self, config: str, options: dict[str, Any]) -> Config:

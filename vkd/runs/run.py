@@ -30,7 +30,7 @@ from .provenance import data_digest, git_state, hardware, versions
 def rerun_command(config, folder, options):
     """The one command that makes a run again, in ``folder``."""
     settings = ['--cfg-options', *(f'{k}={v}' for k, v in options.items())] if options else []
-    return shlex.join(['python', 'tools/train.py', str(config), '--work-dir', str(folder), *settings])
+    return shlex.join(['vkd', 'train', str(config), '--work-dir', str(folder), *settings])
 
 
 def run(cfg, folder, info=None, resume=False, launcher='none', test=True, command=None, identity=None):

@@ -13,7 +13,6 @@ import torch
 from torch.nn.functional import normalize
 
 from ..build.config import load_config
-from ..build.networks import resolve_config
 from ..errors import UserError
 from ..io.files import write_whole
 
@@ -203,7 +202,7 @@ def synthetic_text(content):
             isinstance(path, str)
             and load_text_embeddings(path).synthetic
             or isinstance(file, str)
-            and synthetic_text(load_config(resolve_config(file)).get('model'))
+            and synthetic_text(load_config(file).get('model'))
         ):
             return True
     except UserError:

@@ -1,0 +1,1 @@
+"""Convert checkpoints and labels of other projects, and back."""

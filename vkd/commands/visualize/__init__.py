@@ -1,0 +1,1 @@
+"""Draw pictures of what a trained network does."""
