@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 def alone(tmp_path, monkeypatch):
     """One thread (the networks are tiny), no variables of the caller's own, mmengine's singletons fresh."""
     torch.set_num_threads(1)
-    for name in ('VKD_DATA_ROOT', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
+    for name in ('VKD_DATA_ROOT', 'VKD_VERBOSE', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
         monkeypatch.delenv(name, raising=False)
     from mmengine.logging import MessageHub, MMLogger
     from mmengine.visualization import Visualizer

@@ -1,14 +1,18 @@
 import os
+import runpy
 import subprocess
 import sys
 
 import pytest
+import torch
 from PIL import Image
-from tiny import ROOT, config, distiller, method, segmentor
+from tiny import ROOT, build, config, distiller, method, segmentor
 
 from vkd import UserError
-from vkd.build.config import fingerprint, load_config
+from vkd.build.config import load_config
+from vkd.build.identity import fingerprint
 from vkd.commands.line import add_config, command, config_of, parser
+from vkd.engine import build_runner
 from vkd.errors import nearest
 from vkd.io.files import read_json, safe_name, write_json
 
@@ -47,6 +51,38 @@ def test_a_mistake_is_one_sentence_and_a_traceback_only_with_debug(tmp_path):
         and 'Traceback' not in done.stderr
     )
     assert read_json(tmp_path / 'r/state.json')['lines'][0] == last.removeprefix('error: ')
+
+
+def test_a_short_run_prints_little_unless_verbose_is_given(tmp_path, capsys, monkeypatch):
+    """12 iterations with a validation and a test: progress, what a checkpoint filled, and scores; the log file holds the rest."""
+    monkeypatch.setenv('VKD_VERBOSE', '0')  # what --verbose sets is undone after the test
+    train = runpy.run_path(str(ROOT / 'tools/train.py'))
+    cfg = config(distiller(method('KL')), tmp_path / 'r', iters=12, interval=12, log_level='INFO')
+    torch.save(dict(state_dict=build(segmentor(16)).state_dict()), tmp_path / 'teacher.pth')
+    cfg.model.teacher = dict(model=cfg.model.teacher, checkpoint=str(tmp_path / 'teacher.pth'))
+    cfg.dump(tmp_path / 'r.py')
+
+    def printed(main, name, *words):
+        capsys.readouterr()
+        command(main, train['arguments'](), [str(tmp_path / 'r.py'), '--work-dir', str(tmp_path / name), *words])
+        return capsys.readouterr().out
+
+    dumps = ('System environment:', 'Config:', 'Hooks will be executed', 'before_train_iter:')
+    short = printed(train['main'], 'short')
+    assert len(short.splitlines()) < 40 and not any(text in short for text in dumps)
+    assert 'tensors (100%) from' in short and short.count('Iter(train)') == 12 <= short.count('eta: ') and 'test: aAcc' in short
+    [log] = (tmp_path / 'short').rglob('*.log')
+    assert all(text in log.read_text() for text in (*dumps, 'Initialized by', 'eta: '))
+    begun = printed(lambda args: build_runner(config_of(args), args.work_dir), 'begun', '--verbose')
+    assert len(begun.splitlines()) > 150 and all(text in begun for text in dumps[:2])
+
+
+def test_a_model_that_is_built_without_a_run_prints_no_line_a_parameter(capsys, monkeypatch):
+    build(distiller(method('KL')))
+    assert len(capsys.readouterr().out.splitlines()) < 5
+    monkeypatch.setenv('VKD_VERBOSE', '1')
+    build(distiller(method('KL')))
+    assert capsys.readouterr().out.count('torch.Size') > 50
 
 
 def test_debug_shows_the_traceback(capsys):

@@ -10,7 +10,7 @@ import pytest
 from tiny import ROOT, config, distiller, method, segmentor
 
 from vkd import UserError
-from vkd.build.config import fingerprint
+from vkd.build.identity import fingerprint
 from vkd.io.files import read_json, write_json
 from vkd.runs.cells import iterations, read_suite, status
 from vkd.runs.jobs import Local, Slurm

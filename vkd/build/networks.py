@@ -7,12 +7,13 @@ from pathlib import Path
 from urllib.error import URLError
 
 from mmengine.config import ConfigDict
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.registry import DefaultScope
 from torch import nn
 
 from ..errors import UserError, is_of_a_method, nearest
+from ..io.logs import shorten_terminal
 from ..registry import MODELS
 from .config import check_packages, load_config
 
@@ -104,6 +105,7 @@ def initialise(module, name, options):
     checkpoint = options.get('checkpoint')
     if not hasattr(module, 'init_weights') or checkpoint and options.get('strict', True) and not str(checkpoint).startswith('pkg:'):
         return
+    shorten_terminal(MMLogger.get_current_instance())  # mmengine logs how each parameter was initialised
     try:
         module.init_weights()
     except (URLError, FileNotFoundError) as error:

@@ -6,6 +6,7 @@ import sys
 
 from ..build.config import load_config
 from ..errors import UserError, fix, sentence
+from ..io.logs import VERBOSE
 
 
 def parser(description):
@@ -23,6 +24,7 @@ def add_config(p):
     p.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default=None, metavar='KEY=VALUE', help='overrides of the config, such as a.b=1'
     )
+    p.add_argument('--verbose', action='store_true', help="print mmengine's whole log: environment, config, hooks, initial weights")
     return p
 
 
@@ -49,6 +51,8 @@ def command(main, p, argv=None):
         args = p.parse_args(argv)
     except ValueError as error:  # of mmengine's DictAction
         p.error(f'--cfg-options takes KEY=VALUE ({error})')
+    if getattr(args, 'verbose', False):
+        os.environ[VERBOSE] = '1'
     try:
         return main(args)
     except KeyboardInterrupt:
