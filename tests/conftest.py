@@ -5,7 +5,18 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests find their helpers
+pytest.register_assert_rewrite('helpers')
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
+def pytest_collection_modifyitems(items):
+    """Whatever asks for a fixture with real data is marked ``data``; what is marked ``gpu`` runs where there is one."""
+    for item in items:
+        if {'camvid', 'zegclip', 'sr_data', 'ct_data'} & set(getattr(item, 'fixturenames', ())):
+            item.add_marker(pytest.mark.data)
+        if item.get_closest_marker('gpu') and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason='needs a GPU'))
 
 
 @pytest.fixture(autouse=True)

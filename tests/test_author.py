@@ -6,7 +6,10 @@ import traceback
 
 import pytest
 import torch
-from tiny import ROOT, batch, build, distiller, losses, method, peers, segmentor
+from helpers import ROOT
+from helpers.batches import batch, losses
+from helpers.cases import method
+from helpers.networks import build, distiller, peers, segmentor
 from torch import nn
 
 from vkd import METHODS, Distiller, Method, PairMethod, PeerMethod, UserError

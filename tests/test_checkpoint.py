@@ -4,8 +4,9 @@ from functools import partial
 
 import pytest
 import torch
+from helpers.cases import method
+from helpers.networks import build, distiller, segmentor
 from mmengine.runner import load_checkpoint
-from tiny import build, distiller, method, segmentor
 
 from vkd import UserError
 from vkd.build.checkpoint import PACKAGES, load_into, load_weights, resolve_checkpoint
@@ -142,6 +143,7 @@ def test_a_backbone_alone_fits_where_it_belongs(tmp_path):
         load_into(model, tmp_path / 'other.pth', 'student', strict=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('where', ['init_cfg of the student', 'init_cfg of the teacher', 'load_checkpoint', 'an address'])
 def test_nothing_in_a_file_is_run_wherever_it_is_named(where, tmp_path, served, monkeypatch):
     """mmengine's own reader falls back to unpickling whatever a file holds."""
@@ -160,6 +162,7 @@ def test_nothing_in_a_file_is_run_wherever_it_is_named(where, tmp_path, served, 
     assert not (tmp_path / 'it_ran').exists()
 
 
+@pytest.mark.slow
 def test_weights_at_an_address_are_read(tmp_path, served, monkeypatch):
     monkeypatch.setenv('TORCH_HOME', str(tmp_path / 'home'))
     torch.save(build_model(segmentor(8)).state_dict(), tmp_path / 'good.pth')

@@ -5,8 +5,11 @@ import sys
 
 import pytest
 import torch
+from helpers import ROOT
+from helpers.cases import method
+from helpers.configs import config
+from helpers.networks import build, distiller, segmentor
 from PIL import Image
-from tiny import ROOT, build, config, distiller, method, segmentor
 
 from vkd import UserError
 from vkd.build.config import load_config
@@ -28,6 +31,7 @@ def tool(*words, cwd=ROOT):
     )
 
 
+@pytest.mark.slow
 def test_a_mistake_is_one_sentence_and_a_traceback_only_with_debug(tmp_path):
     """A real command; the image that cannot be read is met by a worker process of the data loader."""
     for folder in ('images', 'labels'):
@@ -53,6 +57,7 @@ def test_a_mistake_is_one_sentence_and_a_traceback_only_with_debug(tmp_path):
     assert read_json(tmp_path / 'r/state.json')['lines'][0] == last.removeprefix('error: ')
 
 
+@pytest.mark.slow
 def test_a_short_run_prints_little_unless_verbose_is_given(tmp_path, capsys, monkeypatch):
     """12 iterations with a validation and a test: progress, what a checkpoint filled, and scores; the log file holds the rest."""
     monkeypatch.setenv('VKD_VERBOSE', '0')  # what --verbose sets is undone after the test
@@ -159,6 +164,7 @@ def test_what_a_run_starts_from_tells_it_from_another(tmp_path):
     assert (fingerprint(a), experiment_fingerprint(a)) == prints[0], 'None and nothing are the same'
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error():
     code = "from vkd.commands.line import command, parser\ncommand(lambda args: [print('x' * 1000, flush=True) for _ in range(1000)], parser('p'), [])"
     done = subprocess.run(

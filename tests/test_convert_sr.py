@@ -7,7 +7,8 @@ import importlib.util
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import ROOT, build, restorer
+from helpers import ROOT
+from helpers.networks import build, restorer
 
 from vkd import UserError
 from vkd.build.checkpoint import load_into

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_gloredi import SCANNER, config, distiller, restorer, slices
-from tiny import ROOT, build
+from helpers import ROOT
+from helpers.ct import SCANNER, config, distiller, restorer, slices
+from helpers.networks import build
 
 from vkd import UserError
 from vkd.datasets import ClipHU, CTSliceDataset, PackCTInputs, ResizeHU

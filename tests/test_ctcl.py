@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+from helpers.batches import batch, losses, total
+from helpers.networks import build, peers, segmentor
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from tiny import batch, build, losses, peers, segmentor, total
 
 from vkd import METHODS, UserError
 from vkd.methods.ctcl import (

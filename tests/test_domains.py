@@ -4,11 +4,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers import ROOT
+from helpers.configs import config
+from helpers.networks import segmentor
 from mmengine.registry import DefaultScope
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 from PIL import Image
-from tiny import ROOT, config, segmentor
 
 from vkd import UserError
 from vkd.build.config import load_config

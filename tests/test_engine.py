@@ -4,9 +4,11 @@ import os
 
 import pytest
 import torch
+from helpers.batches import batch
+from helpers.configs import config
+from helpers.networks import build, distiller, segmentor
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
-from tiny import batch, build, config, distiller, segmentor
 
 from vkd import METHODS, Method, UserError
 from vkd.build.checkpoint import load_weights

@@ -5,7 +5,8 @@ import importlib.util
 import numpy as np
 import pytest
 import torch
-from tiny import ROOT, build, restorer
+from helpers import ROOT
+from helpers.networks import build, restorer
 from torch import nn
 
 from vkd import UserError
@@ -117,6 +118,7 @@ def test_a_png_is_written_as_it_comes(channels, dtype, tmp_path):
     assert np.array_equal(read_image(tmp_path / 'a.png'), restore_image(model, image, 16, 4))
 
 
+@pytest.mark.slow
 def test_the_restored_image_is_never_held_as_a_whole(tmp_path):
     import tracemalloc
 
@@ -256,7 +258,7 @@ def test_models_that_do_not_fit(tmp_path):
     )
     with pytest.raises(UserError, match=r'backbone.upsample.conv.bias.*shape \(12,\) for \(48,\)'):
         load_restorer(load_config(tmp_path / 'x4.py'), checkpoint)
-    from tiny import segmentor
+    from helpers.networks import segmentor
 
     (tmp_path / 'seg.py').write_text(f"default_scope = 'mmseg'\nmodel = {segmentor()!r}\n")
     with pytest.raises(UserError, match='is of EncoderDecoder, which gives no images'):
@@ -264,7 +266,7 @@ def test_models_that_do_not_fit(tmp_path):
 
 
 def test_export_with_a_graph_of_any_size(tmp_path):
-    from test_restoration_kd import config, distiller
+    from helpers.restoration import config, distiller
 
     from vkd.export.student import export
 

@@ -3,7 +3,9 @@ import json
 
 import numpy as np
 import pytest
-from tiny import ROOT, build, config, distiller, segmentor
+from helpers import ROOT
+from helpers.configs import config
+from helpers.networks import build, distiller, segmentor
 
 import vkd.runs.run
 from vkd import UserError

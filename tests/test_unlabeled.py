@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.configs import config
+from helpers.processes import Power
 from mmengine.config import Config
 from mmengine.runner import set_random_seed
-from tiny import Power, config
 
 from vkd import UserError
 from vkd.datasets import ImageNetAugment, RepeatedAugmentation, UnlabeledImageDataset
@@ -188,6 +189,7 @@ def _member(rank, path, out):
     torch.distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_real_processes(tmp_path):
     context = multiprocessing.get_context('fork')  # no library is loaded again
     out = context.Queue()
@@ -210,7 +212,7 @@ def test_two_real_processes(tmp_path):
 
 # -- stage 1b in a runner --------------------------------------------------------------------------------------------------
 def stage_1b(data, out, **more):
-    from test_gkd import stage1
+    from helpers.gkd import stage1
 
     cfg = config(
         stage1(),

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import ROOT
+from helpers.predictions import pairs, sample
+from helpers.run_folders import signed, write
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmseg.datasets import COCOStuffDataset as MMCOCOStuff
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from PIL import Image
-from test_evaluation import pairs, sample
-from test_leaderboard import signed, write
-from tiny import ROOT
 
 from vkd import UserError
 from vkd.datasets import (
@@ -460,7 +460,8 @@ def test_a_synthetic_cache_is_found_in_a_config(tmp_path):
 
 
 def test_run_json_says_that_the_text_was_synthetic(tmp_path):
-    from tiny import config, distiller
+    from helpers.configs import config
+    from helpers.networks import distiller
 
     from vkd.runs.run import run
 
