@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers.errors import fails
 from helpers.images import picture
 from mmengine.registry import DefaultScope
 from PIL import Image
@@ -99,7 +100,7 @@ def test_cut_off_files_are_named(name, tmp_path):
     path = tmp_path / name
     write_image(path, picture(64, 64, dtype=np.uint16 if name == 'deep.png' else np.uint8))
     cut(path)
-    with pytest.raises(UserError, match=f'{name}.*cut off or no image: replace the file') as error:
+    with fails('broken-file', name) as error:
         read_image(path)
     assert '\n' not in str(error.value)
 
@@ -129,7 +130,7 @@ def test_bad_files(tmp_path):
     (tmp_path / 'empty').mkdir()
     with pytest.raises(UserError, match="empty' holds no image"):
         list_images(tmp_path / 'empty')
-    with pytest.raises(UserError, match='does not exist'):
+    with fails('no-such-file'):
         list_images(tmp_path / 'nowhere')
 
 

@@ -10,6 +10,7 @@ import pytest
 from helpers import ROOT
 from helpers.cases import method
 from helpers.configs import config
+from helpers.errors import fails
 from helpers.networks import distiller, segmentor
 from helpers.suites import start
 
@@ -286,7 +287,7 @@ LR = 'optim_wrapper.optimizer.lr'
         (
             KL,
             "options={{'val_dataloader': None}}, tune=dict(space={{'" + LR + "': [1]}}, trials=2)",
-            "tune judges trials by validation images, which config '{folder}/kl_small_big_quick_scenes.py' has not",
+            "tune judges trials by validation images, but config '{folder}/kl_small_big_quick_scenes.py' has none",
         ),
     ],
 )
@@ -354,7 +355,7 @@ def test_a_cell_of_another_config_is_refused(suite, tmp_path):
     _, cells = read_suite(suite, tmp_path / 'w')
     write_json(tmp_path / 'w' / cells[0].name / 'run.json', dict(fingerprint='another', config='x.py'))
     (tmp_path / 'w' / cells[0].name / 'iter_6.pth').touch()
-    with pytest.raises(UserError, match='another config'):
+    with fails('other-run'):
         run_suite(suite, tmp_path / 'w')
 
 

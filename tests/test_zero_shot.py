@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from helpers import ROOT
+from helpers.errors import fails
 from helpers.predictions import pairs, sample
 from helpers.run_folders import signed, write
 from mmengine.config import Config
@@ -101,7 +102,7 @@ def test_a_split_by_names_or_ids():
         and Split('abc', ('c', 'a')).metainfo == dict(seen=(1,), unseen=(0, 2))
         and Split('abc', ()).seen == (0, 1, 2)
     )
-    with pytest.raises(UserError, match="'voc' is unknown; nearest: 'voc20'"):
+    with fails('unknown-choice', "nearest: 'voc20'"):
         zero_shot_split('voc')
 
 

@@ -14,17 +14,21 @@ def load_config(path, options=None):
     """A Config from ``path``, with ``options`` (dotted keys) merged. Raises UserError for a missing or broken file or key."""
     path = str(path)
     if not Path(path).is_file():
-        raise UserError(f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder.')
+        raise UserError(
+            f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder.', code='no-such-config'
+        )
     try:
         cfg = Config.fromfile(path)
     except Exception as error:  # a config is a program, and fails in every way
         told = f'{type(error).__name__}: {(str(error).splitlines() or ["no message"])[0]}'
         how = 'fix the file' + ', or let PYTHONPATH name the folder of your own modules' * isinstance(error, ImportError)
-        raise UserError(f'Config {path!r} cannot be read ({told}); {how}.') from error
+        raise UserError(f'Config {path!r} cannot be read ({told}); {how}.', code='broken-config') from error
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise UserError(f'Config {path!r}: the options {options} do not fit ({error}); name keys that exist.') from error
+        raise UserError(
+            f'Config {path!r}: the options {options} do not fit ({error}); name keys that exist.', code='no-such-option'
+        ) from error
     return cfg
 
 
@@ -47,7 +51,8 @@ def check_packages(model):
             raise UserError(
                 f"{kind} needs mmdet and an mmcv with compiled operators, and {missing} cannot be found; run pip install -e "
                 "'.[mask2former]' beside an mmcv that was built for this torch, "
-                'or choose another decoder, such as SegformerHead.'
+                'or choose another decoder, such as SegformerHead.',
+                code='missing-package',
             )
 
 

@@ -263,7 +263,7 @@ def weight_files(model: Mapping[str, Any], load_from: str | None = None) -> list
 
 
 # -- differences -----------------------------------------------------------------------------------------------------------
-#: stands for a key that one of two configs has not
+#: stands for a key that one of two configs lacks
 ABSENT = '(absent)'
 
 

@@ -42,18 +42,20 @@ def resolve_config(path):
     if '::' not in path:
         if not Path(path).is_file():
             raise UserError(
-                f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder, or mmseg::path.'
+                f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder, or mmseg::path.',
+                code='no-such-config',
             )
         return path
     package, name = path.split('::', 1)
     spec = importlib.util.find_spec(package)
     if spec is None:
-        raise UserError(f'Config {path!r}: the package {package!r} is not installed; install it or give a path.')
+        raise UserError(f'Config {path!r}: the package {package!r} is not installed; install it or give a path.', code='missing-package')
     root = Path(spec.origin).parent / '.mim' / 'configs'
     file = root / name
     if not file.is_file():
         raise UserError(
-            f'Config {path!r}: no such file below {package}; {nearest(name, [p.relative_to(root).as_posix() for p in root.rglob("*.py")])}.'
+            f'Config {path!r}: no such file below {package}; {nearest(name, [p.relative_to(root).as_posix() for p in root.rglob("*.py")])}.',
+            code='no-such-config',
         )
     return str(file)
 
@@ -75,7 +77,8 @@ def build_model(cfg):
                 raise
             raise UserError(
                 f"Model {cfg.get('type')!r} cannot be built ({type(error).__name__}: {' '.join(str(error).split())[:300]}); fix its type "
-                "and options."
+                "and options.",
+                code='broken-model',
             ) from error
 
 
@@ -91,7 +94,7 @@ def split_role(role, name):
         return role, options
     unknown = set(role) - ROLE_KEYS
     if unknown:
-        raise UserError(f'{name}: unknown option {sorted(unknown)[0]!r}; {nearest(sorted(unknown)[0], ROLE_KEYS)}.')
+        raise UserError(f'{name}: unknown option {sorted(unknown)[0]!r}; {nearest(sorted(unknown)[0], ROLE_KEYS)}.', code='unknown-key')
     model = role.pop('model', None) or role.pop('cfg', None)
     if model is None:
         raise UserError(f"{name}: neither 'cfg' (a config file) nor an inline model dict with 'type' was given; add one.")

@@ -26,7 +26,9 @@ def parse_tap(tap):
     """``'in:a.b[2]'`` -> ``(True, 'a.b', 2)``. Raises UserError on a malformed tap."""
     match = _TAP.match(tap) if isinstance(tap, str) else None
     if match is None:
-        raise UserError(f"Tap {tap!r} is not of the form 'module.path', 'module.path[index]' or 'in:module.path'; fix its spelling.")
+        raise UserError(
+            f"Tap {tap!r} is not of the form 'module.path', 'module.path[index]' or 'in:module.path'; fix its spelling.", code='no-such-tap'
+        )
     index = match['index']
     return bool(match['side']), match['path'], None if index is None else int(index)
 
@@ -36,12 +38,15 @@ def resolve_tap(model, tap, role='model'):
     path = parse_tap(tap)[1]
     modules = dict(model.named_modules())
     if path not in modules:
-        raise UserError(f'Tap {tap!r}: the {role} ({type(model).__name__}) has no module {path!r}; {nearest(path, modules)}.')
+        raise UserError(
+            f'Tap {tap!r}: the {role} ({type(model).__name__}) has no module {path!r}; {nearest(path, modules)}.', code='no-such-tap'
+        )
     module = modules[path]
     if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
         raise UserError(
             f'Tap {tap!r}: {path!r} of the {role} is a {type(module).__name__}, a container that never runs itself; '
-            f'tap one of its children, for example {path + "." + next(iter(module._modules), "0")!r}.'
+            f'tap one of its children, for example {path + "." + next(iter(module._modules), "0")!r}.',
+            code='tap-never-ran',
         )
     return module
 
@@ -119,7 +124,8 @@ class TapReader:
         if missing:
             raise UserError(
                 f'Tap {missing[0]!r} of the {self.role} never ran in a forward pass; tap a module that runs (a parent or one of its '
-                'children).'
+                'children).',
+                code='tap-never-ran',
             )
         self.last_seen = seen
         return result, out

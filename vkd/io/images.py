@@ -29,7 +29,7 @@ def list_images(folder):
     """Image files of ``folder`` (not below it), sorted by name. Raises UserError where there is no folder, or no image in it."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f'Folder {str(folder)!r} does not exist; give a folder of images.')
+        raise UserError(f'Folder {str(folder)!r} does not exist; give a folder of images.', code='no-such-file')
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:
         raise UserError(f'Folder {str(folder)!r} holds no image ({", ".join(SUFFIXES)}); put images there, or give another folder.')
@@ -66,13 +66,14 @@ def read_image(path):
     except UserError:
         raise
     except FileNotFoundError as error:
-        raise UserError(f'Image {path!r} does not exist; give the path of a file.') from error
+        raise UserError(f'Image {path!r} does not exist; give the path of a file.', code='no-such-file') from error
     except Image.DecompressionBombError as error:
         raise UserError(f'Image {path!r} is larger than Pillow opens ({" ".join(str(error).split())[:120]}); cut it into parts.') from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UserError(
             f'Image {path!r} cannot be read ({type(error).__name__}: {" ".join(str(error).split())[:120]}); it is cut off or no image: '
-            'replace the file.'
+            'replace the file.',
+            code='broken-file',
         ) from error
     return out
 
@@ -85,10 +86,10 @@ def image_size(path):
         with Image.open(path) as file:
             return file.height, file.width
     except FileNotFoundError as error:
-        raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.') from error
+        raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.', code='no-such-file') from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UserError(
-            f'Image {str(path)!r} cannot be read ({type(error).__name__}); it is cut off or no image: replace the file.'
+            f'Image {str(path)!r} cannot be read ({type(error).__name__}); it is cut off or no image: replace the file.', code='broken-file'
         ) from error
 
 
@@ -152,7 +153,7 @@ def cached(path, folder, make=None, kind='rgb'):
     try:
         facts = kind, path.resolve(), path.stat().st_mtime_ns, path.stat().st_size
     except FileNotFoundError as error:
-        raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.') from error
+        raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.', code='no-such-file') from error
     target = Path(folder, f'{path.stem}-{hashlib.sha256(repr(tuple(map(str, facts))).encode()).hexdigest()[:16]}.npy')
     if not target.is_file():
         image = to_rgb(read_image(path), path) if make is None else make()

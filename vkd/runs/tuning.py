@@ -132,7 +132,7 @@ class Tuning:
         return True
 
     def _score(self, own: Path) -> float | None:
-        """The score of a trial's folder; None of one that failed or diverged."""
+        """The score in a trial's folder; None if the trial failed or diverged."""
         score = ((scores_of(own, test=False) or {}).get('val') or {}).get(self.score.name)
         return score if isinstance(score, (int, float)) and math.isfinite(score) else None
 
