@@ -61,7 +61,11 @@ class UserError(ValueError):
 
 
 def nearest(name, names, n=3):
-    """A clause that lists the names nearest to ``name``, or all when there are few and none is near."""
+    """A clause that lists the names nearest to ``name``, or all when there are few and none is near.
+
+    >>> nearest('alin', ['align', 'tau', 'loss_weight'])
+    "nearest: 'align'"
+    """
     names = [str(x) for x in names]
     close = get_close_matches(str(name), names, n=n, cutoff=0.4)
     if not close:

@@ -53,7 +53,11 @@ class PeerMethod(Method):
 
 
 def pairs(roles, learners):
-    """``[(learner, source)]``: every role that learns, with every other role."""
+    """``[(learner, source)]``: every role that learns, with every other role.
+
+    >>> pairs(['student', 'vit'], ['student'])
+    [('student', 'vit')]
+    """
     return [(a, b) for a in roles if a in learners for b in roles if b != a]
 
 

@@ -23,7 +23,13 @@ class _Stop(Exception):
 
 
 def parse_tap(tap):
-    """``'in:a.b[2]'`` -> ``(True, 'a.b', 2)``. Raises UserError on a malformed tap."""
+    """``'in:a.b[2]'`` -> ``(True, 'a.b', 2)``. Raises UserError on a malformed tap.
+
+    >>> parse_tap('in:a.b[2]')
+    (True, 'a.b', 2)
+    >>> parse_tap('decode_head.conv_seg')
+    (False, 'decode_head.conv_seg', None)
+    """
     match = _TAP.match(tap) if isinstance(tap, str) else None
     if match is None:
         raise UserError(
