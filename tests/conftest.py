@@ -5,14 +5,25 @@ from pathlib import Path
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests find their helpers
+pytest.register_assert_rewrite('helpers')
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marks
+def pytest_collection_modifyitems(items):
+    """Whatever asks for a fixture with real data is marked ``data``; what is marked ``gpu`` runs where there is one."""
+    for item in items:
+        if {'camvid', 'zegclip', 'sr_data', 'ct_data'} & set(getattr(item, 'fixturenames', ())):
+            item.add_marker(pytest.mark.data)
+        if item.get_closest_marker('gpu') and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason='needs a GPU'))
 
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path, monkeypatch):
     """One thread (the networks are tiny), no variables of the caller's own, mmengine's singletons fresh."""
     torch.set_num_threads(1)
-    for name in ('VKD_DATA_ROOT', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
+    for name in ('VKD_DATA_ROOT', 'VKD_VERBOSE', 'RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
         monkeypatch.delenv(name, raising=False)
     from mmengine.logging import MessageHub, MMLogger
     from mmengine.visualization import Visualizer

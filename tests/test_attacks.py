@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from helpers.configs import config
+from helpers.networks import build, segmentor
+from helpers.run_folders import write
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from test_leaderboard import write
-from tiny import build, config, segmentor
 
 from vkd import UserError
 from vkd.evaluation.scores import MIOU

@@ -3,8 +3,8 @@
 import shutil
 
 import pytest
-from test_leaderboard import EVIL, write
-from tiny import ROOT
+from helpers import ROOT
+from helpers.run_folders import EVIL, write
 
 from vkd import UserError
 from vkd.io.files import read_json, write_json

@@ -4,7 +4,8 @@ import copy
 
 import pytest
 import torch
-from tiny import config, distiller
+from helpers.configs import config
+from helpers.networks import distiller
 
 from vkd import UserError
 from vkd.build.budgets import stretched, stretching

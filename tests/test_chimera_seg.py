@@ -9,22 +9,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import ROOT
+from helpers.batches import batch, losses, total
+from helpers.configs import config
+from helpers.networks import CLASSES, build, clip_segmentor, distiller, segmentor, tiny_clip
+from helpers.processes import in_two_processes, killed_and_resumed
 from mmengine.config import Config
-from tiny import (
-    CLASSES,
-    ROOT,
-    batch,
-    build,
-    clip_segmentor,
-    config,
-    distiller,
-    in_two_processes,
-    killed_and_resumed,
-    losses,
-    segmentor,
-    tiny_clip,
-    total,
-)
 
 from vkd import UserError
 from vkd.build.built import label_ids, synthetic_batch
@@ -512,6 +502,7 @@ def test_it_runs_in_bf16_and_leaves_no_parameter_without_gradient(text, kind):
     assert half == pytest.approx(loss, rel=0.05) and F.cosine_similarity(gradient.flatten(), other.flatten(), dim=0) > 0.9
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_the_head_and_the_bank_are_the_same(text, tmp_path):
     def cfg(name):
         own = config(clip_distiller(text, bank_size=3), tmp_path / name)
@@ -533,6 +524,7 @@ def sgd_of_rank(text):
     return found, model.methods[0].bank.vectors.tolist()
 
 
+@pytest.mark.slow
 def test_two_processes_see_each_others_vectors(text, tmp_path):
     whole, bank = sgd_of_rank(text)
     parts = in_two_processes(sgd_of_rank, tmp_path, text)

@@ -1,15 +1,21 @@
 import os
+import runpy
 import subprocess
 import sys
 
 import pytest
+import torch
+from helpers import ROOT
+from helpers.cases import method
+from helpers.configs import config
+from helpers.networks import build, distiller, segmentor
 from PIL import Image
-from tiny import ROOT, config, distiller, method, segmentor
 
 from vkd import UserError
 from vkd.build.config import load_config
 from vkd.build.identity import fingerprint
 from vkd.commands.line import add_config, command, config_of, parser
+from vkd.engine import build_runner
 from vkd.errors import nearest
 from vkd.io.files import read_json, safe_name, write_json
 
@@ -25,6 +31,7 @@ def tool(*words, cwd=ROOT):
     )
 
 
+@pytest.mark.slow
 def test_a_mistake_is_one_sentence_and_a_traceback_only_with_debug(tmp_path):
     """A real command; the image that cannot be read is met by a worker process of the data loader."""
     for folder in ('images', 'labels'):
@@ -48,6 +55,39 @@ def test_a_mistake_is_one_sentence_and_a_traceback_only_with_debug(tmp_path):
         and 'Traceback' not in done.stderr
     )
     assert read_json(tmp_path / 'r/state.json')['lines'][0] == last.removeprefix('error: ')
+
+
+@pytest.mark.slow
+def test_a_short_run_prints_little_unless_verbose_is_given(tmp_path, capsys, monkeypatch):
+    """12 iterations with a validation and a test: progress, what a checkpoint filled, and scores; the log file holds the rest."""
+    monkeypatch.setenv('VKD_VERBOSE', '0')  # what --verbose sets is undone after the test
+    train = runpy.run_path(str(ROOT / 'tools/train.py'))
+    cfg = config(distiller(method('KL')), tmp_path / 'r', iters=12, interval=12, log_level='INFO')
+    torch.save(dict(state_dict=build(segmentor(16)).state_dict()), tmp_path / 'teacher.pth')
+    cfg.model.teacher = dict(model=cfg.model.teacher, checkpoint=str(tmp_path / 'teacher.pth'))
+    cfg.dump(tmp_path / 'r.py')
+
+    def printed(main, name, *words):
+        capsys.readouterr()
+        command(main, train['arguments'](), [str(tmp_path / 'r.py'), '--work-dir', str(tmp_path / name), *words])
+        return capsys.readouterr().out
+
+    dumps = ('System environment:', 'Config:', 'Hooks will be executed', 'before_train_iter:')
+    short = printed(train['main'], 'short')
+    assert len(short.splitlines()) < 40 and not any(text in short for text in dumps)
+    assert 'tensors (100%) from' in short and short.count('Iter(train)') == 12 <= short.count('eta: ') and 'test: aAcc' in short
+    [log] = (tmp_path / 'short').rglob('*.log')
+    assert all(text in log.read_text() for text in (*dumps, 'Initialized by', 'eta: '))
+    begun = printed(lambda args: build_runner(config_of(args), args.work_dir), 'begun', '--verbose')
+    assert len(begun.splitlines()) > 150 and all(text in begun for text in dumps[:2])
+
+
+def test_a_model_that_is_built_without_a_run_prints_no_line_a_parameter(capsys, monkeypatch):
+    build(distiller(method('KL')))
+    assert len(capsys.readouterr().out.splitlines()) < 5
+    monkeypatch.setenv('VKD_VERBOSE', '1')
+    build(distiller(method('KL')))
+    assert capsys.readouterr().out.count('torch.Size') > 50
 
 
 def test_debug_shows_the_traceback(capsys):
@@ -124,6 +164,7 @@ def test_what_a_run_starts_from_tells_it_from_another(tmp_path):
     assert (fingerprint(a), experiment_fingerprint(a)) == prints[0], 'None and nothing are the same'
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_no_error():
     code = "from vkd.commands.line import command, parser\ncommand(lambda args: [print('x' * 1000, flush=True) for _ in range(1000)], parser('p'), [])"
     done = subprocess.run(

@@ -3,7 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import ROOT, build, segmentor
+from helpers import ROOT
+from helpers.networks import build, segmentor
 from torch import nn
 
 from vkd import UserError

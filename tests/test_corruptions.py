@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from tiny import build, config, segmentor
+from helpers.configs import config
+from helpers.networks import build, segmentor
 
 from vkd import UserError
 from vkd.datasets.demo import draw_scene

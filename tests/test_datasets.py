@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from helpers.errors import fails
 from mmseg.registry import DATASETS
 from PIL import Image
 
@@ -171,7 +172,7 @@ def test_nyuv2_in_40_classes(tmp_path):
     with pytest.raises(UserError, match="'0003'"):
         NYUv2Dataset(data_root=str(tmp_path), split='test', pipeline=PIPELINE)
     (tmp_path / 'test.txt').unlink()
-    with pytest.raises(UserError, match='test.txt'):
+    with fails('no-such-file', 'test.txt'):
         NYUv2Dataset(data_root=str(tmp_path), split='test', pipeline=PIPELINE)
     save(tmp_path / 'labels40/0001.png', np.full((36, 48), 44))
     with pytest.raises(UserError, match='class 43'):
@@ -208,7 +209,7 @@ def test_voc_with_the_labels_of_sbd(tmp_path):
     data = VOCDataset(data_root=str(tmp_path), split='trainaug', pipeline=PIPELINE[:2])
     assert [int(data[i]['gt_seg_map'][0, 0]) for i in range(len(data))] == [0, 1] and data[0]['gt_seg_map'][0, -1] == 255
     assert len(data.metainfo['classes']) == 21 and len(VOCDataset(data_root=str(tmp_path), split='val', pipeline=PIPELINE)) == 1
-    with pytest.raises(UserError, match="'test' is unknown"):
+    with fails('unknown-choice', "'test'"):
         VOCDataset(data_root=str(tmp_path), split='test')
     (lists / 'val.txt').write_text('2007_000033\n2007_000039\n')
     with pytest.raises(UserError, match="lists '2007_000039'"):
@@ -223,7 +224,7 @@ def test_voc_with_the_labels_of_sbd(tmp_path):
 
 @pytest.mark.parametrize('kind', [CamVidDataset, CityscapesDataset, ACDCDataset, NYUv2Dataset, PotsdamDataset, ISPRSDataset])
 def test_a_split_that_there_is_not(kind):
-    with pytest.raises(UserError, match=f"{kind.__name__}: split 'tset' is unknown; nearest"):
+    with fails('unknown-choice', f"{kind.__name__}: split 'tset'.*nearest"):
         kind(split='tset')
 
 
@@ -233,7 +234,7 @@ def test_ade20k_as_it_is_distributed(tmp_path):
         save(tmp_path / f'annotations/{split}/ADE_{split}_1.png', [[0, 1, 2, 149, 150, 150]] * 4)
     data = ADE20KDataset(data_root=str(tmp_path), pipeline=PIPELINE[:2])
     assert len(data) == 1 and data[0]['gt_seg_map'][0].tolist() == [255, 0, 1, 148, 149, 149] and len(data.metainfo['classes']) == 150
-    with pytest.raises(UserError, match="'val' is unknown"):
+    with fails('unknown-choice', "'val'"):
         ADE20KDataset(data_root=str(tmp_path), split='val')
     save(tmp_path / 'annotations/training/ADE_training_1.png', [[151] * 6] * 4)
     with pytest.raises(UserError, match='holds class 150; the dataset has classes 0 to 149'):

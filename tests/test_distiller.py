@@ -2,8 +2,9 @@ import re
 
 import pytest
 import torch
+from helpers.batches import batch, losses, total
+from helpers.networks import build, distiller, segmentor
 from mmengine.optim import OptimWrapper
-from tiny import batch, build, distiller, losses, segmentor, total
 from torch import nn
 
 from vkd import Distiller, UserError

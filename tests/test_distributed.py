@@ -7,8 +7,12 @@ import sys
 
 import pytest
 import torch
+from helpers import ROOT
+from helpers.batches import batch
+from helpers.configs import config
+from helpers.networks import build, distiller, resnet
+from helpers.processes import distributed, in_two_processes
 from mmengine.optim import OptimWrapper
-from tiny import ROOT, batch, build, config, distiller, distributed, in_two_processes, resnet
 
 from vkd import UserError
 from vkd.build.checkpoint import load_weights
@@ -97,6 +101,7 @@ def five_losses(wrap=lambda model: model):
     return out
 
 
+@pytest.mark.slow
 def test_the_loss_of_two_processes_is_that_of_one_with_the_double_batch(tmp_path):
     found = in_two_processes(five_losses, tmp_path, distributed)
     assert found[0] != found[1] and [(a + b) / 2 for a, b in zip(*found.values(), strict=False)] == pytest.approx(five_losses(), rel=1e-5)

@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import ROOT
+from helpers import ROOT
+from helpers.errors import fails
 
-from vkd import METHODS, UserError
+from vkd import METHODS
 from vkd.runs.cells import read_suite
 
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'docs').glob('*/*.md'))]
@@ -51,6 +52,7 @@ def test_python(page, monkeypatch, tmp_path):
     assert len(names) > 2 and not suites
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('page', TUTORIALS, ids=lambda p: p.stem)
 def test_a_tutorial_from_its_first_block_to_its_last(page, tmp_path, monkeypatch):
     """Files are written, commands run, in the order of the page; a suite's cells are loaded, but not trained."""
@@ -74,10 +76,11 @@ def test_a_tutorial_from_its_first_block_to_its_last(page, tmp_path, monkeypatch
     assert list(tmp_path.glob('exported*/*_student.pth'))
 
 
+@pytest.mark.slow
 def test_a_model_of_the_docs_is_built(tmp_path, monkeypatch):
     """The README's own config, with real configs of mmseg; only checkpoints have to be made."""
     import torch
-    from tiny import build
+    from helpers.networks import build
 
     from vkd.build.networks import build_model
 
@@ -146,7 +149,7 @@ def test_links(page):
 
 def without_clip(model, folder):
     """The config of a CLIP semantic head on a tiny CLIP, synthetic text, and no checkpoint."""
-    from tiny import tiny_clip
+    from helpers.networks import tiny_clip
 
     from vkd.text.embeddings import save_text_embeddings, synthetic_embeddings
     from vkd.text.zero_shot import SPLITS
@@ -174,6 +177,7 @@ def pipelines(part):
         yield from [value] if key == 'pipeline' else pipelines(value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     'path', sorted(p for p in (ROOT / 'configs').glob('*/*.py') if p.parent.name not in ('_base_', 'suites')), ids=lambda p: p.stem
 )
@@ -181,9 +185,9 @@ def test_every_config_is_built(path, tmp_path):
     """All configs that are shipped: networks and taps agree and pipelines are of known steps, without what is made first: a teacher's
     checkpoint, text embeddings, weights of CLIP.
     """
+    from helpers.networks import build
     from mmengine.dataset import Compose
     from mmengine.optim import build_optim_wrapper
-    from tiny import build
 
     from vkd.build.built import scope
     from vkd.build.config import load_config
@@ -208,7 +212,7 @@ def test_every_config_is_built(path, tmp_path):
     if cfg.model.student.get('decode_head', {}).get('type') == 'Mask2FormerHead' and not all(
         map(importlib.util.find_spec, ('mmdet', 'mmcv._ext'))
     ):
-        with pytest.raises(UserError, match='Mask2FormerHead needs mmdet'):
+        with fails('missing-package', 'mmdet'):
             build(cfg.model)
         cfg.model.student.decode_head = load_config(ROOT / 'configs/_base_/models/deit-s.py').model.student.decode_head  # all else is built
     model = build(cfg.model)

@@ -4,9 +4,12 @@ import os
 
 import pytest
 import torch
+from helpers.batches import batch
+from helpers.configs import config
+from helpers.errors import fails
+from helpers.networks import build, distiller, segmentor
 from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
-from tiny import batch, build, config, distiller, segmentor
 
 from vkd import METHODS, Method, UserError
 from vkd.build.checkpoint import load_weights
@@ -27,7 +30,7 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
         sync(fd)
 
     monkeypatch.setattr(os, 'fsync', full)
-    with pytest.raises(UserError, match='disk of .*full.*--resume'):
+    with fails('disk-full', '--resume'):
         run(cfg, tmp_path / 'r')
     assert calls and last_checkpoint(tmp_path / 'r').endswith('iter_3.pth') and len(load_weights(tmp_path / 'r/iter_3.pth')) > 10
     assert not list((tmp_path / 'r').glob('*.part')) and not list((tmp_path / 'r').glob('.*.part'))
@@ -78,7 +81,7 @@ def test_weights_that_are_not_finite_are_neither_saved_nor_tested(tmp_path, at):
 
     runner = build_runner(config(segmentor(8), tmp_path / 'r', interval=2, iters=6))
     runner.register_hook(Overflow())
-    with pytest.raises(UserError, match="'decode_head.conv_seg.bias' is not finite.*kept"):
+    with fails('not-finite', "'decode_head.conv_seg.bias'.*kept"):
         runner.train()
     assert last_checkpoint(tmp_path / 'r').endswith(f'iter_{at - 2}.pth')
 
@@ -88,7 +91,7 @@ def test_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
     METHODS.register_module(name='TurnsNaN', module=TurnsNaN)
     cfg.model.methods = [dict(type='TurnsNaN', at=5)]
     try:
-        with pytest.raises(UserError, match=r"'loss_turn' is nan at iteration 5") as error:
+        with fails('not-finite', "'loss_turn' is nan at iteration 5") as error:
             run(cfg, tmp_path / 'r')
     finally:
         METHODS.module_dict.pop('TurnsNaN')

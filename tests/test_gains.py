@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from test_leaderboard import signed, write
+from helpers.run_folders import signed, write
 
 from vkd.build.budgets import stretched
 from vkd.build.identity import baseline_fingerprint

@@ -6,10 +6,13 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import ROOT
+from helpers.batches import total
+from helpers.ct import SCANNER, config, distiller, restorer, slices
+from helpers.networks import build
+from helpers.processes import check_steps, distributed, in_two_processes, killed_and_resumed, step_of
 from mmengine.config import Config
-from mmengine.structures import BaseDataElement
 from scipy.fft import dctn
-from tiny import ROOT, build, check_steps, distributed, in_two_processes, killed_and_resumed, step_of, total
 
 from vkd import UserError
 from vkd.distill.memory_bank import MemoryBank
@@ -22,50 +25,6 @@ from vkd.models.restorers import FBPConvNet, GloReNet
 from vkd.models.restorers.ffc import FFC, FFCBody, FourierUnit
 from vkd.models.restorers.gloredi import Decoder, Encoder
 from vkd.models.restorers.outlier_cap import OutlierCap
-
-SCANNER = dict(
-    type='vkd.SparseViewCTPreprocessor', geometry=dict(size=32, views=48, bins=48, source=134.4, pixel_cm=1.28), views=8, teacher_views=16
-)
-
-
-def restorer(width=4, blocks=(1, 1), cap=None, **more):
-    return dict(
-        type='vkd.Restorer',
-        backbone=dict(type='GloReNet', width=width, blocks=blocks, **more),
-        pixel_loss='smooth_l1',
-        truth_peak=1,
-        loss_cap=cap,
-    )
-
-
-def distiller(*methods, momentum=0.0, **more):
-    teacher = dict(
-        model=restorer(**more),
-        trainable=True,
-        ema={'backbone.decoder': 'backbone.decoder'},
-        ema_buffers=False,
-        momentum=momentum,
-        start='student',
-        view='dense',
-    )
-    return dict(
-        type='vkd.Distiller',
-        student=restorer(**more),
-        teacher=teacher,
-        methods=list(methods) or [dict(type='GloReDi', memory_size=4)],
-        probe_shape=(1, 32, 32),
-        data_preprocessor=SCANNER,
-    )
-
-
-def slices(n=2, size=32, seed=0):
-    from vkd.datasets.demo_phantoms import draw_phantom
-    from vkd.physics.hounsfield import hu_to_mu
-
-    return dict(
-        inputs=[torch.from_numpy(hu_to_mu(draw_phantom((seed, i), size)))[None] for i in range(n)],
-        data_samples=[BaseDataElement(metainfo=dict(name=str(i), patient=f'p{i}', set='phantoms')) for i in range(n)],
-    )
 
 
 def count(module):
@@ -434,41 +393,9 @@ def test_options_that_make_no_sense():
 
 
 # -- stages and whole runs ---------------------------------------------------------------------------------------------
-def config(folder, model, iters=4, **more):
-    pipeline = [dict(type='vkd.DrawPhantom'), dict(type='vkd.PackCTInputs')]
-
-    def loader(split, length, **sampler):
-        return dict(
-            batch_size=2,
-            num_workers=0,
-            sampler=sampler,
-            dataset=dict(type='vkd.DemoPhantomDataset', split=split, length=length, size=32, pipeline=pipeline),
-        )
-
-    cfg = Config.fromfile(ROOT / 'configs/_base_/runtime.py')
-    test = loader('test', 3, type='DefaultSampler', shuffle=False, round_up=False)
-    adam = dict(optimizer=dict(type='Adam', lr=2e-3))
-    cfg.merge_from_dict(
-        dict(
-            model=model,
-            work_dir=str(folder),
-            train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_interval=iters),
-            train_dataloader=loader('train', 8, type='InfiniteSampler', shuffle=True),
-            val_dataloader=test,
-            test_dataloader=test,
-            val_evaluator=dict(type='vkd.CTMetric'),
-            test_evaluator=dict(type='vkd.CTMetric'),
-            param_scheduler=[dict(type='ConstantLR', factor=1.0, by_epoch=False, end=iters)],
-            optim_wrapper=dict(constructor='vkd.PerRole', student=adam, teacher=adam)
-            if model.get('teacher')
-            else dict(type='OptimWrapper', **adam),
-        )
-    )
-    cfg.default_hooks.checkpoint.interval, cfg.log_level = 1, 'ERROR'
-    cfg.merge_from_dict(more)
-    return cfg
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_with_noise_it_ends_in_the_same_bank(tmp_path):
     noisy = dict(SCANNER, noise=dict(photons=1e5, mode='batch_max'))
     method = dict(type='GloReDi', memory_size=4, bpcd_weight=1e-3)
@@ -478,6 +405,7 @@ def test_killed_and_resumed_with_noise_it_ends_in_the_same_bank(tmp_path):
     assert whole.val_loop.evaluator.metrics[0].report == again.val_loop.evaluator.metrics[0].report
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_in_turns_it_ends_alike(tmp_path):
     turns = dict(train_cfg=dict(type='vkd.AlternateTrainLoop', max_iters=4, val_interval=4))
     killed_and_resumed(
@@ -549,6 +477,7 @@ def in_group():
     return one_step(distributed), filled(), one_step(partial(distributed, find_unused_parameters=True), alternate_step)
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_loss_of_one_and_hold_one_bank(tmp_path):
     wanted, turns, found = one_step(), one_step(step=alternate_step), in_two_processes(in_group, tmp_path)
     for kind, one in ((0, wanted), (2, turns)):

@@ -1,9 +1,10 @@
 """The rooms of the package: arrows run downward only, and a new file is found by itself."""
 
 import importlib.util
+import re
 
 import pytest
-from tiny import ROOT
+from helpers import ROOT
 
 #: from the bottom up; a room imports rooms below its own line only
 LAYERS = (
@@ -50,6 +51,13 @@ def test_the_table_of_rooms_is_made_from_the_code(site):
     table = site.rooms()
     assert '| [`methods`](../vkd/methods) |' in table and '`distill`' in table.split('[`methods`]')[1].splitlines()[0]
     assert all(f'[`{room}`]' in table for layer in LAYERS for room in layer if room != 'core')
+
+
+def test_no_test_module_imports_another():
+    for file in (ROOT / 'tests').rglob('*.py'):
+        assert not re.findall(r'^ *(?:from|import) test_\w+', file.read_text(encoding='utf-8'), re.M), (
+            f'{file.name}: share it in tests/helpers'
+        )
 
 
 @pytest.mark.parametrize('room', ['methods', 'models', 'models/heads', 'datasets', 'evaluation'])

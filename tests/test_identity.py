@@ -5,8 +5,10 @@ import shutil
 
 import pytest
 import torch
+from helpers import ROOT
+from helpers.configs import config
+from helpers.networks import build, distiller, peers, segmentor
 from mmengine.config import Config
-from tiny import ROOT, build, config, distiller, peers, segmentor
 
 from vkd import UserError
 from vkd.build.config import load_config
@@ -239,7 +241,7 @@ def test_equal_configs_are_compared_and_old_runs_are_worked_out_again(tmp_path):
 
 
 def resealed(folder):
-    from test_leaderboard import signed
+    from helpers.run_folders import signed
 
     signed(folder)
 

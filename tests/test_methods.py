@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from helpers import ROOT
+from helpers.batches import batch, losses
+from helpers.cases import method
+from helpers.networks import build, distiller, segmentor
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
-from tiny import ROOT, batch, build, distiller, losses, method, segmentor
 
 from vkd import METHODS, UserError
 from vkd.distill.align import align_size, channel_adapter, map_to_tokens, token_grid, tokens_to_map

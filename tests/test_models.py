@@ -3,7 +3,8 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from tiny import batch, build, distiller, losses, segmentor
+from helpers.batches import batch, losses
+from helpers.networks import build, distiller, segmentor
 from torch import nn
 
 from vkd.build.config import load_config

@@ -4,26 +4,15 @@ each.
 
 import pytest
 import torch
+from helpers.batches import batch, losses, total
+from helpers.configs import config
+from helpers.networks import build, distiller, peers, segmentor
+from helpers.processes import check_steps, distributed, in_two_processes, killed_and_resumed, step_of
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS as MMSEG
-from tiny import (
-    batch,
-    build,
-    check_steps,
-    config,
-    distiller,
-    distributed,
-    in_two_processes,
-    killed_and_resumed,
-    losses,
-    peers,
-    segmentor,
-    step_of,
-    total,
-)
 
 from vkd import METHODS, Distiller, UserError
 from vkd.engine import PeerOptimWrapper, build_runner, use_amp
@@ -109,6 +98,7 @@ def one_step(names, wrap=lambda model: model):
     return found
 
 
+@pytest.mark.slow
 def test_two_processes_and_two_optimizers_give_the_step_of_one(tmp_path):
     """CTCL's halves are not its whole: the batch norm of its adapters, and means over the places that are taught."""
     names = each_mutual.args[1]
@@ -117,6 +107,7 @@ def test_two_processes_and_two_optimizers_give_the_step_of_one(tmp_path):
         check_steps(found[0][name], found[1][name], None if name == 'CTCL' else wanted[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', [*each_mutual.args[1], 'KDCL general'])
 def test_killed_and_resumed_with_two_optimizers_it_ends_in_the_same_weights(name, tmp_path):
     kind, _, mode = name.partition(' ')

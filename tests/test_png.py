@@ -4,8 +4,8 @@ import zlib
 import cv2
 import numpy as np
 import pytest
+from helpers.images import picture
 from PIL import Image
-from test_restoration_data import picture
 
 from vkd.io.images import read_image
 from vkd.io.png import PngWriter

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers.restored import NAMES, evaluated, near, picture, samples
 from mmengine.structures import BaseDataElement
 from PIL import Image
 
@@ -14,15 +15,6 @@ from vkd.convert.sr import official_to_vkd
 from vkd.evaluation.restoration import RestorationMetric, luma, psnr, quantize, ssim
 from vkd.models.restorers import IMDN
 from vkd.physics.resize import imresize, mod_crop
-
-
-def picture(seed=0, h=40, w=52):
-    return torch.randint(256, (3, h, w), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-
-
-def near(truth, seed=9, strength=12):
-    noise = torch.randn(truth.shape, generator=torch.Generator().manual_seed(seed)) * strength
-    return ((truth + noise) / 255).clamp(0, 1)
 
 
 def test_psnr_by_hand():
@@ -95,16 +87,6 @@ def test_rounding_y_costs_what_it_should():
     assert 255**2 / 10 ** (rounded / 10) - error == pytest.approx(2 / 12, rel=0.05)
 
 
-def samples(names, first=0):
-    return [
-        dict(name=name, set=key, pred_img=near(picture(first + i), first + i), gt_img=picture(first + i))
-        for i, (key, name) in enumerate(names)
-    ]
-
-
-NAMES = [('Set5', 'a'), ('Set5', 'b'), ('Set14', 'a'), ('Set14', 'b'), ('Set14', 'c')]
-
-
 def test_several_sets():
     metric, given = RestorationMetric(crop_border=2), samples(NAMES)
     for s in given:
@@ -124,18 +106,6 @@ def test_several_sets():
             None, [BaseDataElement(metainfo=dict(name=s['name'], set=s['set']), pred_img=s['pred_img'], gt_img=s['gt_img']).to_dict()]
         )
     assert other.evaluate(5)['x2/PSNR'] == scores['Set14/PSNR']
-
-
-def evaluated(world, size=5):
-    import torch.distributed as dist
-
-    metric, rank = RestorationMetric(crop_border=2), dist.get_rank() if world > 1 else 0
-    for s in samples(NAMES)[rank::world]:
-        metric.process(None, [s])
-    try:
-        return metric.evaluate(size), metric.report
-    except UserError as error:
-        return str(error), None
 
 
 def test_one_process_counts():

@@ -2,10 +2,13 @@
 
 import pytest
 import torch
-from mmengine.config import Config
+from helpers import ROOT
+from helpers.batches import image_batch, losses, total
+from helpers.networks import build, restorer
+from helpers.processes import check_steps, distributed, in_two_processes, killed_and_resumed, step_of
+from helpers.restoration import LAST, METHODS, config, distiller
+from helpers.restored import evaluated
 from mmengine.optim import OptimWrapper
-from test_restoration import evaluated
-from tiny import ROOT, build, check_steps, distributed, image_batch, in_two_processes, killed_and_resumed, losses, restorer, step_of, total
 
 from vkd import UserError
 from vkd.build.config import load_config
@@ -14,28 +17,7 @@ from vkd.methods.feature import mse_loss
 from vkd.methods.output import l1_output_loss
 from vkd.methods.wavelet import WaveletKD, haar, wavelet_loss
 
-LAST = dict(student='backbone.body.1', teacher='backbone.body.1')
-METHODS = {
-    'OutputKD': dict(type='OutputKD'),
-    'OutputKD mse': dict(type='OutputKD', loss='mse'),
-    'FAKD': dict(type='FAKD', student=['backbone.body.0', 'backbone.body.1'], teacher=['backbone.body.0', 'backbone.body.1']),
-    'FAKD pooled': dict(type='FAKD', pool=2, **LAST),
-    'WaveletKD': dict(type='WaveletKD'),
-    'FeatureKD mse': dict(type='FeatureKD', **LAST),
-    'FeatureKD cos': dict(type='FeatureKD', loss='cos', **LAST),
-    'FitNet': dict(type='FitNet', **LAST),
-    'AT': dict(type='AT', **LAST),
-    'MGD': dict(type='MGD', **LAST),
-    'CWD': dict(type='CWD', student='backbone.body.1', teacher='backbone.fuse'),
-}
 each_method = pytest.mark.parametrize('name', METHODS)
-#: CWD compares channels of equal number, here of networks of equal width
-TEACHERS = {'CWD': restorer('IMDN', blocks=3)}
-
-
-def distiller(name=None, student=None, teacher=None, **more):
-    teacher = {} if name is None else dict(teacher=teacher or TEACHERS.get(name, restorer('EDSR')))
-    return dict(type='vkd.Distiller', student=student or restorer(), methods=[METHODS[name]] if name else [], **teacher, **more)
 
 
 # -- the losses --------------------------------------------------------------------------------------------------------
@@ -212,6 +194,7 @@ def in_group():
     return one_step(distributed), evaluated(2), evaluated(2, 6)[0]
 
 
+@pytest.mark.slow
 def test_6_two_processes_give_the_loss_and_the_scores_of_one(tmp_path):
     wanted, scores = one_step(), evaluated(1)
     ranks = in_two_processes(in_group, tmp_path)
@@ -221,44 +204,7 @@ def test_6_two_processes_give_the_loss_and_the_scores_of_one(tmp_path):
         assert own == scores and list(own[1]['sets']) == ['Set5', 'Set14'] and 'saw 5 images of a set of 6' in refused
 
 
-def config(model, folder, iters=4):
-    def loader(split, length, size, **sampler):
-        steps = [
-            'DrawPicture',
-            'MATLABLikeResize',
-            *([dict(type='PairedRandomCrop', gt_patch_size=32), 'Flip', 'RandomTransposeHW'] if split == 'train' else []),
-            'PackInputs',
-        ]
-        steps = [dict(s, type=f'vkd.{s["type"]}') if isinstance(s, dict) else dict(type=f'vkd.{s}') for s in steps]
-        return dict(
-            batch_size=size,
-            num_workers=0,
-            sampler=sampler,
-            dataset=dict(type='vkd.DemoPictureDataset', split=split, length=length, size=(40, 48), scale=2, pipeline=steps),
-        )
-
-    cfg = Config.fromfile(ROOT / 'configs/_base_/runtime.py')
-    test = dict(type='DefaultSampler', shuffle=False, round_up=False)
-    cfg.merge_from_dict(
-        dict(
-            model=model,
-            work_dir=str(folder),
-            train_cfg=dict(type='IterBasedTrainLoop', max_iters=iters, val_interval=iters // 2),
-            optim_wrapper=dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3)),
-            param_scheduler=[dict(type='MultiStepLR', milestones=[3], gamma=0.5, by_epoch=False)],
-            train_dataloader=loader('train', 8, 2, type='InfiniteSampler', shuffle=True),
-            val_dataloader=loader('val', 3, 1, **test),
-            test_dataloader=loader('test', 3, 1, **test),
-            val_evaluator=dict(type='vkd.RestorationMetric', crop_border=2),
-            test_evaluator=dict(type='vkd.RestorationMetric', crop_border=2),
-        )
-    )
-    cfg.default_hooks.checkpoint.interval, cfg.default_hooks.logger.interval, cfg.log_level = iters // 2, 1, 'ERROR'
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    cfg.dump(path := folder.parent / f'{folder.name}.py')
-    return Config.fromfile(path)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize('ema', [False, True])
 def test_7_killed_and_resumed_it_ends_in_the_same_weights(ema, tmp_path):
     def cfg(folder):

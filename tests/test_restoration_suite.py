@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from helpers.networks import restorer
+from helpers.restoration import config, distiller
 from mmengine.config import Config
 from mmseg.visualization import SegLocalVisualizer
-from test_restoration_kd import config, distiller
-from tiny import restorer
 
 from vkd.io.files import read_json, write_json
 from vkd.io.images import write_image
@@ -97,7 +97,7 @@ def test_nearer():
 def test_x4_that_started_from_x2_is_tested_without_it(tmp_path):
     model = dict(type='vkd.Distiller', student=dict(model=restorer(), checkpoint=str(tmp_path / 'gone.pth'), strict=False), methods=[])
     cfg = config(model, tmp_path / 'cfgs/x')
-    from tiny import build
+    from helpers.networks import build
 
     torch.save(dict(state_dict=build(restorer()).state_dict()), tmp_path / 'official.pth')
     scores = evaluate(Config.fromfile(cfg.filename), tmp_path / 'official.pth', tmp_path / 'test')

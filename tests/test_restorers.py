@@ -272,8 +272,8 @@ def test_schedule_of_the_source():
     """The config's learning rates after 200,000, 400,000, 600,000 and 800,000 iterations; its numbers over 100,000, so that it takes no
     time.
     """
+    from helpers import ROOT
     from mmengine.registry import PARAM_SCHEDULERS
-    from tiny import ROOT
 
     from vkd.build.config import load_config
 

@@ -3,7 +3,10 @@ import json
 
 import numpy as np
 import pytest
-from tiny import ROOT, build, config, distiller, segmentor
+from helpers import ROOT
+from helpers.configs import config
+from helpers.errors import fails
+from helpers.networks import build, distiller, segmentor
 
 import vkd.runs.run
 from vkd import UserError
@@ -57,7 +60,7 @@ def test_scores_of_a_metric_of_mm_are_kept_as_numbers(tmp_path):
 def test_a_folder_of_another_config_is_refused(tmp_path):
     run(config(segmentor(8), tmp_path / 'a', iters=2, interval=2), tmp_path / 'r')
     before = (tmp_path / 'r/config.py').read_bytes()
-    with pytest.raises(UserError, match='another config.*--work-dir'):
+    with fails('other-run', '--work-dir'):
         run(config(segmentor(8), tmp_path / 'b', iters=3, interval=3), tmp_path / 'r')
     assert (tmp_path / 'r/config.py').read_bytes() == before
 
@@ -84,7 +87,7 @@ def test_starting_anew_in_a_used_folder_is_refused(tmp_path):
 
     first = ask()
     before = {p: p.read_bytes() for p in (tmp_path / 'r').glob('*.json')}
-    with pytest.raises(UserError, match='--resume.*--work-dir'):
+    with fails('run-exists', '--resume.*--work-dir'):
         ask()
     assert {p: p.read_bytes() for p in before} == before and ask(resume=True) == first
 
@@ -110,7 +113,7 @@ def test_a_folder_in_use_is_refused(tmp_path):
     (tmp_path / 'r').mkdir()
     with open(tmp_path / 'r/.lock', 'w') as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match='in use'):
+        with fails('busy'):
             run(config(segmentor(8), tmp_path / 'a'), tmp_path / 'r')
 
 

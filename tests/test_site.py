@@ -4,8 +4,8 @@ import importlib.util
 import logging
 
 import pytest
-from test_leaderboard import write
-from tiny import ROOT
+from helpers import ROOT
+from helpers.run_folders import write
 
 from vkd.leaderboard import build
 
@@ -22,6 +22,7 @@ def site():
     return module
 
 
+@pytest.mark.slow
 def test_it_is_built_with_warnings_as_errors(tmp_path, monkeypatch):
     """Strict: a link inside the site, its anchor, a link into the repository, a page in no menu, a docstring that cannot be read."""
     from mkdocs.commands.build import build

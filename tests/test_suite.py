@@ -7,7 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import ROOT, config, distiller, method, segmentor
+from helpers import ROOT
+from helpers.cases import method
+from helpers.configs import config
+from helpers.errors import fails
+from helpers.networks import distiller, segmentor
+from helpers.suites import start
 
 from vkd import UserError
 from vkd.build.identity import fingerprint
@@ -40,18 +45,6 @@ def suite(tmp_path_factory):
     return path
 
 
-def start(path, work_dir):
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / 'tools/suite.py'), str(path), '--work-dir', str(work_dir), '--jobs', '2'],
-        cwd=ROOT,
-        text=True,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        env=dict(os.environ, PYTHONPATH=str(ROOT)),
-    )
-
-
 def result(work_dir):
     """What must be the same however often a suite was cut short."""
     rows = read_json(Path(work_dir) / 'leaderboard.json')['rows']
@@ -59,6 +52,7 @@ def result(work_dir):
     return sorted(json.dumps({k: r[k] for k in kept}) for r in rows)
 
 
+@pytest.mark.slow
 def test_killed_three_times_it_ends_in_the_table_of_an_undisturbed_one(suite, tmp_path):
     """kill -9 of the whole group, and once of the scheduler alone, in the teacher, in a distilled run, and late; beside it, two processes
     on one suite.
@@ -116,6 +110,7 @@ def test_killed_three_times_it_ends_in_the_table_of_an_undisturbed_one(suite, tm
     assert iterations(next((tmp_path / 'whole').glob('kl_*seed1'))) == 24
 
 
+@pytest.mark.slow
 def test_the_command_of_a_run_makes_it_again(suite, tmp_path):
     path = suite.parent / 'one.py'
     path.write_text(f"runs = [dict(method='alone', student='small', config='{suite.parent}/alone_small_quick_scenes.py', seeds=[3])]")
@@ -144,6 +139,7 @@ echo Submitted batch job $(grep -c '^#SBATCH --job-name' {folder}/submitted)
 '''
 
 
+@pytest.mark.slow
 def test_on_slurm_what_is_ready_at_once_is_one_array(suite, tmp_path, monkeypatch):
     """With a stand-in for ``sbatch``, which keeps what it is given."""
     for name, text in dict(sbatch=SBATCH.format(folder=tmp_path), srun='#!/bin/sh\n', sacct='#!/bin/sh\n').items():
@@ -291,7 +287,7 @@ LR = 'optim_wrapper.optimizer.lr'
         (
             KL,
             "options={{'val_dataloader': None}}, tune=dict(space={{'" + LR + "': [1]}}, trials=2)",
-            "tune judges trials by validation images, which config '{folder}/kl_small_big_quick_scenes.py' has not",
+            "tune judges trials by validation images, but config '{folder}/kl_small_big_quick_scenes.py' has none",
         ),
     ],
 )
@@ -354,11 +350,12 @@ def test_cells_run_on_the_gpus_that_one_may_see(visible, given, tmp_path, monkey
     assert Local(tmp_path, jobs=4).free == given
 
 
+@pytest.mark.slow
 def test_a_cell_of_another_config_is_refused(suite, tmp_path):
     _, cells = read_suite(suite, tmp_path / 'w')
     write_json(tmp_path / 'w' / cells[0].name / 'run.json', dict(fingerprint='another', config='x.py'))
     (tmp_path / 'w' / cells[0].name / 'iter_6.pth').touch()
-    with pytest.raises(UserError, match='another config'):
+    with fails('other-run'):
         run_suite(suite, tmp_path / 'w')
 
 

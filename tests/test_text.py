@@ -8,9 +8,9 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from helpers import ROOT
 from mmseg.datasets import COCOStuffDataset, PascalVOCDataset
 from safetensors.torch import load_file, save_file
-from tiny import ROOT
 from torch.nn.functional import normalize
 
 from vkd import UserError

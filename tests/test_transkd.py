@@ -2,7 +2,8 @@ import math
 
 import pytest
 import torch
-from tiny import batch, build, distiller, losses, segmentor
+from helpers.batches import batch, losses
+from helpers.networks import build, distiller, segmentor
 from torch import nn
 
 from vkd import UserError
@@ -357,7 +358,7 @@ def test_small_images_and_single_ones():
 
 def test_the_loss_of_the_official_preset():
     """Weighted cross entropy at a quarter of the resolution, divided by the weights of the counted pixels."""
-    from tiny import ROOT
+    from helpers import ROOT
 
     from vkd.build.config import load_config
 
@@ -396,7 +397,7 @@ def test_the_loss_of_the_official_preset():
 
 def test_lvt_of_the_official_preset_drops_nothing():
     """The authors' ``lvt()`` has all rates at 0; mmseg's preset keeps what mmseg has for such networks."""
-    from tiny import ROOT
+    from helpers import ROOT
 
     from vkd.build.config import load_config
 

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_suite import start
-from tiny import config, distiller, method, segmentor
+from helpers.cases import method
+from helpers.configs import config
+from helpers.networks import distiller, segmentor
+from helpers.suites import start
 
 import vkd.runs.run
 from vkd import UserError
@@ -256,6 +258,7 @@ def test_a_trial_that_was_killed_is_no_result(suite, drawn, tmp_path):
     assert failed == [] and started[0] == ALONE[1] and read_json(work / RUNS[0] / 'run.json')['tuning']['chosen'] == {LR: 3e-3}
 
 
+@pytest.mark.slow
 def test_two_processes_make_one_choice(suite, drawn, tmp_path):
     """The other one chose first, when its own trial had failed; and while it chooses, this one waits."""
     work = tmp_path / 'w'
@@ -336,6 +339,7 @@ def test_stages_are_run_for_the_seed_of_the_trials(suite, folder, tmp_path):
     assert told()['tuning'] is None
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_tuning_it_chooses_the_same_and_tries_each_once(suite, tmp_path):
     """Real training: the whole group is killed when one trial is done and another has a checkpoint; then the scheduler alone, when a choice
     is made; after that it ends, and a third start finds nothing to do.
@@ -387,6 +391,7 @@ def test_killed_in_the_middle_of_tuning_it_chooses_the_same_and_tries_each_once(
     assert again.returncode == 0 and '10 of 10 are done already' in text and one_choice_is_made()[0].read_text() == made, text
 
 
+@pytest.mark.slow
 def test_trials_are_jobs_of_a_cluster_too(suite, tmp_path):
     """With submitit's own stand-in for one: the jobs after the trials load what was chosen."""
     path, work = suite(('[0, 1]', '[0]'), ('[1, 1.5]', '[1]'), trials=2), tmp_path / 'w'

@@ -2,8 +2,8 @@ import json
 import re
 
 import pytest
-from test_leaderboard import EVIL, signed, write
-from tiny import ROOT
+from helpers import ROOT
+from helpers.run_folders import EVIL, signed, write
 
 from vkd import UserError
 from vkd.io.files import digest, read_json, sealed, write_json

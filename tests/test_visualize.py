@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from helpers.configs import config
+from helpers.networks import build, distiller, peers
 from mmengine.config import Config
 from PIL import Image
-from tiny import build, config, distiller, peers
 
 from vkd import UserError
 from vkd.visualize.text_and_masks import bsd_picture, who_teaches

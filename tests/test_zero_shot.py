@@ -6,15 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import ROOT
+from helpers.errors import fails
+from helpers.predictions import pairs, sample
+from helpers.run_folders import signed, write
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import DefaultScope
 from mmseg.datasets import COCOStuffDataset as MMCOCOStuff
 from mmseg.registry import DATASETS, MODELS, TRANSFORMS
 from PIL import Image
-from test_evaluation import pairs, sample
-from test_leaderboard import signed, write
-from tiny import ROOT
 
 from vkd import UserError
 from vkd.datasets import (
@@ -101,7 +102,7 @@ def test_a_split_by_names_or_ids():
         and Split('abc', ('c', 'a')).metainfo == dict(seen=(1,), unseen=(0, 2))
         and Split('abc', ()).seen == (0, 1, 2)
     )
-    with pytest.raises(UserError, match="'voc' is unknown; nearest: 'voc20'"):
+    with fails('unknown-choice', "nearest: 'voc20'"):
         zero_shot_split('voc')
 
 
@@ -460,7 +461,8 @@ def test_a_synthetic_cache_is_found_in_a_config(tmp_path):
 
 
 def test_run_json_says_that_the_text_was_synthetic(tmp_path):
-    from tiny import config, distiller
+    from helpers.configs import config
+    from helpers.networks import distiller
 
     from vkd.runs.run import run
 

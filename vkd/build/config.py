@@ -48,11 +48,11 @@ def resolve_config(path: str | Path) -> str:
         try:
             root = packaged_configs(package)
         except UserError as error:
-            raise UserError(f'Config {path!r}: {error}') from None
+            raise UserError(f'Config {path!r}: {error}', code='missing-package') from None
         if (root / name).is_file():
             return str(root / name)
         known = [p.relative_to(root).as_posix() for p in root.rglob('*.py')]
-        raise UserError(f'Config {path!r}: no such file below {package}; {nearest(name, known)}.')
+        raise UserError(f'Config {path!r}: no such file below {package}; {nearest(name, known)}.', code='no-such-config')
     if Path(path).is_file():
         return path
     own = packaged_configs('vkd')
@@ -60,7 +60,7 @@ def resolve_config(path: str | Path) -> str:
     if first == 'configs' and own.joinpath(*rest).is_file():
         return str(own.joinpath(*rest))
     how = f'vkd::{path}, which vkd ships' if (own / path).is_file() else 'the path of a config file, from this folder, or package::path'
-    raise UserError(f'Config {path!r} does not exist in {os.getcwd()!r}; give {how}.')
+    raise UserError(f'Config {path!r} does not exist in {os.getcwd()!r}; give {how}.', code='no-such-config')
 
 
 @contextmanager
@@ -103,13 +103,15 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     except Exception as error:  # a config is a program, and fails in every way
         told = f'{type(error).__name__}: {(str(error).splitlines() or ["no message"])[0]}'.removeprefix('UserError: ').rstrip('.')
         how = 'fix the file' + ', or let PYTHONPATH name the folder of your own modules' * isinstance(error, ImportError)
-        raise UserError(f'Config {path!r} cannot be read ({told}); {how}.') from error
+        raise UserError(f'Config {path!r} cannot be read ({told}); {how}.', code='broken-config') from error
     if file != path:  # runs and tables name it so that it is found elsewhere, too
         object.__setattr__(cfg, '_filename', path)
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise UserError(f'Config {path!r}: the options {options} do not fit ({error}); name keys that exist.') from error
+        raise UserError(
+            f'Config {path!r}: the options {options} do not fit ({error}); name keys that exist.', code='no-such-option'
+        ) from error
     return cfg
 
 
@@ -132,7 +134,8 @@ def check_packages(model: Any) -> None:
             raise UserError(
                 f"{kind} needs mmdet and an mmcv with compiled operators, and {missing} cannot be found; run pip install -e "
                 "'.[mask2former]' beside an mmcv that was built for this torch, "
-                'or choose another decoder, such as SegformerHead.'
+                'or choose another decoder, such as SegformerHead.',
+                code='missing-package',
             )
 
 

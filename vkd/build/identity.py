@@ -264,12 +264,16 @@ def weight_files(model: Mapping[str, Any], load_from: str | None = None) -> list
 
 
 # -- differences -----------------------------------------------------------------------------------------------------------
-#: stands for a key that one of two configs has not
+#: stands for a key that one of two configs lacks
 ABSENT = '(absent)'
 
 
 def differences(ours: Any, theirs: Any, path: str = '') -> Iterator[tuple[str, Any, Any]]:
-    """``(dotted path, ours, theirs)`` of each place at which two plain configs differ, in order; lists of unequal length as a whole."""
+    """``(dotted path, ours, theirs)`` of each place at which two plain configs differ, in order; lists of unequal length as a whole.
+
+    >>> list(differences({'lr': 0.1, 'size': [1, 2]}, {'lr': 0.2, 'size': [1, 2]}))
+    [('lr', 0.1, 0.2)]
+    """
     if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
         for key in dict.fromkeys((*ours, *theirs)):
             yield from differences(ours.get(key, ABSENT), theirs.get(key, ABSENT), f'{path}.{key}' if path else str(key))

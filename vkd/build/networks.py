@@ -7,12 +7,13 @@ from urllib.error import URLError
 
 import torch
 from mmengine.config import ConfigDict
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 from mmengine.model import BaseModel, is_model_wrapper
 from mmengine.registry import DefaultScope
 from torch import nn
 
 from ..errors import UserError, is_of_a_method, nearest
+from ..io.logs import shorten_terminal
 from ..registry import MODELS
 from .config import check_packages, load_config
 
@@ -49,7 +50,8 @@ def build_model(cfg: nn.Module | Mapping[str, Any] | str) -> nn.Module:
                 raise
             raise UserError(
                 f"Model {content.get('type')!r} cannot be built ({type(error).__name__}: {' '.join(str(error).split())[:300]}); fix its type "
-                "and options."
+                "and options.",
+                code='broken-model',
             ) from error
     return model
 
@@ -66,7 +68,7 @@ def split_role(role: Any, name: str) -> tuple[Any, dict[str, Any]]:
         return role, options
     unknown = set(role) - ROLE_KEYS
     if unknown:
-        raise UserError(f'{name}: unknown option {sorted(unknown)[0]!r}; {nearest(sorted(unknown)[0], ROLE_KEYS)}.')
+        raise UserError(f'{name}: unknown option {sorted(unknown)[0]!r}; {nearest(sorted(unknown)[0], ROLE_KEYS)}.', code='unknown-key')
     model = role.pop('model', None) or role.pop('cfg', None)
     if model is None:
         raise UserError(f"{name}: neither 'cfg' (a config file) nor an inline model dict with 'type' was given; add one.")
@@ -81,6 +83,7 @@ def initialise(module: nn.Module, name: str, options: Mapping[str, Any]) -> None
     start: Callable[[], object] | None = getattr(module, 'init_weights', None)
     if start is None or checkpoint and options.get('strict', True) and not str(checkpoint).startswith('pkg:'):
         return
+    shorten_terminal(MMLogger.get_current_instance())  # mmengine logs how each parameter was initialised
     try:
         start()
     except (URLError, FileNotFoundError) as error:

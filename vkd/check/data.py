@@ -80,7 +80,8 @@ def _check_files(dataset, key):
             path = facts.get(what)
             if path and '://' not in path and not Path(path).is_file():
                 raise UserError(
-                    f'{key}: {what} {path!r} does not exist; put the file there, or fix data_root, data_prefix and the suffixes.'
+                    f'{key}: {what} {path!r} does not exist; put the file there, or fix data_root, data_prefix and the suffixes.',
+                    code='no-such-file',
                 )
 
 

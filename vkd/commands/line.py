@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from ..errors import UserError, fix, sentence
+from ..io.logs import VERBOSE
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -44,6 +45,7 @@ def add_config(p: argparse.ArgumentParser) -> argparse.ArgumentParser:
     p.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default=None, metavar='KEY=VALUE', help='overrides of the config, such as a.b=1'
     )
+    p.add_argument('--verbose', action='store_true', help="print mmengine's whole log: environment, config, hooks, initial weights")
     return p
 
 
@@ -73,6 +75,8 @@ def command(main: Callable[[argparse.Namespace], Any], p: argparse.ArgumentParse
         args.words = list(sys.argv[1:] if argv is None else argv)
     except ValueError as error:  # of mmengine's DictAction
         p.error(f'--cfg-options takes KEY=VALUE ({error})')
+    if getattr(args, 'verbose', False):
+        os.environ[VERBOSE] = '1'
     try:
         return main(args)
     except KeyboardInterrupt:

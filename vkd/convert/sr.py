@@ -99,7 +99,9 @@ _SIGNS = dict(
 
 
 def recognise(state, official=True):
-    """Which network the names of ``state`` are of, the official ones or ours. Raises UserError where they are of none."""
+    """Which network the tensor names in ``state`` belong to, in the official layout or in ours. Raises UserError where no network has
+    them.
+    """
     names = [plain_name(k) for k in state]
     for network, signs in _SIGNS.items():
         if any(

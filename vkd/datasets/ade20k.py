@@ -11,7 +11,7 @@ from .root import Rooted
 
 @DATASETS.register_module()
 class ADE20KDataset(Rooted, _ADE20KDataset):
-    """Zhou et al., CVPR 2017: 20,210 training and 2,000 validation images in 150 classes; label 0 is none of them, and ignored.
+    """Zhou et al., CVPR 2017: 20,210 training and 2,000 validation images in 150 classes; label 0 is not a class and is ignored.
 
     mmseg's data set, below ``VKD_DATA_ROOT`` where that is set, with errors that name the file. ``data_root`` is ``ADEChallengeData2016``
     as it is distributed: ``images/<split>/*.jpg`` and ``annotations/<split>/*.png``.

@@ -36,7 +36,9 @@ class CTSliceDataset(Rooted, BaseDataset):
         splits: ``{split: [patterns of patients]}``, or ``{split: {set: [patterns]}}`` where a split has several sets, which metrics tell
             apart; with ``*`` and ``?``. Or ``{split: (first, last)}``: places in the sorted list, as GloReDi takes the AAPM slices; then a
             patient in two splits is refused as well.
-        index, lists: see above. patient: a regular expression whose first group is the patient in a file's path, where there is no index.
+        index: file that lists all slices; see above.
+        lists: ``{split: file}`` of names; see above.
+        patient: a regular expression whose first group is the patient in a file's path, where there is no index.
 
     Raises:
         UserError: for a missing list or file, a patient in two splits, a pattern that matches nobody, or an empty split.
@@ -86,12 +88,13 @@ class CTSliceDataset(Rooted, BaseDataset):
         for split, name in self.lists.items():
             file = Path(self.data_root, name)
             if not file.is_file():
-                raise UserError(f'CTSliceDataset: the list {str(file)!r} does not exist; put it there, or fix lists.')
+                raise UserError(f'CTSliceDataset: the list {str(file)!r} does not exist; put it there, or fix lists.', code='no-such-file')
             out[split] = [self._item(line.strip()) for line in file.read_text().splitlines() if line.strip()]
         missing = next((item['img_path'] for item in out[self.split] if not Path(item['img_path']).is_file()), None)
         if missing:
             raise UserError(
-                f'CTSliceDataset: {self.lists[self.split]!r} lists {missing!r}, which does not exist; add it or remove the line.'
+                f'CTSliceDataset: {self.lists[self.split]!r} lists {missing!r}, which does not exist; add it or remove the line.',
+                code='no-such-file',
             )
         return out
 
@@ -118,7 +121,9 @@ class CTSliceDataset(Rooted, BaseDataset):
             else [dict(png=p.relative_to(self.data_root).as_posix()) for p in sorted(Path(self.data_root).rglob('*.npy'))]
         )
         if rows is None:
-            raise UserError(f'CTSliceDataset: the index {str(file)!r} does not exist; lay the data out as docs/data.md says.')
+            raise UserError(
+                f'CTSliceDataset: the index {str(file)!r} does not exist; lay the data out as docs/data.md says.', code='no-such-file'
+            )
         items = [self._item(row['png'], row.get('patient')) for row in rows]
         out = {}
         for split, sets in self.splits.items():

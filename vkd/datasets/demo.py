@@ -228,7 +228,10 @@ class DemoDataset(BaseSegDataset):
     """``length`` scenes of ``draw_scene``; the splits draw from different streams, so none shares a scene.
 
     Args:
-        split: 'train', 'val' or 'test'. length: how many scenes. seed: another world. size: ``(height, width)``.
+        split: 'train', 'val' or 'test'.
+        length: how many scenes.
+        seed: another world.
+        size: ``(height, width)``.
     """
 
     METAINFO = dict(

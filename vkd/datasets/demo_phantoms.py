@@ -76,7 +76,10 @@ class DemoPhantomDataset(BaseDataset):
     """``length`` phantoms of ``draw_phantom``, each a patient of its own; the splits draw from different streams.
 
     Args:
-        split: 'train', 'val' or 'test'. length: how many. seed: another world. size: side of a slice.
+        split: 'train', 'val' or 'test'.
+        length: how many.
+        seed: another world.
+        size: side of a slice.
     """
 
     METAINFO = dict(dataset_type='demo_phantom', task_name='ct')

@@ -84,8 +84,11 @@ class DemoPictureDataset(BaseDataset):
     """``length`` pictures of ``draw_picture``; the splits draw from different streams, so none shares a picture.
 
     Args:
-        split: 'train', 'val' or 'test'. length: how many pictures. seed: another world. size: ``(height, width)`` of the truth. scale: of
-            the pairs.
+        split: 'train', 'val' or 'test'.
+        length: how many pictures.
+        seed: another world.
+        size: ``(height, width)`` of the truth.
+        scale: of the pairs.
     """
 
     METAINFO = dict(dataset_type='demo_picture', task_name='sisr')

@@ -26,7 +26,7 @@ class _Tiles(Rooted):
 
 @DATASETS.register_module()
 class PotsdamDataset(_Tiles, _PotsdamDataset):
-    """ISPRS Potsdam in 5 classes and clutter; label 0 is none of them, and ignored.
+    """ISPRS Potsdam in 5 classes and clutter; label 0 is not a class and is ignored.
 
     mmseg's data set, below ``VKD_DATA_ROOT`` where that is set, with errors that name the file. ``data_root`` holds
     ``img_dir/<split>/*.png`` and ``ann_dir/<split>/*.png``.

@@ -1,4 +1,4 @@
-"""The list of images and labels of a data set that lies in folders, with errors that name what is missing."""
+"""The list of images and labels of a data set in folders; errors name the file that is missing."""
 
 from pathlib import Path
 
@@ -41,9 +41,12 @@ def read_list(dataset, file, folder):
     """
     name = type(dataset).__name__
     if not file.is_file():
-        raise UserError(f'{name}: the list {str(file)!r} does not exist; lay the data out as docs/data.md says.')
+        raise UserError(f'{name}: the list {str(file)!r} does not exist; lay the data out as docs/data.md says.', code='no-such-file')
     images = [Path(folder, f'{stem}.jpg') for stem in file.read_text().split()]
     missing = next((p for p in images if not p.is_file()), None)
     if missing:
-        raise UserError(f'{name}: {str(file)!r} lists {missing.stem!r}, but {str(missing)!r} does not exist; add it or remove the line.')
+        raise UserError(
+            f'{name}: {str(file)!r} lists {missing.stem!r}, but {str(missing)!r} does not exist; add it or remove the line.',
+            code='no-such-file',
+        )
     return images

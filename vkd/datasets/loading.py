@@ -16,9 +16,11 @@ class LoadImage(LoadImageFromFile):
         try:
             out = super().transform(results)
         except Exception as error:  # cv2, Pillow and the file backends raise their own kinds
-            raise UserError(f'Image {results["img_path"]!r} cannot be read ({type(error).__name__}); replace the file.') from error
+            raise UserError(
+                f'Image {results["img_path"]!r} cannot be read ({type(error).__name__}); replace the file.', code='broken-file'
+            ) from error
         if out is None:
-            raise UserError(f'Image {results["img_path"]!r} cannot be read; replace the file.')
+            raise UserError(f'Image {results["img_path"]!r} cannot be read; replace the file.', code='broken-file')
         return out
 
 
@@ -34,7 +36,7 @@ class LoadLabel(LoadAnnotations):
         try:
             out = super().transform(results)
         except Exception as error:
-            raise UserError(f'Label {path!r} cannot be read ({type(error).__name__}); replace the file.') from error
+            raise UserError(f'Label {path!r} cannot be read ({type(error).__name__}); replace the file.', code='broken-file') from error
         label = out['gt_seg_map']
         if label.shape != tuple(results['ori_shape'][:2]):
             raise UserError(

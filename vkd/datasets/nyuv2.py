@@ -95,7 +95,8 @@ class NYUv2Dataset(Rooted, BaseSegDataset):
         )
         if not names.is_file():
             raise UserError(
-                f'NYUv2Dataset: the list {str(names)!r} does not exist; write one stem of an image a line, as docs/data.md says.'
+                f'NYUv2Dataset: the list {str(names)!r} does not exist; write one stem of an image a line, as docs/data.md says.',
+                code='no-such-file',
             )
         kept = []
         for stem in names.read_text().split():

@@ -31,7 +31,8 @@ class BasicImageDataset(Rooted, BaseDataset):
         data_prefix: ``dict(gt='HR', img='LR_bicubic/X{scale}')``, folders in it; without ``img``, truths alone; without ``gt``, images to
             be restored.
         filename_tmpl: ``dict(img='{}x{scale}')``: how the stem of an image follows from that of its truth; suffixes may differ.
-        scale: of the pairs. name: of the set, by which metrics group; the last part of ``data_root`` by default.
+        scale: of the pairs.
+        name: of the set, by which metrics group; the last part of ``data_root`` by default.
         filter_cfg: ``dict(min_size=96)`` leaves out images (truths, where there are) with a side below 96 pixels; how many is told.
         sets: ``{name: folder in data_root}``, each laid out by ``data_prefix``: several sets as one, in order; None as a folder leaves one
             out that a config inherits.
@@ -100,7 +101,8 @@ class BasicImageDataset(Rooted, BaseDataset):
         if missing and self.sets[missing]:
             raise UserError(
                 f'Set {missing!r} is not there: folder {str(Path(self.data_root, self.sets[missing]))!r} does not exist; put it there, or '
-                f'leave the set out (dataset.sets.{missing}=None).'
+                f'leave the set out (dataset.sets.{missing}=None).',
+                code='no-such-file',
             )
         return [item for name, folder in self.sets.items() for item in self._one_set(name, Path(self.data_root, folder))]
 
@@ -135,7 +137,8 @@ class LoadImageFromFile(BaseTransform):
     """The file ``<key>_path`` as RGB ``[H, W, 3]``, uint8 or uint16, under ``key``: grey is repeated, CMYK converted.
 
     Args:
-        key: 'img' or 'gt'. cache: folder of memory-mapped decoded copies, made at first need; None decodes each time.
+        key: 'img' or 'gt'.
+        cache: folder of memory-mapped decoded copies, made at first need; None decodes each time.
 
     Raises UserError for a file that cannot be read, or has transparent pixels.
     """
@@ -309,7 +312,7 @@ class PackInputs(BaseTransform):
         if image.dtype == np.uint16:
             image = image.astype(np.float32) / 257
         if image.dtype.kind == 'f' and not np.isfinite(image).all():
-            raise UserError(f'{name} holds values that are not finite; replace the image.')
+            raise UserError(f'{name} holds values that are not finite; replace the image.', code='not-finite')
         return torch.from_numpy(np.array(image.transpose(2, 0, 1), order='C', copy=True))
 
 

@@ -15,7 +15,8 @@ def data_root(path):
         where = f'VKD_DATA_ROOT is {root!r}' if root else 'VKD_DATA_ROOT is not set'
         raise UserError(
             f'Data root {str(path)!r} does not exist ({where}); put the data there as docs/data.md says, or set VKD_DATA_ROOT to the '
-            'folder that holds it.'
+            'folder that holds it.',
+            code='no-such-file',
         )
     return str(path)
 

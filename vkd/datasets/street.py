@@ -166,7 +166,9 @@ def write_train_ids(name, root=None, split='train', progress=True):
         try:
             label = _read_raw(path)
         except Exception as error:  # Pillow and cv2 raise their own kinds
-            raise UserError(f'Label {str(path)!r} cannot be read ({type(error).__name__}); replace the file.') from error
+            raise UserError(
+                f'Label {str(path)!r} cannot be read ({type(error).__name__}); replace the file.', code='broken-file'
+            ) from error
         image = Image.fromarray(to_train_ids(label, RAW_IDS[name]))
         write_whole(path.with_name(path.stem + _TRAIN_IDS), lambda file, image=image: image.save(file, 'PNG'))
     return len(todo)

@@ -116,13 +116,15 @@ class UnlabeledImageDataset(BaseDataset):
         if not file.is_file():
             raise UserError(
                 f'UnlabeledImageDataset: list_file {self.list_file!r} does not exist, here or below {str(root)!r}; give the path of a file '
-                'with one image a line.'
+                'with one image a line.',
+                code='no-such-file',
             )
         paths = [root / line.strip() for line in file.read_text(encoding='utf-8').splitlines() if line.strip()]
         missing = next((p for p in paths if not p.is_file()), None)
         if missing:
             raise UserError(
-                f'UnlabeledImageDataset: {str(file)!r} lists {str(missing)!r}, which does not exist; add it or remove the line.'
+                f'UnlabeledImageDataset: {str(file)!r} lists {str(missing)!r}, which does not exist; add it or remove the line.',
+                code='no-such-file',
             )
         return [(str(root), p) for p in paths]
 
@@ -150,8 +152,10 @@ class ImageNetAugment(BaseTransform):
     to 255 and BGR, so that the data preprocessor normalises.
 
     Args:
-        size: side of the crop. scale: range of its area. auto_augment, re_prob: timm's RandAugment policy and the probability of erasing by
-            normal noise.
+        size: side of the crop.
+        scale: range of its area.
+        auto_augment: timm's RandAugment policy.
+        re_prob: probability of erasing by normal noise.
     """
 
     def __init__(self, size=224, scale=(0.08, 1.0), auto_augment='rand-m9-mstd0.5-inc1', re_prob=0.25):

@@ -12,6 +12,9 @@ from ..errors import UserError
 def token_grid(count: int, image_size: tuple[int, int]) -> tuple[int, int]:
     """``(h, w)`` of ``count`` tokens of an image ``(H, W)``: the grid of that area whose shape is the image's. Raises UserError where there
     is none.
+
+    >>> token_grid(8, (64, 128))
+    (2, 4)
     """
     height = max(1, round((count * image_size[0] / image_size[1]) ** 0.5))
     for h in (height, height + 1, height - 1):

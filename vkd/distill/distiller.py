@@ -37,15 +37,16 @@ class Distiller(BaseModel):
         methods (list): configs of registered methods, or built ones. A method between two networks takes ``of`` (the teacher's name; the
             first by default) and ``learner`` (whose taps are the student's; 'student' by default, or a peer); one among peers takes
             ``among`` (role names; all by default).
-        task_weight (float): weight of the student's own losses; 0 runs no task head, and freezes what of the student no method can reach
-            (``unreached``, said in the log).
+        task_weight (float): weight of the student's own losses; 0 runs no task head, and freezes the parameters of the student that no
+            method reaches (``unreached``; the log names them).
         probe_shape (tuple): ``(C, H, W)`` of the tiny forward that checks taps and counts channels at build.
 
     The state dict holds the student, the methods' adapters, and teachers that learn; never a frozen teacher. ``methods=[]`` gives the
-    plain student's losses, bit for bit. Teachers and methods are built beside the global random stream, so a seed gives the student the
-    same initial weights with or without them.
+    plain student's losses, bit for bit. Building teachers and methods does not consume the global random generator (it is forked), so a
+    seed gives the student the same initial weights with or without them.
 
-    The first loss tries whether each method adds to the objective: a term whose key has ``loss`` in it and whose gradient reaches a learner.
+    The first call of the loss checks that each method adds to the objective: one of its terms must have ``loss`` in its key, and a
+    gradient that reaches a learner.
 
     With peers, ``mode='predict'`` runs each of them: a data sample holds the student's ``pred_sem_seg``, that of each peer as
     ``pred_sem_seg_<role>``, and that of the mean of their class probabilities as ``pred_sem_seg_ensemble``.
@@ -154,8 +155,8 @@ class Distiller(BaseModel):
         return readers
 
     def _freeze_unreached(self, shape: tuple[int, ...], device: torch.device) -> list[str]:
-        """Names of the student's parameters on which no tap depends that a method teaches it by; they are frozen, for without a task loss
-        none of them would ever get a gradient, for which several processes would wait.
+        """Freezes the student's parameters on which no tap of a method depends, and returns their names. Without a task loss they would
+        never get a gradient, and several processes would wait for it.
         """
         taps = [tap for wire in self.wires if 'student' in wire.learners for tap in wire.taps['student']]
         learning = {name: p for name, p in self.student.named_parameters() if p.requires_grad}
@@ -182,8 +183,8 @@ class Distiller(BaseModel):
         return unreached
 
     def init_weights(self) -> None:
-        """Initialises the student from the global stream, then loads its checkpoint, which may fill a part only; nothing else was left to
-        draw.
+        """Initialises the student from the global random generator, then loads its checkpoint, which may fill only a part of it. Teachers
+        and methods were initialised when they were built.
         """
         initialise(self.student, 'student', self._student_options)
         if self._student_options.get('checkpoint'):
@@ -253,15 +254,15 @@ class Distiller(BaseModel):
         return self.student(student_input(inputs), data_samples, mode=mode)
 
     def loss(self, inputs: Inputs, data_samples: Any, turn: str | None = None) -> dict[str, Any]:
-        """Losses of the task, of teachers that learn, and of the methods; ``inputs`` as the data preprocessor gives them. ``turn`` names a
-        learner whose losses alone are asked for (``vkd.AlternateTrainLoop``).
+        """Losses of the task, of teachers that learn, and of the methods; ``inputs`` as the data preprocessor gives them. ``turn`` names
+        the one learner whose losses are computed (``vkd.AlternateTrainLoop``).
         """
         self.follow()
         if turn not in (None, 'student'):
             role = self.roles[turn]
             return self.teach(role, role.input(inputs), data_samples)[0]
         image = student_input(inputs)
-        for wire in self.wires:  # before a network fails on it in words of its own
+        for wire in self.wires:  # before a network fails on it with an error of its own
             wire.method.check_image(image)
         if self.task_weight:
             losses, taps = self.readers['student'].read(lambda: self.student(image, data_samples, mode='loss'))
@@ -291,7 +292,9 @@ class Distiller(BaseModel):
         return losses
 
     def _try(self, wire: Wire, terms: Mapping[str, Any], seen: Mapping[str, Tensors]) -> list[str]:
-        """A sentence in a list where the method of ``wire`` adds nothing to the objective; else it is not tried again."""
+        """``[sentence]`` where the method of ``wire`` adds nothing to the objective. Otherwise ``[]``, and the method is not checked
+        again.
+        """
         taps = [x for role in wire.learners for x in (seen[role][tap] for tap in wire.taps[role]) if x.requires_grad]
         parameters = {id(p) for role in wire.learners for p in self.networks[role].parameters() if p.requires_grad}
         told = wire.nothing_added(terms, taps, parameters)

@@ -10,7 +10,8 @@ def kl_loss(student: torch.Tensor, teacher: torch.Tensor, tau: float = 1.0) -> t
     """Mean over pixels of ``tau^2 * KL(softmax(teacher / tau) || softmax(student / tau))``.
 
     Args:
-        student, teacher: logits ``[B, K, H, W]``, any range. The teacher's gradient is not followed.
+        student: logits ``[B, K, H, W]``, any range.
+        teacher: the same of the teacher; its gradient is not followed.
         tau: temperature.
 
     Hinton et al., "Distilling the Knowledge in a Neural Network", 2015; per pixel as in Liu et al., CVPR 2019, eq. 2.
@@ -24,7 +25,8 @@ def cwd_loss(student: torch.Tensor, teacher: torch.Tensor, tau: float = 4.0) -> 
     """``tau^2 / C * sum_c KL(softmax_space(teacher_c / tau) || softmax_space(student_c / tau))``, mean over the batch.
 
     Args:
-        student, teacher: maps ``[B, C, H, W]``.
+        student: maps ``[B, C, H, W]``.
+        teacher: the same of the teacher; its gradient is not followed.
         tau: temperature of the softmax over the H*W places.
 
     Shu et al., "Channel-wise Knowledge Distillation for Dense Prediction", ICCV 2021, eq. 4.

@@ -1,4 +1,4 @@
-"""Vectors of past batches, alike in all processes."""
+"""Vectors of past batches, the same in all processes."""
 
 from typing import Any
 
@@ -22,8 +22,8 @@ def gather_vectors(own: torch.Tensor) -> tuple[torch.Tensor, int]:
 class MemoryBank(nn.Module):
     """The last ``size`` vectors of all processes, first in, first out, in the state dict.
 
-    How long a vector is follows from the first that is pushed, or from the checkpoint. ``count`` (a tensor) is how many were pushed in all;
-    the rows of ``vectors [size, D]`` beyond it are 0.
+    The length of the vectors is taken from the first one that is pushed, or from the checkpoint. ``count`` (a tensor) is how many were
+    pushed in all; the rows of ``vectors [size, D]`` beyond it are 0.
     """
 
     vectors: torch.Tensor
@@ -41,7 +41,9 @@ class MemoryBank(nn.Module):
         return self.count >= self.size
 
     def reserve(self, length: int, device: torch.device) -> None:
-        """Makes room for vectors of ``length``. Raises UserError where the bank would not fit into memory, or was made for others."""
+        """Makes room for vectors of ``length`` numbers. Raises UserError where the bank would not fit into memory, or holds vectors of
+        another length.
+        """
         if self.vectors.shape[1] == length:
             return
         if self.vectors.shape[1]:

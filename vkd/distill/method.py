@@ -18,7 +18,7 @@ from .align import align_size, channel_adapter, channels_of, token_grid, tokens_
 Shapes = Mapping[str, tuple[int, ...]]
 Tensors = Mapping[str, torch.Tensor]
 
-#: what the Distiller reads of a method, or calls: a name that nearly is one of these is a slip of the pen
+#: what the Distiller reads or calls on a method; a name that is nearly one of these is taken for a typing mistake
 INTERFACE = (
     'mutual',
     'without_gradient',
@@ -85,7 +85,10 @@ class Method(nn.Module):
     def some_weight(self, *names: str) -> None:
         """Raises UserError where the options of these ``names`` are all 0, so that nothing would be distilled."""
         if not any(getattr(self, name) for name in names):
-            raise UserError(f'{type(self).__name__}: {", ".join(names)} are all 0, so nothing would be distilled; set one, or take it out.')
+            raise UserError(
+                f'{type(self).__name__}: {", ".join(names)} are all 0, so nothing would be distilled; set one, or take it out.',
+                code='adds-nothing',
+            )
 
     def find_taps(self, student: nn.Module, teacher: nn.Module) -> None:
         """Called once with the two networks, before taps are tried, for a method that finds its taps itself."""

@@ -18,8 +18,8 @@ RESOLUTIONS = ('label', 'logit')
 class PeerMethod(Method):
     """A method among roles of the same classes and ignored label: all of them are read, and each that learns gets terms of its own.
 
-    ``forward(peers, batch)`` gets ``{role: {tap: tensor}}``. ``setup`` notes ``learners`` and ``pairs`` (``[(learner, source)]``). Name the
-    modules by which a role learns for that role, so that they go to its optimizer.
+    ``forward(peers, batch)`` gets ``{role: {tap: tensor}}``. ``setup`` notes ``learners`` and ``pairs`` (``[(learner, source)]``). Give a
+    module by which a role learns the name of that role, so that it goes to that role's optimizer.
 
     ``kinds`` names the options that hold a tap, or ``{role: tap}``; the last is that of the class scores.
     """
@@ -58,7 +58,11 @@ class PeerMethod(Method):
 
 
 def pairs(roles: Sequence[str], learners: Sequence[str]) -> list[tuple[str, str]]:
-    """``[(learner, source)]``: every role that learns, with every other role."""
+    """``[(learner, source)]``: every role that learns, with every other role.
+
+    >>> pairs(['student', 'vit'], ['student'])
+    [('student', 'vit')]
+    """
     return [(a, b) for a in roles if a in learners for b in roles if b != a]
 
 
@@ -130,6 +134,6 @@ def kl_map(learner: torch.Tensor, source: torch.Tensor, tau: float = 1.0) -> tor
 
 
 def kl_of_logs(learner: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-    """``kl_map`` of log-probabilities, for who has them already."""
+    """``kl_map``, computed from log-probabilities instead of logits."""
     source = source.detach()
     return (source.exp() * (source - learner)).sum(1)

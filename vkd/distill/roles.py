@@ -20,10 +20,11 @@ class Renormalize:
 
     Args:
         source: the student's data preprocessor, whose ``mean`` and ``std`` (on 0 to 255) are undone.
-        mean, std: the teacher's, on the same 0 to 255, in its order of channels; None, both: the student's are kept.
+        mean: the teacher's, on the same 0 to 255, in its order of channels; None keeps the student's.
+        std: likewise; both are given, or neither.
         size: ``(H, W)`` of the teacher's input, bicubic; None keeps it.
-        rgb: whether the teacher takes RGB (True) or BGR (False); the channels are flipped where the student, which
-            takes RGB if its preprocessor converts, differs. None keeps its order.
+        rgb: whether the teacher takes RGB (True) or BGR (False); the channels are flipped where the student, which takes RGB if its
+            preprocessor converts, differs. None keeps its order.
     """
 
     options = ('mean', 'std', 'size', 'rgb')
@@ -85,8 +86,8 @@ def make_view(
         wanted = ', '.join(f'{k}={v}' for k, v in ours.items() if k != 'rgb' or v != seen['rgb'])
         told = ', '.join(f'{k}={v}' for k, v in seen.items() if v != ours[k])
         raise UserError(
-            f"{name}: its own data preprocessor normalises otherwise than the student's, which has {told}; "
-            f"write view=dict({wanted}) in the role, or view=dict() if it shall see the student's image."
+            f"{name}: its own data preprocessor normalises images differently from the student's, which has {told};  "
+            f"write view=dict({wanted}) in the role, or view=dict() if it should see the student's image."
         )
     return view
 

@@ -28,10 +28,18 @@ class _Stop(Exception):
 
 
 def parse_tap(tap: str) -> tuple[bool, str, int | None]:
-    """``'in:a.b[2]'`` -> ``(True, 'a.b', 2)``. Raises UserError on a malformed tap."""
+    """``'in:a.b[2]'`` -> ``(True, 'a.b', 2)``. Raises UserError on a malformed tap.
+
+    >>> parse_tap('in:a.b[2]')
+    (True, 'a.b', 2)
+    >>> parse_tap('decode_head.conv_seg')
+    (False, 'decode_head.conv_seg', None)
+    """
     match = _TAP.match(tap) if isinstance(tap, str) else None
     if match is None:
-        raise UserError(f"Tap {tap!r} is not of the form 'module.path', 'module.path[index]' or 'in:module.path'; fix its spelling.")
+        raise UserError(
+            f"Tap {tap!r} is not of the form 'module.path', 'module.path[index]' or 'in:module.path'; fix its spelling.", code='no-such-tap'
+        )
     index = match['index']
     return bool(match['side']), match['path'], None if index is None else int(index)
 
@@ -41,12 +49,15 @@ def resolve_tap(model: nn.Module, tap: str, role: str = 'model') -> nn.Module:
     path = parse_tap(tap)[1]
     modules = dict(model.named_modules())
     if path not in modules:
-        raise UserError(f'Tap {tap!r}: the {role} ({type(model).__name__}) has no module {path!r}; {nearest(path, modules)}.')
+        raise UserError(
+            f'Tap {tap!r}: the {role} ({type(model).__name__}) has no module {path!r}; {nearest(path, modules)}.', code='no-such-tap'
+        )
     module: nn.Module = modules[path]
     if isinstance(module, (nn.ModuleList, nn.ModuleDict)):
         raise UserError(
             f'Tap {tap!r}: {path!r} of the {role} is a {type(module).__name__}, a container that never runs itself; '
-            f'tap one of its children, for example {path + "." + next(iter(module._modules), "0")!r}.'
+            f'tap one of its children, for example {path + "." + next(iter(module._modules), "0")!r}.',
+            code='tap-never-ran',
         )
     return module
 
@@ -126,7 +137,8 @@ class TapReader:
         if missing:
             raise UserError(
                 f'Tap {missing[0]!r} of the {self.role} never ran in a forward pass; tap a module that runs (a parent or one of its '
-                'children).'
+                'children).',
+                code='tap-never-ran',
             )
         self.last_seen = seen
         return result, out

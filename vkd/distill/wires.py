@@ -26,7 +26,7 @@ class NothingAdded(UserError):
     """A method adds nothing to the objective. ``sentences`` has one for each such method, ``losses`` what all of them gave."""
 
     def __init__(self, sentences: list[str], losses: dict[str, Any]) -> None:
-        super().__init__(sentences[0])
+        super().__init__(sentences[0], code='adds-nothing')
         self.sentences, self.losses = sentences, losses
 
 
@@ -137,11 +137,16 @@ def wire_up(cfg: Any, networks: Mapping[str, nn.Module], learners: list[str]) ->
     for name in roles:
         if name not in networks:
             known = ', '.join(networks)
-            raise UserError(f'Method {kind!r} names the role {name!r}, but the roles are {known}; {nearest(name, networks)}.')
+            raise UserError(
+                f'Method {kind!r} names the role {name!r}, but the roles are {known}; {nearest(name, networks)}.', code='no-such-role'
+            )
     if len(set(roles)) < max(2, len(roles)):
         raise UserError(f'Method {kind!r} is between {", ".join(roles)}; it needs two different roles or more, of {", ".join(networks)}.')
     if not mutual and roles[0] not in learners:
-        raise UserError(f'Method {kind!r}: the learner {roles[0]!r} is frozen; choose one of {", ".join(learners)}, or set trainable=True.')
+        raise UserError(
+            f'Method {kind!r}: the learner {roles[0]!r} is frozen; choose one of {", ".join(learners)}, or set trainable=True.',
+            code='frozen-learner',
+        )
     own = {name: networks[name] for name in roles}
     with of_a_method():
         find_taps: Any = method.find_taps  # called in the way of its kind, see CALLS
@@ -159,7 +164,7 @@ def _built(cfg: Any) -> tuple[Method, str, dict[str, Any]]:
         raise UserError(f"methods holds {cfg!r}; give dict(type=…), such as dict(type='KL').")
     kind = cfg['type']
     if isinstance(kind, str) and METHODS.get(kind) is None:
-        raise UserError(f'Method {kind!r} is not registered; {nearest(kind, METHODS.module_dict)}.')
+        raise UserError(f'Method {kind!r} is not registered; {nearest(kind, METHODS.module_dict)}.', code='no-such-method')
     build = kind if isinstance(kind, type) else METHODS.get(kind)
     _check_kind(build)
     options = {k: v for k, v in cfg.items() if k not in (*keys, 'type')}
@@ -179,7 +184,8 @@ def _check_kind(kind: type) -> None:
     if not issubclass(kind, Method):
         raise UserError(
             f'{kind.__name__} is no vkd.Method, which has what the Distiller asks of a method; inherit from vkd.PairMethod (one term a pair '
-            'of taps), vkd.PeerMethod (among peers), or vkd.Method.'
+            'of taps), vkd.PeerMethod (among peers), or vkd.Method.',
+            code='not-a-method',
         )
 
 
@@ -193,9 +199,10 @@ def _check_options(kind: Any, build: type, options: Mapping[str, Any]) -> None:
         for name in options:
             if name not in known:
                 raise UserError(
-                    f'Method {kind!r} has no option {name!r}; {nearest(name, known)}; its options are {", ".join(known)}.'
+                    f'Method {kind!r} has no option {name!r}; {nearest(name, known)}; its options are {", ".join(known)}.',
+                    code='no-such-option',
                 ) from error
-        raise UserError(f'Method {kind!r}: {error}; its options are {", ".join(known)}.') from error
+        raise UserError(f'Method {kind!r}: {error}; its options are {", ".join(known)}.', code='missing-option') from error
 
 
 def _check_written(method: nn.Module) -> None:

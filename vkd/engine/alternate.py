@@ -1,4 +1,4 @@
-"""Training in turns: each teacher that learns takes its step before the student, which then sees it as it has become."""
+"""Training in turns: each teacher that learns takes its step first, and the student then learns from the updated teacher."""
 
 from mmengine.model import is_model_wrapper
 from mmengine.runner import IterBasedTrainLoop

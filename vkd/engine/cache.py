@@ -27,8 +27,8 @@ class FeatureCache(Hook):
         gib: memory that each process may use; views beyond it are computed each time.
 
     Raises:
-        UserError: before training, for an encoder that learns or is no TimmViT, for taps inside it, which would not run, and where views of
-            one image hardly ever come again (random crops, colours).
+        UserError: before training, for an encoder that learns or is no TimmViT, for taps inside it, which would not run, and where the
+            views of one image hardly ever repeat (random crops, colours).
     """
 
     draws = 8  # of the first training image, to see how many views it has
@@ -45,7 +45,7 @@ class FeatureCache(Hook):
         if len(views) > self.draws // 2:
             raise UserError(
                 f'FeatureCache: of {self.draws} draws of the first training image {len(views)} differ, so its features would hardly ever '
-                'be met again; '
+                'be used again; '
                 'take random crops, sizes and colours out of the training pipeline, or this hook out of custom_hooks.'
             )
         self.attach(unwrapped(runner.model))

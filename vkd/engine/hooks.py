@@ -1,4 +1,4 @@
-"""Hooks that mmengine has not."""
+"""Hooks that mmengine does not have."""
 
 import math
 import random
@@ -107,7 +107,7 @@ class PlainState(Hook):
 
 @HOOKS.register_module()
 class StopOnNonFinite(Hook):
-    """Ends a run at its first nan or infinite loss, and before a checkpoint or a result of weights that are such. Raises UserError.
+    """Ends a run at its first loss that is nan or infinite, and before weights that are not finite are saved or tested. Raises UserError.
 
     It reads the losses that mmengine has already brought to the host for its log, so a step waits for nothing; weights are looked at when
     they are saved.
@@ -136,13 +136,15 @@ class StopOnNonFinite(Hook):
             raise UserError(
                 f'Parameter {names[int((~finite).nonzero()[0])]!r} is not finite at iteration {runner.iter}, though the losses were: a '
                 'gradient overflowed; the last checkpoint before it was kept in '
-                f'{runner.work_dir}: lower the learning rate, or add clip_grad to optim_wrapper.'
+                f'{runner.work_dir}: lower the learning rate, or add clip_grad to optim_wrapper.',
+                code='not-finite',
             )
 
     def _stop(self, runner, key, value):
         raise UserError(
             f'Loss term {key!r} is {value} at iteration {runner.iter + 1}; the last checkpoint before it was kept in {runner.work_dir}: '
-            'lower the learning rate or the loss weight of this term, or add clip_grad to optim_wrapper.'
+            'lower the learning rate or the loss weight of this term, or add clip_grad to optim_wrapper.',
+            code='not-finite',
         )
 
 

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from ..build.checkpoint import load_weights, read_checkpoint
 from ..build.networks import unwrapped
 from ..errors import UserError
+from ..io.logs import shorten_terminal
 from .hooks import PlainState, TextFitsData
 from .peers import check_names
 
@@ -77,6 +78,20 @@ def use_amp(cfg):
             cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
+def _with_short_log(kind):
+    """The Runner class ``kind`` with a terminal that is spared mmengine's dumps (see ``vkd.io.logs``). A subclass, because a Runner logs its
+    environment and config in ``__init__``, right after it has built its logger.
+    """
+
+    class ShortLog(kind):
+        def build_logger(self, *args, **kwargs):
+            logger = super().build_logger(*args, **kwargs)
+            shorten_terminal(logger)
+            return logger
+
+    return ShortLog
+
+
 def build_runner(cfg, work_dir=None, resume=False, launcher='none'):
     """mmengine's Runner for ``cfg``.
 
@@ -97,7 +112,7 @@ def build_runner(cfg, work_dir=None, resume=False, launcher='none'):
             f'load_from={cfg.load_from} in another --work-dir.'
         )
     kind = RUNNERS.get(cfg.runner_type) if 'runner_type' in cfg else Runner
-    runner = kind.from_cfg(cfg)
+    runner = _with_short_log(kind).from_cfg(cfg)
     if start and not set(start) & set(unwrapped(runner.model).state_dict()):
         raise UserError(
             f'load_from {cfg.load_from!r} has none of the tensors of the {type(unwrapped(runner.model)).__name__}; '

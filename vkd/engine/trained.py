@@ -1,4 +1,4 @@
-"""An optimizer of what is trained, and of nothing else."""
+"""An optimizer over the parameters that are trained, without the frozen ones."""
 
 from mmengine.optim import DefaultOptimWrapperConstructor
 

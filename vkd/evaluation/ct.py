@@ -36,7 +36,9 @@ class CTMetric(RestorationMetric):
     ``spread`` (standard deviation, least and greatest over slices), ``per_patient`` (means) and ``per_image``.
 
     Args:
-        windows: ``(width, level)`` in HU. main: the set, without a window, whose scores stand without its name. prefix: before all names.
+        windows: ``(width, level)`` in HU.
+        main: the set, without a window, whose scores stand without its name.
+        prefix: before all names.
 
     Raises UserError as RestorationMetric does.
     """

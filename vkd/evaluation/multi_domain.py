@@ -82,7 +82,8 @@ class MultiDomainIoUMetric(BaseMetric):
         if sum(images) != size:
             raise UserError(
                 f'MultiDomainIoUMetric saw {sum(images)} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, '
-                'round_up=False), so that each comes once.'
+                'round_up=False), so that each comes once.',
+                code='incomplete-set',
             )
         if 0 in images:
             raise UserError(

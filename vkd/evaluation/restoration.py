@@ -71,10 +71,12 @@ class RestorationMetric(BaseMetric):
     [PSNR, SSIM]}``). PSNR of equal images is 100 dB.
 
     Args:
-        crop_border: pixels shaved off each side; by custom the scale. convert_to: 'Y', or None for RGB.
+        crop_border: pixels shaved off each side; by custom the scale.
+        convert_to: 'Y', or None for RGB.
         y_mode: 'float' keeps Y as it is; 'uint8' rounds it first, as the Python script of IMDN's authors does (up to 0.1 dB less at x2).
         round_output: False leaves the prediction unrounded, as mmagic does.
-        main: the set whose scores stand without its name. prefix: before all names.
+        main: the set whose scores stand without its name.
+        prefix: before all names.
 
     Raises:
         UserError: for an unknown option, a prediction of another size, an image too small, Y of images without three channels, or a value
@@ -144,12 +146,14 @@ class RestorationMetric(BaseMetric):
         if len(rows) != size:
             raise UserError(
                 f'{type(self).__name__} saw {len(rows)} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, '
-                'round_up=False), so that each comes once.'
+                'round_up=False), so that each comes once.',
+                code='incomplete-set',
             )
         broken = next((f'{s}/{name}' for _, s, name, v in rows if any(x != x for x in v)), None)
         if broken:
             raise UserError(
-                f'{broken}: the prediction or the truth holds values that are not finite; look at the image, or at the weights.'
+                f'{broken}: the prediction or the truth holds values that are not finite; look at the image, or at the weights.',
+                code='not-finite',
             )
         sets = {}
         for _, key, name, v in rows:

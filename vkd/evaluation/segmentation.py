@@ -14,7 +14,8 @@ def confusion_counts(pred, label, num_classes, ignore_index=255):
     """Confusion counts ``[K, K]`` (row: truth, column: prediction), int64, on the device of ``pred``; no synchronisation.
 
     Args:
-        pred: class ids ``[H, W]`` in 0 .. K-1. label: the same shape; ``ignore_index`` is left out.
+        pred: class ids ``[H, W]`` in 0 .. K-1.
+        label: the same shape; ``ignore_index`` is left out.
 
     Raises UserError for a label of K or more on the CPU; on a GPU, where looking would wait for the device, such pixels are left out.
     """
@@ -138,7 +139,8 @@ class SegMetric(BaseMetric):
         if seen != size:
             raise UserError(
                 f'SegMetric saw {seen} images of a set of {size}; use sampler=dict(type="DefaultSampler", shuffle=False, round_up=False), '
-                'so that each comes once.'
+                'so that each comes once.',
+                code='incomplete-set',
             )
         counts = dict(zip(self.fields, counts.cpu(), strict=True))
         own = {label: dict(self.describe(c, seen), role=self.peers.get(label, label)) for label, c in counts.items() if label}

@@ -39,8 +39,8 @@ def export(cfg, checkpoint, out, onnx=False, shape=None, role='student', text=No
 
     The ``.pth`` loads strictly in plain mmseg with the ``.py``. The graph maps ``image`` (float32 ``[B, C, H, W]``, normalised as the json
     says) to ``logits``: of a segmentor ``[B, K, H, W]`` at the size of the image, else what the network gives; of a restorer to
-    ``restored``, RGB in 0 to 1 like its image. It was compared with torch in onnxruntime, at other batch sizes and image sizes too where it
-    claims to take them; the json says which it takes.
+    ``restored``, RGB in 0 to 1 like its image. It was run in onnxruntime and compared with torch, also at other batch and image sizes if
+    it takes them; the json says which sizes it takes.
 
     Raises:
         UserError: for a checkpoint of another model, or a graph that cannot be made or differs by more than 1e-4 (of the largest logit, if

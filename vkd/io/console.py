@@ -33,7 +33,11 @@ def show_table(out: Console, title: str, columns: Sequence[str], rows: Sequence[
 
 
 def duration(seconds: float) -> str:
-    """``'3 h 05 min'``, ``'4 min 10 s'``, ``'12.3 s'`` or ``'40 ms'``."""
+    """``'3 h 05 min'``, ``'4 min 10 s'``, ``'12.3 s'`` or ``'40 ms'``.
+
+    >>> duration(250), duration(11100)
+    ('4 min 10 s', '3 h 05 min')
+    """
     if seconds < 1:
         return f'{1000 * seconds:.0f} ms'
     if seconds < 60:

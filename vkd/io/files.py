@@ -50,7 +50,11 @@ def sha256(path: Path | str) -> str:
 
 
 def safe_name(text: object) -> str:
-    """``text`` as one folder name: letters, digits, ``._-``; never empty, never a parent."""
+    """``text`` as one folder name: letters, digits, ``._-``; never empty, never a parent.
+
+    >>> safe_name('../../etc/passwd'), safe_name('a b/c')
+    ('etc-passwd', 'a-b-c')
+    """
     return re.sub(r'[^A-Za-z0-9._-]+', '-', str(text)).strip('.-') or 'x'
 
 

@@ -30,7 +30,7 @@ def list_images(folder: Path | str) -> list[Path]:
     """Image files of ``folder`` (not below it), sorted by name. Raises UserError where there is no folder, or no image in it."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f'Folder {str(folder)!r} does not exist; give a folder of images.')
+        raise UserError(f'Folder {str(folder)!r} does not exist; give a folder of images.', code='no-such-file')
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
     if not files:
         raise UserError(f'Folder {str(folder)!r} holds no image ({", ".join(SUFFIXES)}); put images there, or give another folder.')
@@ -67,13 +67,14 @@ def read_image(path: Path | str) -> np.ndarray:
     except UserError:
         raise
     except FileNotFoundError as error:
-        raise UserError(f'Image {path!r} does not exist; give the path of a file.') from error
+        raise UserError(f'Image {path!r} does not exist; give the path of a file.', code='no-such-file') from error
     except Image.DecompressionBombError as error:
         raise UserError(f'Image {path!r} is larger than Pillow opens ({" ".join(str(error).split())[:120]}); cut it into parts.') from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UserError(
             f'Image {path!r} cannot be read ({type(error).__name__}: {" ".join(str(error).split())[:120]}); it is cut off or no image: '
-            'replace the file.'
+            'replace the file.',
+            code='broken-file',
         ) from error
     return out
 
@@ -86,10 +87,10 @@ def image_size(path: Path | str) -> tuple[int, int]:
         with Image.open(path) as file:
             return file.height, file.width
     except FileNotFoundError as error:
-        raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.') from error
+        raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.', code='no-such-file') from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UserError(
-            f'Image {str(path)!r} cannot be read ({type(error).__name__}); it is cut off or no image: replace the file.'
+            f'Image {str(path)!r} cannot be read ({type(error).__name__}); it is cut off or no image: replace the file.', code='broken-file'
         ) from error
 
 
@@ -153,7 +154,7 @@ def cached(path: Path | str, folder: Path | str, make: Callable[[], np.ndarray] 
     try:
         facts = kind, path.resolve(), path.stat().st_mtime_ns, path.stat().st_size
     except FileNotFoundError as error:
-        raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.') from error
+        raise UserError(f'Image {str(path)!r} does not exist; give the path of a file.', code='no-such-file') from error
     target = Path(folder, f'{path.stem}-{hashlib.sha256(repr(tuple(map(str, facts))).encode()).hexdigest()[:16]}.npy')
     if not target.is_file():
         image = to_rgb(read_image(path), path) if make is None else make()

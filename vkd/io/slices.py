@@ -42,7 +42,8 @@ def read_slice(path: Path | str, offset: float = 1024) -> 'tuple[np.ndarray, Dat
         except (ValueError, OSError, EOFError) as error:
             raise UserError(
                 f'Slice {str(path)!r} cannot be read ({type(error).__name__}); it is missing, cut off, or holds objects: store numbers '
-                'with np.save.'
+                'with np.save.',
+                code='broken-file',
             ) from error
         if hu.ndim != 2 or hu.dtype.kind not in 'iuf':
             raise UserError(f'Slice {str(path)!r} holds {hu.dtype} of shape {hu.shape}; give HU [H, W].')
@@ -57,7 +58,7 @@ def read_slice(path: Path | str, offset: float = 1024) -> 'tuple[np.ndarray, Dat
 def check_hu(hu: np.ndarray, path: Path | str) -> None:
     """Raises UserError where ``hu`` cannot be Hounsfield units."""
     if not hu.size or not np.isfinite(hu).all():
-        raise UserError(f'Slice {str(path)!r} is empty or holds values that are not finite; replace the file.')
+        raise UserError(f'Slice {str(path)!r} is empty or holds values that are not finite; replace the file.', code='not-finite')
     if hu.min() > _DENSE or hu.max() < _AIR:
         raise UserError(
             f'Slice {str(path)!r} lies between {hu.min():.0f} and {hu.max():.0f} HU, where there is neither air nor tissue; its offset is '
@@ -79,10 +80,11 @@ def read_header(path: Path | str) -> 'Dataset':
     try:
         header: Dataset = pydicom.dcmread(path)
     except FileNotFoundError as error:
-        raise UserError(f'Slice {str(path)!r} does not exist; give the path of a file.') from error
+        raise UserError(f'Slice {str(path)!r} does not exist; give the path of a file.', code='no-such-file') from error
     except (pydicom.errors.InvalidDicomError, OSError, ValueError, EOFError, KeyError) as error:
         raise UserError(
-            f'Slice {str(path)!r} cannot be read as DICOM ({type(error).__name__}); it is cut off, or no CT: give 16-bit PNG, npy or DICOM.'
+            f'Slice {str(path)!r} cannot be read as DICOM ({type(error).__name__}); it is cut off, or no CT: give 16-bit PNG, npy or DICOM.',
+            code='broken-file',
         ) from error
     return header
 

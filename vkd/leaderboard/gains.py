@@ -32,7 +32,8 @@ def compare(rows: Sequence[Row], score: Score, baselines: Mapping[str, Any], ste
     rows together.
 
     Args:
-        baselines: ``{fingerprint: config}``. steps: ``{'student|teacher|method': dict(ratio, low, high)}``.
+        baselines: ``{fingerprint: config}``.
+        steps: ``{'student|teacher|method': dict(ratio, low, high)}``.
     """
 
     def board(row: Row) -> tuple[str, ...]:

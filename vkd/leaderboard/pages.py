@@ -27,7 +27,7 @@ def build(folder: str | Path, out: str | Path | None = None, title: str | None =
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f'Folder {str(folder)!r} does not exist; give a suite folder or a folder of run folders.')
+        raise UserError(f'Folder {str(folder)!r} does not exist; give a suite folder or a folder of run folders.', code='no-such-file')
     out = Path(out or folder)
     suite, profile = (suite_part(folder / name) for name in ('suite.json', 'profile.json'))
     title, metric = title or suite.get('title') or folder.name, metric or suite.get('main_metric') or 'mIoU'

@@ -89,7 +89,11 @@ def scatter_layout(
 
 
 def round_ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten within ``low`` and ``high``: as many as fit into ``most``."""
+    """Multiples of 1, 2 or 5 times a power of ten within ``low`` and ``high``: as many as fit into ``most``.
+
+    >>> round_ticks(0.3, 9.7)
+    [2.0, 4.0, 6.0, 8.0]
+    """
     power = 10.0 ** math.floor(math.log10((high - low) / most))
     steps = [power * k for k in (1, 2, 5, 10, 20, 50)]
     step = next(s for s in steps if math.floor(high / s) - math.ceil(low / s) < most)

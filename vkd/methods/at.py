@@ -14,7 +14,8 @@ class AT(PairMethod):
     """Attention transfer between pairs of taps, the sum over them; channel counts need not agree.
 
     Args:
-        student, teacher: a tap of a map ``[B, *, H, W]``, or lists of equally many, shallow to deep.
+        student: a tap of a map ``[B, *, H, W]``, or lists of equally many, shallow to deep.
+        teacher: the same of the teacher.
         p: power of the attention maps, above 0.
         align: whose grid is kept where they differ, 'student' or 'teacher'.
 

@@ -74,9 +74,11 @@ def global_distill_loss(
     """``(loss, a, index, kept)`` of unit tokens ``[B, L, D]`` and their images' unit vectors ``cls [B, D]``.
 
     Args:
-        count: N. mode: 'infonce': the pooled tokens against ``candidates [M, D]`` (``cls`` by default; those ``there [M]``) of which ``own
-            [B]`` is the image's; 'cosine': mean of ``1 - a`` over the chosen.
-        rank_by: ``[B, L]`` to choose by in place of ``a``. valid: ``[B, L]``, False at padding.
+        count: N.
+        mode: 'infonce': the pooled tokens against ``candidates [M, D]`` (``cls`` by default; those ``there [M]``) of which ``own [B]`` is
+            the image's; 'cosine': mean of ``1 - a`` over the chosen.
+        rank_by: ``[B, L]`` to choose by in place of ``a``.
+        valid: ``[B, L]``, False at padding.
 
     The gradient reaches the chosen tokens only.
     """
@@ -100,11 +102,14 @@ class ChimeraSeg(Method):
     Args:
         student: tap of a map ``[B, D, h, w]``; one of another width than the teacher's vector gets a trainable 1x1 adapter.
         teacher: tap of one vector an image ``[B, D]``; a map there is averaged over its places.
-        mode: 'infonce', or 'cosine', which needs no other image. With one candidate in all (a batch of one, one process, no bank) the first
-            would be zero, so the second is used.
+        mode: 'infonce', or 'cosine', which needs no other image. With one candidate in all (a batch of one, one process, no bank) the
+            first would be zero, so the second is used.
         pool: 'mean' or 'attn'.
         tau: temperature of InfoNCE.
-        first, last, schedule, least: see ``keep_count``.
+        first: see ``keep_count``.
+        last: see ``keep_count``.
+        schedule: see ``keep_count``.
+        least: see ``keep_count``.
         bank_size: that many vectors of past batches are further candidates; saved with the run. Images of one class in it are false
             negatives.
         select_by: 'student', or 'teacher': places are ranked by the similarity of CLIP's own patch tokens to its class token (a

@@ -41,7 +41,7 @@ def cost_map(logits, label, ignore_index=255, reliability='gt_ce'):
 
 
 def cost_of_logs(log_p, label, ignore_index=255, reliability='gt_ce'):
-    """``cost_map`` of log-probabilities, for who has them already."""
+    """``cost_map``, computed from log-probabilities instead of logits."""
     log_p = log_p.detach()
     if reliability == 'entropy':
         return -(log_p.exp() * log_p).sum(1)
@@ -106,17 +106,22 @@ class CTCL(PeerMethod):
     With more than two, each learner's terms are means over its sources. A frozen teacher among them only teaches.
 
     Args:
-        hfd_weight, region_weight, pixel_weight: of the three parts; a part of weight 0 is not built.
+        hfd_weight: weight of the high-frequency part; 0: it is not built.
+        region_weight: weight of the part by region; 0: it is not built.
+        pixel_weight: weight of the part by pixel; 0: it is not built.
         hfd_mode: 'mimic': the learner's adapted map is compared with the other's raw one. 'cross' (experimental): the adapted map runs
             through the other's next stage, whose weights do not learn from it, and is compared with that stage's own output; it needs
             ``cross_stages`` and ``cross``.
         distance: 'cos' or 'mse_norm'.
-        low, deep, logits: taps, or ``{role: tap}``: maps of the low layers (a list of taps is summed over), maps of the regions, class
-            scores.
-        cross_stages, cross: ``{role: module path}`` of the stage behind ``low``, and ``{role: tap}`` of its output.
+        low: tap of the maps of the low layers, or ``{role: tap}``; a list of taps is summed over.
+        deep: tap of the maps that are compared by region, or ``{role: tap}``.
+        logits: tap of the class scores, or ``{role: tap}``.
+        cross_stages: ``{role: module path}`` of the stage behind ``low``.
+        cross: ``{role: tap}`` of the output of that stage.
         grid: ``(Gh, Gw)`` of the regions; None: one a 32x32 pixels of the label map.
         normalise: 'active' divides by the active regions, 'all' by all.
-        tau: temperature of the pixels. margin: by how much the source's cost must be lower.
+        tau: temperature of the pixels.
+        margin: by how much the source's cost must be lower.
         reliability: 'gt_ce', or 'entropy', which looks at no label (but at which places are ignored).
         require_correct: a pixel's source must also be right.
         resolution: of the pixel part: 'label', or 'logit' (the smallest of the logits' grids; less memory).
@@ -201,7 +206,8 @@ class CTCL(PeerMethod):
                 path = self._tap('cross_stages', role)
                 if path not in dict(network.named_modules()):
                     raise UserError(
-                        f'CTCL: cross_stages names {path!r}, which the {role} has not; {nearest(path, dict(network.named_modules()))}.'
+                        f'CTCL: cross_stages names {path!r}, which the {role} does not have; '
+                        f'{nearest(path, dict(network.named_modules()))}.'
                     )
                 stage = network.get_submodule(path)
                 self.hosts[role] = MixStage(stage) if isinstance(stage, nn.ModuleList) else stage

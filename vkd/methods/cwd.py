@@ -13,7 +13,8 @@ class CWD(PairMethod):
     """Channel-wise distillation of logits (default) or features; a 1x1 convolution adapts channels that differ.
 
     Args:
-        student, teacher: taps of maps ``[B, C, H, W]``, or lists of equally many.
+        student: taps of maps ``[B, C, H, W]``, or lists of equally many.
+        teacher: the same of the teacher.
         tau: temperature of the softmax over the places, above 0.
         align: whose grid is kept where they differ, 'student' or 'teacher'.
 

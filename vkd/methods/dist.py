@@ -27,8 +27,10 @@ class DIST(PairMethod):
     """Inter- and intra-class relations of the logits; grids may differ, classes may not. Raises UserError for options out of range.
 
     Args:
-        student, teacher: taps of logits ``[B, K, H, W]``, or lists of equally many.
-        beta, gamma: weights of the relations between the classes of a pixel, and between the pixels of a class; not both 0.
+        student: taps of logits ``[B, K, H, W]``, or lists of equally many.
+        teacher: the same of the teacher.
+        beta: weight of the relations between the classes of a pixel.
+        gamma: weight of the relations between the pixels of a class; not both weights are 0.
         tau: temperature, above 0.
     """
 

@@ -16,8 +16,9 @@ class FeatureKD(PairMethod):
     """Any loss of ``LOSSES`` between two taps, after a 1x1 convolution where channels differ and a resize where grids do.
 
     Args:
-        student, teacher: taps of maps ``[B, C, H, W]`` or tokens ``[B, N, C]`` (row by row, a grid of the shape of
-            the image that this network sees), or lists of equally many.
+        student: taps of maps ``[B, C, H, W]`` or tokens ``[B, N, C]`` (row by row, a grid of the shape of the image that this network
+            sees), or lists of equally many.
+        teacher: the same of the teacher.
         loss: 'mse', 'cos', 'cwd', 'kl' or 'at'.
         align: whose grid is kept, 'student' or 'teacher'.
         normalize: compare maps standardised over batch and space, per channel, so that a scale does not set the weight.

@@ -42,7 +42,7 @@ class QuerySoftDistillation(nn.Module):
 
     Args:
         scale: of the logits; 1, as in the authors' code, makes the attention nearly one-hot at first, ``C_t ** -0.5`` is the usual one.
-            fused: see ``query_soft_attention``.
+        fused: see ``query_soft_attention``.
     """
 
     def __init__(self, student_channels, teacher_channels, scale=1.0, fused=False):
@@ -100,16 +100,21 @@ class GKD(Method):
     pass of the student.
 
     Args:
-        student, teacher: taps of patch tokens ``[B, N, C]``, or of maps ``[B, C, H, W]``, on one grid; ``patches`` of a TimmViT.
-        student_cls, teacher_cls: taps of class tokens ``[B, C]``; ``cls`` of a TimmViT. None, for networks without: the mean of the tokens
-            (our decision).
-        feat_weight, mask_weight, cls_weight: alpha, beta and gamma; a term of weight 0 is not built.
+        student: taps of patch tokens ``[B, N, C]``, or of maps ``[B, C, H, W]``, on one grid; ``patches`` of a TimmViT.
+        teacher: the same of the teacher.
+        student_cls: taps of class tokens ``[B, C]``; ``cls`` of a TimmViT. None, for networks without: the mean of the tokens (our
+            decision).
+        teacher_cls: the same of the teacher.
+        feat_weight: alpha, the weight of the term on patch tokens; a term of weight 0 is not built.
+        mask_weight: beta, that of the term on masked patches.
+        cls_weight: gamma, that of the term on class tokens.
         feat_includes_cls: the class token is one of the N + 1 of L_feat.
         mask_probability: share of the images that are masked.
         mask_ratio: share of their patches.
         first_n: the first images of the batch, else random ones.
         embed: tap of the student's patch embedding; found by itself in ViTs, MiT and LVT.
-        scale, fused: see QuerySoftDistillation.
+        scale: see QuerySoftDistillation.
+        fused: see QuerySoftDistillation.
 
     Raises:
         UserError: for grids that differ, no patch embedding, a student of which nothing is trained, a batch in which no image would be

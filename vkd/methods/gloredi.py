@@ -102,10 +102,12 @@ class GloReDi(Method):
     reaches it.
 
     Args:
-        student, teacher: taps of the representations ``[B, C, H, W]``.
+        student: taps of the representations ``[B, C, H, W]``.
+        teacher: the same of the teacher.
         variant: 'full' (both terms with the weights 0.1 and 1e-6 that the release has as defaults), 'rdd' (the first alone), or 'release'
             (its sample run: RDD with 0.002, no BPCD).
-        rdd_weight, bpcd_weight: theta of each term, in place of the variant's; a term of weight 0 is not built.
+        rdd_weight: theta of the RDD term, in place of the variant's; a term of weight 0 is not built.
+        bpcd_weight: theta of the BPCD term.
         channel_ratio: share of the channels, fixed to one half in the release.
         band: ``(low, high)``, shares of the map's height and width (see ``band_mask``).
         tau: temperature.

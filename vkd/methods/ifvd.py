@@ -25,8 +25,9 @@ def ifvd_loss(learner, source, label, num_classes, ignore_index=255):
     """Mean squared difference of the two similarity maps, over the valid places of the learner's grid.
 
     Args:
-        learner, source: maps ``[B, *, h, w]``; channels may differ, and grids (the source's map is resized). label: ``[B, H, W]``, sampled
-            nearest.
+        learner: map ``[B, *, h, w]``.
+        source: map ``[B, *, h, w]``; its channels and grid may differ from the learner's (it is resized).
+        label: ``[B, H, W]``, sampled nearest.
 
     Wang et al., "Intra-class Feature Variation Distillation for Semantic Segmentation", ECCV 2020.
     """
@@ -44,8 +45,8 @@ class IFVD(PeerMethod):
     """How far each place is from the centre of its class, learnt from a teacher, or among peers from each other (a mean over the sources).
 
     Args:
-        features: tap of the maps, or ``{role: tap}``; by default what goes into the classifier. loss_weight: our choice; the paper's own is
-            for its sum and schedule.
+        features: tap of the maps, or ``{role: tap}``; by default what goes into the classifier.
+        loss_weight: our choice; the paper's own is for its sum and schedule.
     """
 
     kinds = ('features', 'logits')

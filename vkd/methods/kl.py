@@ -13,7 +13,8 @@ class KL(PairMethod):
     """Pixel-wise KL divergence between class scores; grids may differ, classes may not.
 
     Args:
-        student, teacher: taps of logits ``[B, K, H, W]``, or lists of equally many.
+        student: taps of logits ``[B, K, H, W]``, or lists of equally many.
+        teacher: the same of the teacher.
         tau: temperature, above 0.
         align: whose grid is kept where they differ, 'student' or 'teacher'.
 

@@ -22,7 +22,8 @@ class OutputKD(PairMethod):
     inside.
 
     Args:
-        student, teacher: taps of the images, or lists of equally many.
+        student: taps of the images, or lists of equally many.
+        teacher: the same of the teacher.
         loss: 'l1' or 'mse'.
     """
 

@@ -47,8 +47,10 @@ class CrossSelectiveFusion(nn.Module):
     """Student maps -> maps in teacher channels, each fused with what the deeper stages hold.
 
     Args:
-        student_channels, teacher_channels: of the stages, shallow to deep.
-        mid_channels: width of the fusion. legacy_batch1: the authors' second squeeze, without batch norm, for batches of one image.
+        student_channels: of the student's stages, shallow to deep.
+        teacher_channels: of the teacher's.
+        mid_channels: width of the fusion.
+        legacy_batch1: the authors' second squeeze, without batch norm, for batches of one image.
 
     Takes and returns a list of maps, shallow to deep. Raises UserError for a batch of one image in training mode, whose pooled map has no
     variance (unless ``legacy_batch1``).
@@ -207,11 +209,20 @@ class TransKD(Method):
         feature_loss: 'hcl', 'cwd' or 'kl', on the fused maps.
         feature_weight: its weight.
         tau: temperature of 'cwd' and 'kl'.
-        embedding_weights: of the four stages. embedding_stage: only this one (1 to 4), with weight 1; 0 none; None all.
-        mid_channels, legacy_batch1: see CrossSelectiveFusion. heads, mix, add: see GLMixer. share: see EmbeddingAssistant.
-        student_stages, student_embeddings, teacher_stages, teacher_embeddings: four taps each, for networks that ``find_taps`` does not
-            know.
-        student_channels, teacher_channels: four each; probed where not given, and compared where given.
+        embedding_weights: of the four stages.
+        embedding_stage: only this one (1 to 4), with weight 1; 0 none; None all.
+        mid_channels: see CrossSelectiveFusion.
+        legacy_batch1: see CrossSelectiveFusion.
+        heads: see GLMixer.
+        mix: see GLMixer.
+        add: see GLMixer.
+        share: see EmbeddingAssistant.
+        student_stages: four taps, for a student that ``find_taps`` does not know.
+        student_embeddings: four taps of its patch embeddings.
+        teacher_stages: four taps, for a teacher that ``find_taps`` does not know.
+        teacher_embeddings: four taps of its patch embeddings.
+        student_channels: four numbers; probed where not given, and compared where given.
+        teacher_channels: the same of the teacher.
 
     Raises:
         UserError: for networks without four stages on equal grids, channels that contradict the network, images below 32 pixels, a batch of

@@ -22,8 +22,8 @@ def load_clip(name, checkpoint=None, random=False, openai=None):
 
     Args:
         name: as ``open_clip.list_models()`` has it, such as 'ViT-B-16-quickgelu'.
-        checkpoint: a state dict in ``.safetensors`` or ``.pt`` (read with ``weights_only=True``). random: build it without weights, from
-            torch's generator; for tests.
+        checkpoint: a state dict in ``.safetensors`` or ``.pt`` (read with ``weights_only=True``).
+        random: build it without weights, from torch's generator; for tests.
         openai: whether these are OpenAI's weights, which were trained with QuickGELU; None looks for marks (see ``openai_mark``).
 
     Raises:

@@ -17,16 +17,17 @@ def add_noise(sinogram, photons=1e6, mode='physical', gaussian=0.0, pixel_cm=0.1
     - 'physical': a ray counts ``N ~ Poisson(photons exp(-s))``, and ``s' = -ln(N / photons)``.
     - 'batch_max': GloReDi's release, ``N ~ Poisson(photons exp(-s / M))`` and ``s' = -M ln(N / photons)``, where M is the greatest value:
       the densest ray is always attenuated by 1/e, so that the noise is about 0.001 M to 0.00165 M for 10^6 photons whatever the object. M
-      is that of each sample, or of the whole batch (``per_sample=False``, as released), where noise depends on what else is in the batch.
+      is that of each sample, or of the whole batch (``per_sample=False``, as released), where the noise of a sample depends on the others
+      in its batch.
 
     A ray that counts nothing is taken to have counted one photon, since it would be infinite.
 
     Args:
-        photons: that leave the source in the direction of a cell; ``inf`` adds no such noise.
+        photons: how many leave the source towards each detector cell; ``inf`` adds no counting noise.
         gaussian: standard deviation of additive noise, in nepers.
         generator: of torch, on the sinogram's device; the global stream by default.
 
-    Raises UserError for an unknown mode or numbers that make no sense.
+    Raises UserError for an unknown mode, ``photons`` of 0 or less, or a negative ``gaussian``.
     """
     choice('Noise', 'mode', mode, MODES)
     if not photons > 0 or gaussian < 0:

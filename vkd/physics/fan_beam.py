@@ -97,8 +97,8 @@ class Geometry:
         return self.views % views == 0
 
     def turns(self):
-        """``(number, views between two of them, quarters each turns)``: the views are those of the first group, turned: what was worked out
-        for its rays holds for all groups.
+        """``(groups, views of each group, quarter turns from one group to the next)``. A view of a later group equals one of the first
+        group on an image that is rotated by a multiple of 90 degrees, so the rays are computed for the first group only.
         """
         quarter = self.views * 90 / self.arc
         if quarter.is_integer() and self.size[0] == self.size[1]:
@@ -212,7 +212,7 @@ def _run(function, x):
 
 
 def _chunk(device, values):
-    """How many views at a time, of so many ``values`` each: what stays in a processor's cache, or fills a GPU."""
+    """How many views are worked on at a time if each takes ``values`` numbers: as many as fit into a processor's cache, or fill a GPU."""
     return max(1, (2**19 if device.type == 'cpu' else 2**26) // values)
 
 
@@ -225,8 +225,8 @@ def _bins(geometry, device, dtype):
 
 
 def _rays(geometry, device, dtype):
-    """``(lateral [n], depth [m], length [n])``: the bins whose rays can meet the image, the depths of the samples, and the way between two
-    samples.
+    """``(lateral [n], depth [m], length [n])``: positions of the bins whose rays can meet the image, depths of the samples along a ray,
+    and the distance between two samples.
     """
     radius = math.hypot(*geometry.size) / 2 + 1  # bilinear sampling reaches a pixel beyond the outermost centre
     lateral = _bins(geometry, device, torch.float64)

@@ -7,7 +7,11 @@ WINDOWS = (3000, 500), (500, 50), (800, -600)
 
 
 def hu_to_mu(hu):
-    """HU -> attenuation in 1/cm: air (-1000) is 0, water (0) is 0.192."""
+    """HU -> attenuation in 1/cm: air (-1000) is 0, water (0) is 0.192.
+
+    >>> hu_to_mu(0), hu_to_mu(-1000)
+    (0.192, 0.0)
+    """
     return WATER * (1 + hu / 1000)
 
 
@@ -22,5 +26,9 @@ def window(hu, width, level):
 
 
 def window_name(width, level):
-    """A window as scores are named by it: ``w500c50``."""
+    """A window as scores are named by it: ``w500c50``.
+
+    >>> window_name(500, 50)
+    'w500c50'
+    """
     return f'w{width:g}c{level:g}'

@@ -52,7 +52,8 @@ def imresize(image, scale=None, size=None):
 
     Args:
         image: ``[H, W]`` or ``[H, W, C]``; uint8 and uint16 are rounded half up and clipped after each axis, floating types are not.
-        scale: factor of both axes; the output has ``ceil(scale * H)`` rows. size: ``(H, W)`` instead, each axis with a factor of its own.
+        scale: factor of both axes; the output has ``ceil(scale * H)`` rows.
+        size: ``(H, W)`` instead, each axis with a factor of its own.
 
     Raises:
         UserError: unless exactly one of ``scale`` and ``size`` is given and positive, for an empty image, or for a type that is neither

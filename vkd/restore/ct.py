@@ -26,7 +26,7 @@ def restore_slice(restorer, hu, scanner=None):
     multiple = getattr(restorer.backbone, 'divisor', 1)
     y = restorer(F.pad(x, (0, -w % multiple, 0, -h % multiple), mode='replicate'))[0, 0, :h, :w].float()
     if not y.isfinite().all():
-        raise UserError('The network gives values that are not finite; look at its weights.')
+        raise UserError('The network gives values that are not finite; look at its weights.', code='not-finite')
     return mu_to_hu(y).cpu().numpy()
 
 

@@ -94,8 +94,8 @@ def restore_bands(restorer, image, tile=None, overlap=32, step=lambda: None):
     that of one tile and one band.
 
     Args:
-        tile: pixels of the input a side at a time; 0 takes the whole image, None leaves it to ``choose_tile``. overlap: what a tile sees beyond its own, on each side; where
-            it is the network's reach or more, tiles leave no trace.
+        tile: pixels of the input a side at a time; 0 takes the whole image, None leaves it to ``choose_tile``.
+        overlap: what a tile sees beyond its own, on each side; where it is the network's reach or more, tiles leave no trace.
         step: called after each tile.
 
     Raises UserError where the network gives values that are not finite.
@@ -118,7 +118,7 @@ def restore_bands(restorer, image, tile=None, overlap=32, step=lambda: None):
             own = [slice(scale * (a - b), scale * (c - b)) for a, b, c in ((top, y0, bottom), (left, x0, right))]
             y = y[:, own[0], own[1]]
             if not y.isfinite().all():
-                raise UserError('The network gives values that are not finite; look at its weights.')
+                raise UserError('The network gives values that are not finite; look at its weights.', code='not-finite')
             y = y if colours == 3 else y.mean(0, keepdim=True)
             target = band[:, scale * left : scale * right]
             target[..., :colours] = (y.clamp(0, 1).double() * peak).round().permute(1, 2, 0).cpu().numpy()
@@ -176,7 +176,7 @@ def plan(sources, out, overwrite=False, inside=list_images, name=image_name, wan
                 'own result.'
             )
         if not source.exists():
-            raise UserError(f'Input {str(source)!r} does not exist; give {wanted}.')
+            raise UserError(f'Input {str(source)!r} does not exist; give {wanted}.', code='no-such-file')
         files += inside(source) if source.is_dir() else [source]
     taken, pairs = {}, [(file, out / name(file)) for file in files]
     for file, target in pairs:
@@ -189,7 +189,8 @@ def plan(sources, out, overwrite=False, inside=list_images, name=image_name, wan
     if there and not overwrite:
         raise UserError(
             f'{str(there[0])!r} exists already{f", and {len(there) - 1} more" if there[1:] else ""}; choose another folder, or say '
-            '--overwrite.'
+            '--overwrite.',
+            code='file-exists',
         )
     return pairs
 

@@ -23,7 +23,10 @@ def fgsm(loss, image, eps, low, high):
 
     Args:
         loss: ``image -> scalar`` to be raised.
-        image: ``[B, C, H, W]``. eps, low, high: greatest change, and the range of values, in units of the image; scalars or ``[C, 1, 1]``.
+        image: ``[B, C, H, W]``.
+        eps: greatest change, in units of the image; a scalar or ``[C, 1, 1]``.
+        low: least value of an image, likewise.
+        high: greatest value of an image, likewise.
     """
     return torch.clamp(image + eps * _slope(loss, image).sign(), low, high)
 
@@ -78,8 +81,10 @@ class AttackedTestLoop(TestLoop):
     preprocessor's mean and std.
 
     Args:
-        attack: 'fgsm' or 'pgd'. eps: greatest change of a value, of 255. steps: of PGD. seed: of PGD's starts, together with the number of
-            the batch.
+        attack: 'fgsm' or 'pgd'.
+        eps: greatest change of a value, of 255.
+        steps: of PGD.
+        seed: of PGD's starts, together with the number of the batch.
 
     Raises UserError for an unknown attack or a strength that is not positive.
     """

@@ -49,7 +49,9 @@ def corrupt(image, name, severity, seed=0):
     """A corrupted copy of ``image``, uint8 ``[H, W, 3]``, BGR.
 
     Args:
-        name: one of CORRUPTIONS. severity: 1 to 5. seed: another draw of it.
+        name: one of CORRUPTIONS.
+        severity: 1 to 5.
+        seed: another draw of it.
 
     Raises UserError for anything else.
     """
@@ -230,7 +232,9 @@ class Corrupt(BaseTransform):
     """``corrupt`` as a step of a pipeline, right behind the one that loads the image, at the image's own size.
 
     Args:
-        name: one of CORRUPTIONS. severity: 1 to 5. seed: another draw.
+        name: one of CORRUPTIONS.
+        severity: 1 to 5.
+        seed: another draw.
     """
 
     def __init__(self, name, severity=3, seed=0):

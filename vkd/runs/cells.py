@@ -191,7 +191,8 @@ class _Matrix:
         """The cells of a row, and those that they need."""
         if row.method != 'alone' and METHODS.get(row.method) is None:
             raise UserError(
-                f'{self.owner}: method {row.method!r} is not registered; {nearest(row.method, ["alone", *METHODS.module_dict])}.'
+                f'{self.owner}: method {row.method!r} is not registered; {nearest(row.method, ["alone", *METHODS.module_dict])}.',
+                code='no-such-method',
             )
         teacher = self._teacher(row.teacher, row.data) if row.teacher else None
         tuning = self._tuning(row, teacher) if row.entry.get('tune') else None
@@ -277,7 +278,9 @@ class _Matrix:
 
     def _teacher(self, teacher: str, data: str | None) -> Cell:
         if teacher not in self.teachers:
-            raise UserError(f'{self.owner}: teacher {teacher!r} is not among its teachers; {nearest(teacher, self.teachers)}.')
+            raise UserError(
+                f'{self.owner}: teacher {teacher!r} is not among its teachers; {nearest(teacher, self.teachers)}.', code='no-such-role'
+            )
         entry = self.teachers[teacher]
         config = self._path(entry['config'], _Row({}, 'alone', teacher, teacher, None, data))
         options = {'randomness.seed': entry.get('seed', 0), **(entry.get('options') or {})}
@@ -318,7 +321,9 @@ class _Matrix:
         plain = self._run(row, teacher, seed)
         cfg = plain.load()
         if not cfg.get('val_dataloader') or not cfg.get('val_evaluator'):
-            raise UserError(f'{owner}: tune judges trials by validation images, which config {plain.config!r} has not; give it some.')
+            raise UserError(
+                f'{owner}: tune judges trials by validation images, but config {plain.config!r} has none; add a val_dataloader.'
+            )
         try:
             score = score_of(metric, declared_in(cfg.val_evaluator))
         except UserError as error:

@@ -33,7 +33,7 @@ def curves(folders, keys):
     """``{name: {key: (iterations [N], values [runs, N])}}`` of run folders: runs of one experiment that differ in their seed alone share a
     name.
 
-    An iteration counts where all runs of a name have logged it; of one that was run twice, the later value.
+    Only iterations that all runs of a name have logged are kept; where a run logged one twice, the later value counts.
 
     Raises:
         UserError: for a folder without a log, a key that none of its lines has, or runs that share no iteration.

@@ -37,9 +37,10 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
     """Trains ``cfg`` (a Config) in ``folder``, tests it on its test set, and writes what the leaderboard reads.
 
     Args:
-        info: see ``experiment``; also ``suite`` and ``run`` (its name). resume: continue from the newest checkpoint; a finished run is left
-            as it is.
-        command: how to start it again, for run.json. identity: what tells this experiment from others; the config's fingerprint by default.
+        info: see ``experiment``; also ``suite`` and ``run`` (its name).
+        resume: continue from the newest checkpoint; a finished run is left as it is.
+        command: how to start it again, for run.json.
+        identity: what tells this experiment from others; the config's fingerprint by default.
 
     Returns the scores that metrics.json holds, ``{'val': …, 'test': …}`` (on the first process; None on the others).
 
@@ -57,7 +58,10 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
     with locked(folder):
         claim(folder, identity)
         if not resume and trained(folder):
-            raise UserError(f'Run folder {str(folder)!r} holds a run already; continue it with --resume, or choose another --work-dir.')
+            raise UserError(
+                f'Run folder {str(folder)!r} holds a run already; continue it with --resume, or choose another --work-dir.',
+                code='run-exists',
+            )
         known = scores_of(folder, test and cfg.get('test_dataloader')) if resume else None
         if known is not None:  # another process may have ended it since the caller looked
             return known
@@ -95,7 +99,8 @@ def run(cfg, folder, info=None, resume=False, launcher='none', test=True, comman
                 end(state='failed', lines=last_lines(error))
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise UserError(
-                    f'The disk of {str(folder)!r} is full; the last whole checkpoint was kept: make room and start again with --resume.'
+                    f'The disk of {str(folder)!r} is full; the last whole checkpoint was kept: make room and start again with --resume.',
+                    code='disk-full',
                 ) from error
             raise
         end(state='done')
@@ -168,8 +173,8 @@ def trained(folder):
 
 
 def scores_of(folder, test=True):
-    """The scores ``{'val': …, 'test': …}`` of a run that has ended well (none of a stage without a task); None of any other, and of one
-    without test scores where ``test`` asks for them.
+    """The scores ``{'val': …, 'test': …}`` of a run that has ended well; a stage without a task has none of them, so its dict is empty.
+    None for any other run, and, if ``test`` is True, for one without test scores.
     """
     ended = (read_json(Path(folder, 'state.json')) or {}).get('state') == 'done'
     metrics = read_json(Path(folder, 'metrics.json')) if ended else None
@@ -207,7 +212,7 @@ def _train_and_test(cfg, folder, resume, launcher, test):
 
 
 def report_of(loop):
-    """What the metric of a loop leaves for metrics.json; None of one that leaves nothing."""
+    """What the metric of a loop reports for metrics.json; None where it reports nothing."""
     evaluator = getattr(loop, 'evaluator', None)
     return next((m.report for m in getattr(evaluator, 'metrics', []) if getattr(m, 'report', None)), None)
 
@@ -222,7 +227,8 @@ def locked(folder):
         except BlockingIOError:
             raise Busy(
                 f'Run folder {str(folder)!r} is in use by process {(read_json(folder / "state.json") or {}).get("pid", "?")}; wait for it, '
-                'or choose another --work-dir.'
+                'or choose another --work-dir.',
+                code='busy',
             ) from None
         yield
 
@@ -232,13 +238,14 @@ class Busy(UserError):
 
 
 def claim(folder, own):
-    """Raises UserError where ``folder`` holds a run of another config than the one with fingerprint ``own``; one that left nothing behind
-    is no claim.
+    """Raises UserError where ``folder`` holds a run of another config than the one with fingerprint ``own``. A folder with neither a
+    checkpoint nor scores does not count as claimed.
     """
     known = read_json(folder / 'run.json')
     if known and known.get('fingerprint') != own and trained(folder):
         raise UserError(
             f'Run folder {str(folder)!r} holds a run of another config ({known.get("config")!r}, fingerprint {known.get("fingerprint")}, '
             f'now {own}); '
-            'choose another --work-dir, or remove the folder.'
+            'choose another --work-dir, or remove the folder.',
+            code='other-run',
         )

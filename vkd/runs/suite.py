@@ -58,8 +58,8 @@ def run_cells(
     """Runs ``cells``, as many at a time as ``engine`` takes, each when those that it needs are done; looks at them every ``poll`` seconds,
     and tells ``out`` of each end, with its ``metric``.
 
-    Returns the names of the cells that failed. A trial that failed is none of them: it counts as the worst of its row, and only where a row
-    has no trial to choose, its runs fail.
+    Returns the names of the cells that failed. A trial that failed is not among them: it counts as the worst of its row. The runs of a row
+    fail only where none of its trials has a score.
     """
     matrix = _Scheduler(cells, folder, engine, out, metric)
     with _progress(cells, folder) as tick:
@@ -77,7 +77,8 @@ def run_cells(
 class _Scheduler:
     """Which cells of a suite are done, failed, running or waiting, and what follows from it.
 
-    Everything that must outlast this process lies in files: the state of a cell in its folder, the choice of trials in its own.
+    Everything that must outlast this process is kept in files: the state of a cell in its folder, the choice between trials in a file of
+    its own.
     """
 
     #: teachers and stages first, then trials, then what waits for neither
@@ -157,7 +158,7 @@ class _Scheduler:
             self._drop(cell, [f'its {"teacher" if first == cell.needs else "stage"} {first} failed: {self.failed[first][-1]}'])
 
     def _drop(self, cell: Cell, lines: list[str]) -> None:
-        """Fails a cell that is not started; of one that is done already, its folder stays as it is."""
+        """Marks a cell that has not been started as failed; the folder of one that is done already is left unchanged."""
         if cell.name not in self.failed:
             self.waiting = [c for c in self.waiting if c.name != cell.name]
             if cell.name not in self.done:

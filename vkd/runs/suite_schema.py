@@ -76,7 +76,10 @@ def check_suite(owner: str, content: Mapping[str, Any]) -> None:
     for name in content:
         meant = get_close_matches(name, set(SUITE) - set(content), n=1, cutoff=0.8)
         if meant and name not in SUITE and not name.startswith('_'):
-            raise UserError(f"{owner}: unknown key {name!r}; {nearest(name, SUITE)}; begin a name of the file's own with an underscore.")
+            raise UserError(
+                f"{owner}: unknown key {name!r}; {nearest(name, SUITE)}; begin a name of the file's own with an underscore.",
+                code='unknown-key',
+            )
     if not content.get('runs'):
         raise UserError(f'{owner} has no runs; add runs = [dict(method=…, student=…, config=…, seeds=[0, 1, 2])].')
     for name, rule in SUITE.items():

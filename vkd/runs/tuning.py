@@ -25,6 +25,9 @@ FIXED = ('randomness', 'train_cfg', 'val_cfg', 'val_dataloader', 'val_evaluator'
 def points(space: Mapping[str, list], count: int, seed: int) -> list[dict[str, Any]]:
     """The options of each trial: the whole grid of ``space`` (``{dotted option: values}``; the last option changes fastest) where it has at
     most ``count`` points, else ``count`` of them, all different, drawn with ``seed`` and in the order of the grid.
+
+    >>> points({'lr': [0.1, 0.2], 'tau': [1, 4]}, count=4, seed=0)[1:3]
+    [{'lr': 0.1, 'tau': 4}, {'lr': 0.2, 'tau': 1}]
     """
     shape = [len(values) for values in space.values()]
     size = math.prod(shape)
@@ -132,7 +135,7 @@ class Tuning:
         return True
 
     def _score(self, own: Path) -> float | None:
-        """The score of a trial's folder; None of one that failed or diverged."""
+        """The score in a trial's folder; None if the trial failed or diverged."""
         score = ((scores_of(own, test=False) or {}).get('val') or {}).get(self.score.name)
         return score if isinstance(score, (int, float)) and math.isfinite(score) else None
 

@@ -158,7 +158,8 @@ def _read(path):
         raise
     except Exception as error:  # a broken file makes the readers fail in every way
         raise UserError(
-            f'Text embeddings {path!r} cannot be read ({type(error).__name__}); make the file again with tools/cache_text_embeddings.py.'
+            f'Text embeddings {path!r} cannot be read ({type(error).__name__}); make the file again with tools/cache_text_embeddings.py.',
+            code='broken-file',
         ) from error
     if not isinstance(found, dict) or found.get('format') != FORMAT:
         raise UserError(f'{path!r} holds no text embeddings of this vkd ({FORMAT}); make them with tools/cache_text_embeddings.py.')

@@ -53,8 +53,9 @@ def encode_classes(model, classes, templates='single', names=None, tokenizer=Non
     again.
 
     Args:
-        model: an open_clip CLIP in eval mode (``encode_text``). names: ``{class: words}`` to say instead of a class's name. tokenizer:
-            open_clip's own by default, as long as the model's context.
+        model: an open_clip CLIP in eval mode (``encode_text``).
+        names: ``{class: words}`` to say instead of a class's name.
+        tokenizer: open_clip's own by default, as long as the model's context.
 
     Raises:
         UserError: for names of classes that are not there, and for a sentence longer than the context (which open_clip would cut off

@@ -32,8 +32,8 @@ def from_zegclip(npy_path, names, classes_of=None, templates=None):
     """``TextEmbeddings`` out of an array that ZegCLIP publishes (ViT-B/16 of OpenAI's CLIP, float16, rows of length 1 to 1e-3).
 
     Args:
-        npy_path: ``voc12_single.npy`` (20 rows), ``coco_single.npy`` or ``coco_multi.npy`` (171). classes_of: the names of its rows in
-            their order; by their number, VOC without background or COCO-Stuff, if None.
+        npy_path: ``voc12_single.npy`` (20 rows), ``coco_single.npy`` or ``coco_multi.npy`` (171).
+        classes_of: the names of its rows in their order; by their number, VOC without background or COCO-Stuff, if None.
         names: the classes wanted; a sequence where they are rows themselves, else ``{class: row}``. ``{class: (row, row)}`` gives a class
             without a row the normalised mean of others; ``source`` records both.
         templates: the set it was made with; by the file's name ('multi' in it) if None.
@@ -42,12 +42,15 @@ def from_zegclip(npy_path, names, classes_of=None, templates=None):
     """
     path = str(npy_path)
     if not Path(path).is_file():
-        raise UserError(f'Array {path!r} does not exist; fetch it from the repository ZiqinZhou66/ZegCLIP and give its path.')
+        raise UserError(
+            f'Array {path!r} does not exist; fetch it from the repository ZiqinZhou66/ZegCLIP and give its path.', code='no-such-file'
+        )
     try:
         array = np.load(path, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
         raise UserError(
-            f'Array {path!r} cannot be read ({type(error).__name__}); it must be a plain .npy file of numbers: fetch it again.'
+            f'Array {path!r} cannot be read ({type(error).__name__}); it must be a plain .npy file of numbers: fetch it again.',
+            code='broken-file',
         ) from error
     if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind != 'f':
         found = f'{array.dtype} of shape {array.shape}' if isinstance(array, np.ndarray) else 'an archive of several arrays'

@@ -59,7 +59,9 @@ class Split:
     """Seen and unseen classes of one label space; ``seen`` and ``unseen`` are given as names or ids and become ascending tuples of ids.
 
     Args:
-        classes: K names in the order of their ids. unseen: what has no label in training. seen: all others by default.
+        classes: K names in the order of their ids.
+        unseen: what has no label in training.
+        seen: all others by default.
 
     Raises:
         UserError: for a name or id that does not exist, a class in both groups, or one in none.
@@ -128,8 +130,9 @@ def pseudo_labels(labels, scores, unseen, ignore_index=255, pad_value=PAD_VALUE)
     """Labels of the transductive phase: ignored pixels become the best of the unseen classes, padding becomes ignored, all others stay.
 
     Args:
-        labels: ``[B, H, W]`` of class ids, ``ignore_index`` (masked or unlabelled) and ``pad_value`` (padding). scores: ``[B, K, H, W]``,
-            larger is likelier. unseen: ids.
+        labels: ``[B, H, W]`` of class ids, ``ignore_index`` (masked or unlabelled) and ``pad_value`` (padding).
+        scores: ``[B, K, H, W]``, larger is likelier.
+        unseen: ids.
 
     Returns a new tensor like ``labels``; no gradient flows into it.
     """

@@ -19,8 +19,11 @@ def ct_picture(cfg, checkpoint, images, out, split='test', windows=WINDOWS, erro
     in HU, and a row of sinograms (few views, all views).
 
     Args:
-        cfg: Config of a Distiller behind a SparseViewCTPreprocessor. checkpoint: of its run. images: indices in the split. windows:
-            ``(width, level)`` in HU. error: HU at which the colours of errors end.
+        cfg: Config of a Distiller behind a SparseViewCTPreprocessor.
+        checkpoint: of its run.
+        images: indices in the split.
+        windows: ``(width, level)`` in HU.
+        error: HU at which the colours of errors end.
 
     Raises UserError for another kind of config, or an index beyond the split.
     """

@@ -53,7 +53,9 @@ def bsd_picture(cfg, checkpoint, images, out, pair=None, split='test'):
     Decided at the label's size and by cost alone, whatever ``resolution`` and ``require_correct`` of the method are.
 
     Args:
-        cfg: Config of a Distiller with peers and CTCL. checkpoint: of its run. images: indices in the split.
+        cfg: Config of a Distiller with peers and CTCL.
+        checkpoint: of its run.
+        images: indices in the split.
         pair: two roles; the student and the first peer by default.
 
     Raises:
@@ -101,7 +103,10 @@ def text_picture(cfg, checkpoint, texts, images, out, split='test'):
     it was trained for, and its answer among each of ``texts``.
 
     Args:
-        cfg: Config of a run. checkpoint: of it. texts: files of text embeddings, of any classes. images: indices in the split.
+        cfg: Config of a run.
+        checkpoint: of it.
+        texts: files of text embeddings, of any classes.
+        images: indices in the split.
 
     Returns the share of the pixels that each class of each text gets over these images: ``{file: {class: share}}``.
 

@@ -120,7 +120,8 @@ class LiteVisionTransformer(BaseModule):
     first stage, recursive atrous attention after.
 
     Args:
-        drop_path_rate: of the last block, rising linearly. with_cp: recompute blocks in the backward pass.
+        drop_path_rate: of the last block, rising linearly.
+        with_cp: recompute blocks in the backward pass.
     """
 
     def __init__(

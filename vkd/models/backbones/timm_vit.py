@@ -71,8 +71,10 @@ class TimmViT(BaseModule):
 
     Args:
         arch (str): name of a timm model.
-        img_size (int | tuple): that the position embeddings are for. patch_size (int, optional): another than the model's own.
-        out_indices (tuple, optional): 0-based blocks whose maps are given. out_norm: after the final norm.
+        img_size (int | tuple): that the position embeddings are for.
+        patch_size (int, optional): another than the model's own.
+        out_indices (tuple, optional): 0-based blocks whose maps are given.
+        out_norm: after the final norm.
         pyramid: resize four maps bilinearly to strides p/4, p/2, p and 2p.
         tokens: without effect; older configs asked by it for what a tap of ``cls`` or ``patches`` brings by itself.
         frozen: no gradients, always in eval mode, and its output carries no graph.
@@ -192,7 +194,8 @@ class TimmViT(BaseModule):
             raise UserError(
                 f'Checkpoint {str(name)!r} fits {len(fits)} of {len(own)} tensors ({self.report["share"]:.0%}) of {self.arch}, for example '
                 f'{missing[0]!r} {why}; '
-                'give a checkpoint of this encoder (of a stage that distilled into it, or of its release).'
+                'give a checkpoint of this encoder (of a stage that distilled into it, or of its release).',
+                code='partial-checkpoint',
             )
         self.vit.load_state_dict(fits, strict=False)
         print_log(

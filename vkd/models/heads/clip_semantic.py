@@ -89,10 +89,16 @@ class ClipSemanticHead(BaseDecodeHead):
         num_classes: K, seen and unseen together.
         unseen: ids of the classes that have no label in training, or the name of a split (``vkd.datasets.zero_shot.SPLITS``); all others
             are seen.
-        num_blocks, attn_mode, max_tokens, test_tokens: see ``FrozenViT``, ``FrozenResNet`` and ``ClipEmbedding``.
-        tau, learn_scale: see ``TextSimilarity``.
-        sam_weight, nel_weight: of the cross entropy over seen columns, and of ``nel_loss`` (off).
-        seen_bias: taken from the scores of seen classes in prediction. ZegCLIP takes 0.1 of sigmoid scores; these are cosines over ``tau``.
+        num_blocks: see ``FrozenViT``, ``FrozenResNet`` and ``ClipEmbedding``.
+        attn_mode: see ``FrozenViT``, ``FrozenResNet`` and ``ClipEmbedding``.
+        max_tokens: see ``FrozenViT``, ``FrozenResNet`` and ``ClipEmbedding``.
+        test_tokens: see ``FrozenViT``, ``FrozenResNet`` and ``ClipEmbedding``.
+        tau: see ``TextSimilarity``.
+        learn_scale: see ``TextSimilarity``.
+        sam_weight: weight of the cross entropy over the seen classes.
+        nel_weight: weight of ``nel_loss``; 0 turns it off.
+        seen_bias: taken from the scores of seen classes in prediction. ZegCLIP takes 0.1 of sigmoid scores; these are cosines over
+            ``tau``.
         self_training: transductive second phase: ignored places learn the best of the unseen classes as the network itself sees it
             (``pseudo_labels``), and all columns compete. Padding must not be 255 then, but ``pad_index``.
 
@@ -225,7 +231,9 @@ class ClipSemanticHead(BaseDecodeHead):
 
     @staticmethod
     def without_files(cfg):
-        """The config of this head for who has its checkpoint: what came from files is in it."""
+        """The config of this head for use with its checkpoint, without the files that it was built from: the checkpoint holds what they
+        gave.
+        """
         return dict(cfg, text_embeddings=None, clip=dict(name=cfg['clip']['name'], random=True))
 
     def forward(self, inputs):

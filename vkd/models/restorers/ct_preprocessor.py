@@ -29,10 +29,11 @@ class SparseViewCTPreprocessor(BaseDataPreprocessor):
     ``seed``, whatever the batch.
 
     Args:
-        geometry: options of the full scan's ``Geometry``. views, teacher_views: of student and teacher; where they do not divide the full
-            scan's, their angles are not among its, which is told once.
-        weight: 'iso' or 'textbook', see ``vkd.physics.fan_beam.fbp``. noise: options of ``add_noise`` (``photons``, ``mode``, ``gaussian``,
-            ``per_sample``); None adds none.
+        geometry: options of the full scan's ``Geometry``.
+        views: how many the student sees; where they do not divide the full scan's, their angles are not among its, which is told once.
+        teacher_views: how many the teacher sees.
+        weight: 'iso' or 'textbook', see ``vkd.physics.fan_beam.fbp``.
+        noise: options of ``add_noise`` (``photons``, ``mode``, ``gaussian``, ``per_sample``); None adds none.
         cache: folder of noise-free back-projections, made at first need; a file is named by a hash of the geometry, the weight and the
             slice's content, and is whole or absent. None works them out each time.
 

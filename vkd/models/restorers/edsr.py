@@ -48,8 +48,11 @@ class EDSR(MeanShifted):
     Taps: ``conv_first``, ``body.0`` …, ``conv_after_body``, ``upsample``, ``conv_last``.
 
     Args:
-        scale: 2, 3, 4 or 8. channels: width. blocks: residual blocks. res_scale: factor of each block's residual. with_cp: recompute blocks
-            in the backward pass.
+        scale: 2, 3, 4 or 8.
+        channels: width.
+        blocks: residual blocks.
+        res_scale: factor of each block's residual.
+        with_cp: recompute blocks in the backward pass.
     """
 
     def __init__(self, scale=4, channels=64, blocks=16, res_scale=1.0, with_cp=False):

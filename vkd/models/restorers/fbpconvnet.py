@@ -46,8 +46,9 @@ class FBPConvNet(nn.Module):
     Taps: ``down.0`` … ``down.4``, ``up.<i>``, ``last``.
 
     Args:
-        width: channels of the first level, doubled at each next. depth: poolings. with_cp: recompute levels in the backward pass, which
-            moves the statistics of batch norm twice.
+        width: channels of the first level, doubled at each next.
+        depth: poolings.
+        with_cp: recompute levels in the backward pass, which moves the statistics of batch norm twice.
 
     Raises UserError for an image whose sides ``2^depth`` does not divide.
     """

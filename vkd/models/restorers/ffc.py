@@ -49,8 +49,11 @@ class FFC(nn.Module):
     an absent stream are absent.
 
     Args:
-        in_channels, out_channels: of both streams together. in_ratio, out_ratio: share of the whole-image stream. stride: 2 halves the map
-            (where no stream comes in that needs S).
+        in_channels: of both streams of the input together.
+        out_channels: of both streams of the output together.
+        in_ratio: share of the whole-image stream in the input.
+        out_ratio: its share in the output.
+        stride: 2 halves the map (where no stream comes in that needs S).
     """
 
     def __init__(self, in_channels, out_channels, in_ratio, out_ratio, size=3, stride=1):

@@ -65,9 +65,12 @@ class GloReNet(nn.Module):
     representation ``[B, 4 width, H / 4, W / 4]``), ``decoder``.
 
     Args:
-        width: channels at full resolution, a multiple of 2. blocks: FFC blocks of ``(encoder, decoder)``. legacy_split: see Decoder.
+        width: channels at full resolution, a multiple of 2.
+        blocks: FFC blocks of ``(encoder, decoder)``.
+        legacy_split: see Decoder.
         residual: the decoder corrects the input, where the paper's network draws the slice itself (our decision, for short runs: it begins
-            at the back-projection). with_cp: recompute blocks in the backward pass, which moves the statistics of batch norm twice.
+            at the back-projection).
+        with_cp: recompute blocks in the backward pass, which moves the statistics of batch norm twice.
 
     Raises UserError for a width that the streams do not divide, or an image whose sides 4 does not divide.
     """

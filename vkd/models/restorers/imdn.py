@@ -90,7 +90,10 @@ class IMDN(nn.Module):
     Taps: ``conv_first``, ``body.0`` to ``body.5``, ``fuse``, ``conv_after_body``, ``upsample``.
 
     Args:
-        scale: 2, 3, 4 or 8. channels: width, a multiple of 4. blocks: how many IMDBs. with_cp: recompute blocks in the backward pass.
+        scale: 2, 3, 4 or 8.
+        channels: width, a multiple of 4.
+        blocks: how many IMDBs.
+        with_cp: recompute blocks in the backward pass.
 
     Raises UserError for another scale or width.
     """

@@ -41,7 +41,9 @@ class IMDN_AS(nn.Module):
     ``adaptive_crop``. Source: as ``IMDN``, section on any scale.
 
     Args:
-        channels: width, a multiple of 4. blocks: how many IMDBs. with_cp: recompute blocks in the backward pass.
+        channels: width, a multiple of 4.
+        blocks: how many IMDBs.
+        with_cp: recompute blocks in the backward pass.
     """
 
     inner_range, min_size, scale = 1, 1, 1

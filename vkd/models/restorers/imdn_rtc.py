@@ -13,8 +13,10 @@ class IMDN_RTC(nn.Module):
     1x1 convolution, and a long skip.
 
     Args:
-        scale: 2 in the source; 3, 4 and 8 are ours. channels: width, a multiple of 4. blocks: how many. with_cp: recompute blocks in the
-            backward pass.
+        scale: 2 in the source; 3, 4 and 8 are ours.
+        channels: width, a multiple of 4.
+        blocks: how many.
+        with_cp: recompute blocks in the backward pass.
     """
 
     inner_range, min_size = 1, 1

@@ -60,8 +60,12 @@ class RCAN(MeanShifted):
     Taps: ``conv_first``, ``body.0`` … (groups), ``conv_after_body``, ``upsample``, ``conv_last``.
 
     Args:
-        scale: 2, 3, 4 or 8. channels: width. groups, blocks: residual groups, and blocks in each. reduction: of the attention's width.
-            with_cp: recompute groups in the backward pass.
+        scale: 2, 3, 4 or 8.
+        channels: width.
+        groups: residual groups.
+        blocks: residual blocks in each group.
+        reduction: of the attention's width.
+        with_cp: recompute groups in the backward pass.
     """
 
     def __init__(self, scale=4, channels=64, groups=10, blocks=20, reduction=16, with_cp=False):

@@ -34,9 +34,10 @@ class Restorer(BaseModel):
     Args:
         backbone: a network (dict or module), such as ``dict(type='IMDN', scale=4)``; as in mmsegmentation, taps and checkpoints name it
             ``backbone``.
-        pixel_loss: 'l1', 'mse', 'smooth_l1' or 'charbonnier'. loss_weight: its weight.
-        truth_peak: what ``gt_img`` has where the output has 1. loss_cap: options of an OutlierCap on the pixel loss, such as
-            ``dict(window=50, factor=3)``; None leaves it as it is.
+        pixel_loss: 'l1', 'mse', 'smooth_l1' or 'charbonnier'.
+        loss_weight: its weight.
+        truth_peak: what ``gt_img`` has where the output has 1.
+        loss_cap: options of an OutlierCap on the pixel loss, such as ``dict(window=50, factor=3)``; None leaves it as it is.
 
     Raises UserError for an unknown loss, an image smaller than the network's minimum, or a truth of another size than the output.
     """

@@ -58,8 +58,10 @@ class RFDN(nn.Module):
     433,448 parameters at x4.
 
     Args:
-        scale: 4 in the release; 2, 3 and 8 are ours. channels: width, an even number. blocks: how many RFDBs. with_cp: recompute blocks in
-            the backward pass.
+        scale: 4 in the release; 2, 3 and 8 are ours.
+        channels: width, an even number.
+        blocks: how many RFDBs.
+        with_cp: recompute blocks in the backward pass.
 
     Raises UserError for another scale or width, or an image with a side below 15.
     """
