@@ -4,13 +4,14 @@ import shlex
 import sys
 from pathlib import Path
 
+from vkd.build.compose import add_parts, composed_of
 from vkd.commands.line import add_config, add_launcher, command, config_of, parser
 from vkd.engine import processes, use_amp
 from vkd.runs.run import run
 
 
 def arguments():
-    p = add_config(parser(__doc__))
+    p = add_parts(add_config(parser(__doc__)))
     p.add_argument('--work-dir', help='run folder; work_dirs/<config name> by default')
     p.add_argument('--resume', action='store_true', help='continue from the newest checkpoint of the run folder')
     p.add_argument('--amp', action='store_true', help='mixed precision: bf16 on CPU, fp16 on GPU')
@@ -19,7 +20,7 @@ def arguments():
 
 
 def main(args):
-    cfg = config_of(args)
+    cfg = composed_of(args) or config_of(args)  # args.config is its file from here on
     if args.amp:
         use_amp(cfg)
     count = processes(args.launcher)

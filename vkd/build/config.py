@@ -11,20 +11,33 @@ from ..errors import UserError
 
 
 def load_config(path, options=None):
-    """A Config from ``path``, with ``options`` (dotted keys) merged. Raises UserError for a missing or broken file or key."""
+    """A Config from ``path``, with ``options`` (dotted keys) merged; a file of the project's own configs that has gone is composed from its
+    name (``vkd.build.compose``). Raises UserError for a missing or broken file or key.
+    """
     path = str(path)
-    if not Path(path).is_file():
-        raise UserError(f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder.')
-    try:
-        cfg = Config.fromfile(path)
-    except Exception as error:  # a config is a program, and fails in every way
-        told = f'{type(error).__name__}: {(str(error).splitlines() or ["no message"])[0]}'
-        how = 'fix the file' + ', or let PYTHONPATH name the folder of your own modules' * isinstance(error, ImportError)
-        raise UserError(f'Config {path!r} cannot be read ({told}); {how}.') from error
+    cfg = _read(path) if Path(path).is_file() else _composed(path)
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError, IndexError, ValueError) as error:
         raise UserError(f'Config {path!r}: the options {options} do not fit ({error}); name keys that exist.') from error
+    return cfg
+
+
+def _read(path):
+    try:
+        return Config.fromfile(path)
+    except Exception as error:  # a config is a program, and fails in every way
+        told = f'{type(error).__name__}: {(str(error).splitlines() or ["no message"])[0]}'
+        how = 'fix the file' + ', or let PYTHONPATH name the folder of your own modules' * isinstance(error, ImportError)
+        raise UserError(f'Config {path!r} cannot be read ({told}); {how}.') from error
+
+
+def _composed(path):
+    from .compose import compose_by_name  # which reads its parts by load_config
+
+    cfg = compose_by_name(path)
+    if cfg is None:
+        raise UserError(f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder.')
     return cfg
 
 

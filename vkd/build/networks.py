@@ -40,9 +40,12 @@ def resolve_config(path):
     path = str(path)
     if '::' not in path:
         if not Path(path).is_file():
-            raise UserError(
-                f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder, or mmseg::path.'
-            )
+            from .compose import is_composed  # which imports this
+
+            if not is_composed(path):
+                raise UserError(
+                    f'Config {path!r} does not exist in {os.getcwd()!r}; give the path of a config file, from this folder, or mmseg::path.'
+                )
         return path
     package, name = path.split('::', 1)
     spec = importlib.util.find_spec(package)
