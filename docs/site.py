@@ -202,6 +202,29 @@ def rooms():
     return '\n'.join(lines)
 
 
+# -- the parts of configs ----------------------------------------------------------------------------------------------------
+def parts_of_configs():
+    """Markdown tables of all parts of configs, by kind: name, file, and what each goes with."""
+    from vkd.build.compose import FOLDERS, parts
+
+    out = []
+    for what, folder in FOLDERS.items():
+        out += [f'\n### {what.capitalize()}\n', '| name | file | goes with |', '|---|---|---|']
+        for part in sorted(parts(what, ROOT / 'configs'), key=lambda part: part.name):
+            file = f'[`{part.path.name}`](../configs/_base_/{folder}/{part.path.name})'
+            fits = '; '.join(f'{fact} {", ".join(f"`{p}`" for p in patterns)}' for fact, patterns in part.fits.items())
+            out.append(f'| `{part.name}` | {file} | {fits or (f"protocols of kind `{part.kind}`" if part.kind else "any")} |')
+    return '\n'.join(out)
+
+
+def generated(markdown):
+    """A page with the tables that are made from the repository in the places that it keeps for them."""
+    for place, table in (('<!-- rooms -->', rooms), ('<!-- parts -->', parts_of_configs)):
+        if place in markdown:
+            markdown = markdown.replace(place, table())
+    return markdown
+
+
 # -- what mkdocs calls -------------------------------------------------------------------------------------------------------
 def on_files(files, config):
     def add(path, content):
@@ -218,9 +241,7 @@ def on_files(files, config):
         add(f'api/{name}.md', content)
     paths = set()
     for file in files.documentation_pages():
-        linked(
-            file.content_string.replace('<!-- rooms -->', rooms()), file.src_uri, lambda path, page=file.src_uri: paths.add((path, page))
-        )
+        linked(generated(file.content_string), file.src_uri, lambda path, page=file.src_uri: paths.add((path, page)))
     for path, page in sorted(paths):
         if (ROOT / path).is_dir() and len(names := files_below(ROOT / path)) <= SHOWN:
             paths |= {(f'{path}/{name}', page) for name in names}
@@ -236,7 +257,7 @@ def on_page_markdown(markdown, page, config, files):
     own = page.file.src_uri
     if own.startswith(('source/', 'api/')):
         return markdown
-    markdown = markdown.replace('<!-- rooms -->', rooms())
+    markdown = generated(markdown)
     markdown = linked(markdown, own, lambda path: posixpath.relpath(f'source/{path}.md', posixpath.dirname(own) or '.'))
     return re.sub(r'<!-- results: (.*?) -->', lambda match: '\n' + results([p.strip() for p in match[1].split(',')], own) + '\n', markdown)
 

@@ -17,7 +17,7 @@ from vkd.runs.cells import read_suite
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'docs').glob('*/*.md'))]
 TUTORIALS = sorted((ROOT / 'docs/tutorials').glob('*.md'))
 #: a page's suite files, and how many cells each has
-SUITES = dict(suite=[10, 6, 23], scale=[9])
+SUITES = dict(suite=[10, 6, 23], scale=[9], configs=[9])
 
 
 def blocks(page, *languages, all=False):

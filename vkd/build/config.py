@@ -89,14 +89,34 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     """A Config.
 
     Args:
-        path: what ``resolve_config`` takes; in ``_base_`` too, ``package::path`` is found.
+        path: what ``resolve_config`` takes; in ``_base_`` too, ``package::path`` is found. A file of the project's own configs that has gone
+            is composed from its name (``vkd.build.compose``).
         options: dotted keys to override.
 
     Raises:
         UserError: for a missing or broken file or key.
     """
     path = str(path)
-    file = resolve_config(path)
+    try:
+        file = resolve_config(path)
+    except UserError:
+        from .compose import compose_by_name  # which reads its parts by this function
+
+        cfg = compose_by_name(path)
+        if cfg is None:
+            raise
+    else:
+        cfg = _read(path, file)
+    try:
+        cfg.merge_from_dict(options or {})
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise UserError(
+            f'Config {path!r}: the options {options} do not fit ({error}); name keys that exist.', code='no-such-option'
+        ) from error
+    return cfg
+
+
+def _read(path: str, file: str) -> Config:
     try:
         with _packaged_bases():
             cfg = Config.fromfile(file)
@@ -106,12 +126,6 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
         raise UserError(f'Config {path!r} cannot be read ({told}); {how}.', code='broken-config') from error
     if file != path:  # runs and tables name it so that it is found elsewhere, too
         object.__setattr__(cfg, '_filename', path)
-    try:
-        cfg.merge_from_dict(options or {})
-    except (KeyError, TypeError, IndexError, ValueError) as error:
-        raise UserError(
-            f'Config {path!r}: the options {options} do not fit ({error}); name keys that exist.', code='no-such-option'
-        ) from error
     return cfg
 
 

@@ -19,6 +19,8 @@ from .config import load_config, plain, teachers_of, type_name
 _INCIDENTAL = {'work_dir', 'resume', 'launcher', 'filename', 'env_cfg', 'log_level', 'visualizer', 'vis_backends', 'log_processor'}
 #: keys of a config that say what its parts are called: ``student_name = 'mit-b0'`` and so on
 NAME_KEYS = ('student', 'teacher', 'protocol', 'data')
+#: what a part says of itself, beside its name, to be found and put in place (``vkd.build.compose``)
+_OF_PARTS = ('name', 'fits', 'kind', 'hooks', 'peers')
 #: what of a config decides how a student alone is trained and tested; everything else is a variable of the file, or logging
 _OF_BASELINE = (
     'model',
@@ -139,7 +141,8 @@ def _digits(content: Any) -> str:
 
 
 def _names_a_part(key: str) -> bool:
-    return key.endswith('_name') and key.removesuffix('_name') in NAME_KEYS
+    part, _, said = key.rpartition('_')
+    return part in (*NAME_KEYS, 'method') and said in _OF_PARTS
 
 
 def _without_seed(value: Any) -> Any:
@@ -298,7 +301,7 @@ def read_written_config(text: str) -> dict[str, Any] | None:
     """
     try:
         return {
-            statement.targets[0].id: _literal(statement.value)  # type: ignore[attr-defined]  # of another kind: AttributeError, below
+            statement.targets[0].id: literal(statement.value)  # type: ignore[attr-defined]  # of another kind: AttributeError, below
             for statement in ast.parse(text).body
             if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Constant)
         }
@@ -306,18 +309,18 @@ def read_written_config(text: str) -> dict[str, Any] | None:
         return None
 
 
-def _literal(node: ast.AST) -> Any:
+def literal(node: ast.AST) -> Any:
     """The value of a literal or of ``dict(key=literal)``. Raises ValueError for anything that would have to be run."""
     if isinstance(node, ast.Call):
         if not isinstance(node.func, ast.Name) or node.func.id != 'dict' or node.args:
             raise ValueError('a call of something else than dict')
         out: dict[str, Any] = {}
         for keyword in node.keywords:
-            value = _literal(keyword.value)
+            value = literal(keyword.value)
             out.update(value if keyword.arg is None else {keyword.arg: value})
         return out
     if isinstance(node, ast.Dict):
-        return {_literal(k): _literal(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None}
+        return {literal(k): literal(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None}
     if isinstance(node, (ast.List, ast.Tuple)):
-        return [_literal(v) for v in node.elts]
+        return [literal(v) for v in node.elts]
     return ast.literal_eval(node)

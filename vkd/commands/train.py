@@ -11,11 +11,15 @@ import sys
 from pathlib import Path
 
 from .line import add_config, add_launcher, config_of
+from .test import told
 
 
 def arguments(p: argparse.ArgumentParser) -> None:
     """Adds what ``vkd train`` takes."""
+    from ..build.compose import add_parts
+
     add_config(p)
+    add_parts(p)
     p.add_argument('--work-dir', help='run folder; work_dirs/<config name> by default')
     p.add_argument('--resume', action='store_true', help='continue from the newest checkpoint of the run folder')
     p.add_argument('--amp', action='store_true', help='mixed precision: bf16 on CPU, fp16 on GPU')
@@ -25,10 +29,11 @@ def arguments(p: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Trains, tests, and prints the scores."""
+    from ..build.compose import composed_of
     from ..engine import processes, use_amp
     from ..runs.run import run
 
-    cfg = config_of(args)
+    cfg = composed_of(args) or config_of(args)  # args.config is its file from here on
     if args.amp:
         use_amp(cfg)
     count = processes(args.launcher)
@@ -42,4 +47,4 @@ def main(args: argparse.Namespace) -> None:
         command=f'vkd train {words}' if count == 1 else f'torchrun --nproc_per_node {count} -m vkd train {words}',
     )
     for name, scores in (metrics or {}).items():
-        print(f'{name}: ' + ', '.join(f'{k} {v:.2f}' for k, v in scores.items() if isinstance(v, float)))
+        print(f'{name}: {told(scores)}')

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from ..build.budgets import stretching
+from ..build.compose import compose, is_composed, write_composed
 from ..build.config import check_packages, load_config, resolve_config, type_name
 from ..build.identity import experiment, fingerprint
 from ..errors import UserError, nearest
@@ -61,6 +62,7 @@ class Cell:
         after: names of the cells of the stages that it begins with.
         budget: how many times the iterations of the config.
         tuning: the trials that choose more options for it.
+        parts: of a config that is composed, in place of a file: the arguments of ``vkd.build.compose.compose``.
     """
 
     name: str
@@ -73,6 +75,7 @@ class Cell:
     after: tuple[str, ...] = ()
     budget: float = 1
     tuning: Tuning | None = None
+    parts: dict[str, str | None] | None = None
 
     @property
     def role(self) -> str:
@@ -91,15 +94,24 @@ class Cell:
     def settings(self) -> dict[str, Any]:
         """All dotted overrides: its own, those that its trials chose, and those that make it longer. Raises UserError before the choice."""
         options = {**self.options, **(self.tuning.chosen() if self.tuning else {})}
-        return {**options, **(stretching(load_config(self.config, options).to_dict(), self.budget) if self.budget != 1 else {})}
+        return {**options, **(stretching(_load(self.config, self.parts, options).to_dict(), self.budget) if self.budget != 1 else {})}
 
     def load(self) -> Config:
         """Its config. Raises UserError before its trials have chosen."""
-        return load_config(self.config, self.settings())
+        return _load(self.config, self.parts, self.settings())
+
+    def write(self) -> None:
+        """Writes its config without its options, where that is composed: what its command is made again from."""
+        if self.parts:
+            write_composed(_load(self.config, self.parts))
 
     def facts(self) -> dict[str, Any]:
         """``info``, with what its trials led to."""
         return {**self.info, **(dict(tuning=self.tuning.choice()) if self.tuning else {})}
+
+
+def _load(config: str, parts: dict[str, str | None] | None, options: dict[str, Any] | None = None) -> Config:
+    return compose(**parts, options=options, path=config) if parts else load_config(config, options)
 
 
 def read_suite(path: str | Path, work_dir: str | Path | None = None) -> tuple[Suite, list[Cell]]:
@@ -110,6 +122,9 @@ def read_suite(path: str | Path, work_dir: str | Path | None = None) -> tuple[Su
     after, budgets, tune, control, part_of_method)``. Method, student, teacher, peer, data may be lists: all combinations run. ``teacher`` is
     one of ``teachers``, which is trained first; ``peer`` names a network that learns beside the student. ``config`` is a path in which
     ``{method}`` (lower case), ``{student}``, ``{teacher}``, ``{peer}`` and ``{data}`` are replaced. ``options`` are dotted overrides.
+
+    With ``protocol`` in place of ``config``, of a run or a teacher, the config is composed of the parts of these names
+    (``vkd.build.compose``); ``method`` may then be one of those, such as 'TransKD-base'. It is written into the suite's folder.
 
     ``stages``, ``{name: dict(config, options={}, after={}, seed=None)}``, are runs that others begin with: ``after``, of a run or of a
     stage, is ``{dotted option: stage}``, and that option becomes the stage's last checkpoint. A stage is run once for each seed of the runs
@@ -189,7 +204,7 @@ class _Matrix:
 
     def add(self, row: _Row) -> None:
         """The cells of a row, and those that they need."""
-        if row.method != 'alone' and METHODS.get(row.method) is None:
+        if 'protocol' not in row.entry and row.method != 'alone' and METHODS.get(row.method) is None:
             raise UserError(
                 f'{self.owner}: method {row.method!r} is not registered; {nearest(row.method, ["alone", *METHODS.module_dict])}.',
                 code='no-such-method',
@@ -214,10 +229,10 @@ class _Matrix:
         given = {'model.teacher.checkpoint': teacher} if teacher else {}
         begin = {option: cell.checkpoint(self.suite.folder) for option, cell in {**given, **after}.items()}
         options = {'randomness.seed': seed, **(row.entry.get('options') or {}), **begin, **(trial[1] if trial else {})}
-        config = self._path(row.entry['config'], row)
-        cfg = self._load(config, options)
+        config, parts = self._config(row)
+        cfg = self._load(config, options, parts)
         kinds = [type_name(m) for m in cfg.model.get('methods') or []]
-        if row.method not in (kinds or ['alone']):
+        if 'protocol' not in row.entry and row.method not in (kinds or ['alone']):
             raise UserError(
                 f'{self.owner}: config {config!r} has the methods {kinds}, which is not method {row.method!r}; name the config of that '
                 'method.'
@@ -237,7 +252,8 @@ class _Matrix:
         cell = self._cell(
             row.name(info, seed, budget=budget, trial=trial[0] if trial else None), config, options, cfg, info, {**given, **after}, tuning
         )
-        return replace(cell, needs=teacher and teacher.name, after=tuple(c.name for c in after.values()), budget=budget, tuning=tuning)
+        needs = teacher and teacher.name
+        return replace(cell, needs=needs, after=tuple(c.name for c in after.values()), budget=budget, tuning=tuning, parts=parts)
 
     def _named(self, row: _Row, config: str, known: dict[str, Any]) -> dict[str, Any]:
         """What a config is an experiment of, with the names that the suite gives its parts. A teacher that the suite calls otherwise than
@@ -282,14 +298,14 @@ class _Matrix:
                 f'{self.owner}: teacher {teacher!r} is not among its teachers; {nearest(teacher, self.teachers)}.', code='no-such-role'
             )
         entry = self.teachers[teacher]
-        config = self._path(entry['config'], _Row({}, 'alone', teacher, teacher, None, data))
+        config, parts = self._config(_Row(entry, 'alone', teacher, teacher, None, data))
         options = {'randomness.seed': entry.get('seed', 0), **(entry.get('options') or {})}
-        cfg = self._by_iterations(f'teacher {teacher!r}', self._load(config, options))
+        cfg = self._by_iterations(f'teacher {teacher!r}', self._load(config, options, parts))
         known = experiment(cfg)
         row = _Row({}, 'teacher', teacher, None, None, data)
         info = dict(self._named(row, config, known), role='teacher', method='teacher')
         name = _name('teacher', teacher, info['protocol'], info['data'], f'seed{options["randomness.seed"]}')
-        cell = self._cell(name, config, options, cfg, info, {})
+        cell = replace(self._cell(name, config, options, cfg, info, {}), parts=parts)
         return self.cells.setdefault(name, cell)
 
     def _after(self, after: dict[str, str], seed: int, trail: tuple[str, ...] = ()) -> dict[str, Cell]:
@@ -336,6 +352,20 @@ class _Matrix:
         file = self.suite.folder / 'choices' / f'{plain.name}_{identity}.json'
         return Tuning(space, seed, score, tried, [c.name for c in trials], identity, file)
 
+    def _config(self, row: _Row) -> tuple[str, dict[str, str | None] | None]:
+        """``(path, parts)`` of the config of a row: a file's, or one below the suite's folder for the parts that make it."""
+        protocol = row.entry.get('protocol')
+        if not protocol:
+            return self._path(row.entry['config'], row), None
+        parts: dict[str, str | None] = dict(student=row.student, data=row.data, protocol=protocol)
+        if row.method != 'alone':
+            parts |= dict(method=row.method, teacher=row.teacher or row.peer)
+        try:
+            file = compose(**parts).filename
+        except UserError as error:
+            raise UserError(f'{self.owner}: {row.label} of {row.student}: {error}') from None
+        return (file, None) if Path(file).is_file() else (str(self.suite.folder / 'configs' / file), parts)
+
     def _path(self, template: str, row: _Row | None = None) -> str:
         """The path of a config, its names filled in."""
         names = row and dict(method=row.method.lower(), student=row.student, teacher=row.teacher or row.peer, peer=row.peer, data=row.data)
@@ -349,15 +379,17 @@ class _Matrix:
         try:
             resolve_config(config)
         except UserError as error:
+            if is_composed(config):
+                return config
             if '::' in config:
                 raise UserError(f'{self.owner}: {error}') from None
             known = sorted(str(p) for p in Path(config).parent.glob('*.py'))
             raise UserError(f'{self.owner}: config {config!r} does not exist; {nearest(config, known)}.') from None
         return config
 
-    def _load(self, config: str, options: dict[str, Any]) -> Config:
+    def _load(self, config: str, options: dict[str, Any], parts: dict[str, str | None] | None = None) -> Config:
         """The config of a cell, whose packages are there: it may be built only when hours of other cells are done."""
-        cfg = load_config(config, options)
+        cfg = _load(config, parts, options)
         check_packages(cfg.model)
         return cfg
 

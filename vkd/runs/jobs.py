@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from ..build.config import load_config
 from ..errors import UserError
 from .provenance import hardware, memory_gib
 from .run import Busy, rerun_command, run
@@ -30,7 +29,7 @@ def run_cell(cell, folder, threads=None, log=True, leash=False):
         settings = cell.settings()
         # made again beside the suite, whose own folders hold what it counts
         return run(
-            load_config(cell.config, settings),
+            cell.load(),
             own,
             cell.facts(),
             resume=True,

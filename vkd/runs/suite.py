@@ -42,6 +42,8 @@ def run_suite(
     folder = suite.folder
     for cell in cells:
         claim(folder / cell.name, cell.fingerprint)
+    for cell in cells:
+        cell.write()
     engine = Local(folder, jobs) if launcher == 'local' else Slurm(folder, jobs, suite.slurm)
     write_json(folder / 'suite.json', suite.facts(cells))
     out(f'{suite.title}: {len(cells)} runs, {engine.where}; {folder}')

@@ -50,7 +50,9 @@ SUITE = dict(
     runs=list_of(ANY, wanted='a list of dict(method=…, student=…, config=…, seeds=[…])'),
     slurm=optional(OPTIONS),
 )
-TEACHER = dict(config=_CONFIG, seed=WHOLE, options=optional(OPTIONS))
+_PROTOCOL = Rule(TEXT.holds, 'the name of a protocol, such as crops')
+
+TEACHER = dict(config=_CONFIG, protocol=_PROTOCOL, seed=WHOLE, options=optional(OPTIONS))
 STAGE = dict(config=_CONFIG, options=optional(OPTIONS), after=optional(_AFTER), seed=optional(WHOLE))
 TUNE = dict(space=_SPACE, trials=COUNT, seed=WHOLE, metric=TEXT)
 RUN = dict(
@@ -60,6 +62,7 @@ RUN = dict(
     peer=_NAMES_OR_NONE,
     data=_NAMES_OR_NONE,
     config=_CONFIG,
+    protocol=_PROTOCOL,
     seeds=list_of(WHOLE, wanted='a list of whole numbers, such as [0, 1, 2]'),
     options=optional(OPTIONS),
     label=optional(TEXT),
@@ -86,7 +89,8 @@ def check_suite(owner: str, content: Mapping[str, Any]) -> None:
         if name in content:
             check_value(owner, name, content[name], rule)
     for name, entry in (content.get('teachers') or {}).items():
-        check_options(f'{owner}: teacher {name!r}', entry, TEACHER, ('config',))
+        check_options(f'{owner}: teacher {name!r}', entry, TEACHER, _config_of(entry))
+        _not_both(f'{owner}: teacher {name!r}', entry)
     for name, entry in (content.get('stages') or {}).items():
         check_options(f'{owner}: stage {name!r}', entry, STAGE, ('config',))
     for i, entry in enumerate(content['runs'], 1):
@@ -104,7 +108,10 @@ def is_alone(method: str, entry: Mapping[str, Any]) -> bool:
 
 
 def _check_run(owner: str, entry: Mapping[str, Any]) -> None:
-    check_options(owner, entry, RUN, ('method', 'student', 'config', 'seeds'))
+    check_options(owner, entry, RUN, ('method', 'student', *_config_of(entry), 'seeds'))
+    _not_both(owner, entry)
+    if entry.get('protocol') and not all(listed(entry.get('data'))):
+        raise UserError(f'{owner} has protocol {entry["protocol"]!r} without data; name the data too.')
     owner += f' ({entry.get("label") or entry["method"]})'
     _once(owner, 'seeds', entry['seeds'], 'would count one result as two')
     if any(listed(entry.get('teacher'))) and any(listed(entry.get('peer'))):
@@ -134,6 +141,18 @@ def _check_run(owner: str, entry: Mapping[str, Any]) -> None:
         check_options(f'{owner}: tune', entry['tune'], TUNE, ('space', 'trials'))
         for option, values in entry['tune']['space'].items():
             _once(f'{owner}: tune', f'values of {option!r}', values, 'would be tried twice')
+
+
+def _config_of(entry: Any) -> tuple[str, ...]:
+    """The key that says what is trained: a file, unless its config is composed of parts."""
+    return ('protocol',) if isinstance(entry, Mapping) and 'protocol' in entry else ('config',)
+
+
+def _not_both(owner: str, entry: Mapping[str, Any]) -> None:
+    if 'config' in entry and 'protocol' in entry:
+        raise UserError(
+            f'{owner} has both config and protocol; give config, the path of a file, or protocol, to have one composed of parts.'
+        )
 
 
 def _once(owner: str, name: str, values: list, why: str) -> None:

@@ -1,5 +1,6 @@
 # cityscapes, resized to a shorter side of 512; a shift of up to 2 pixels on either axis moves image and label alike
 data_name = 'cityscapes-512x1024'
+data_fits = dict(protocol='official')
 train_pipeline = [dict(type='vkd.LoadImage'), dict(type='vkd.LoadLabel'), dict(type='Resize', scale=(1024, 512), keep_ratio=True), dict(type='RandomFlip', prob=0.5),
                   dict(type='vkd.RandomShift', most=2), dict(type='PackSegInputs')]
 test_pipeline = [dict(type='vkd.LoadImage'), dict(type='Resize', scale=(1024, 512), keep_ratio=True), dict(type='vkd.LoadLabel'), dict(type='PackSegInputs')]

@@ -1,5 +1,6 @@
 # EfficientNet-Lite0 (timm), FPN of 64 channels, FPNHead
 student_name = 'lite0'
+student_kind = 'cnn'
 student = dict(
     type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor', mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True, size_divisor=32),
     backbone=dict(type='TIMMBackbone', model_name='tf_efficientnet_lite0', features_only=True, pretrained=False, out_indices=(1, 2, 3, 4)),

@@ -1,5 +1,6 @@
 # ResNet-18 of base width 8 under an all-MLP head, for the demo's 9 classes; rare and thin classes weigh more
 student_name = 'narrow'
+student_kind = 'cnn'
 student = dict(
     type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor', mean=[127.5] * 3, std=[64.] * 3, bgr_to_rgb=True, size_divisor=32),
     backbone=dict(type='ResNetV1c', depth=18, stem_channels=8, base_channels=8, strides=(1, 2, 2, 2), dilations=(1, 1, 1, 1), out_indices=(0, 1, 2, 3), norm_cfg=dict(type='BN')),

@@ -1,5 +1,6 @@
 # PVTv2-B0 (timm), FPN of 256 channels, FPNHead of 128, from scratch
 student_name = 'pvt-v2-b0'
+student_kind = 'transformer'
 student = dict(
     type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True, size_divisor=32),
     backbone=dict(type='TIMMBackbone', model_name='pvt_v2_b0', features_only=True, pretrained=False, out_indices=(0, 1, 2, 3), drop_path_rate=0.1),

@@ -1,5 +1,6 @@
 # ResNet-50 (d8) with DeepLabV3+ and an auxiliary head, 19 classes
 student_name = 'r50'
+student_kind = 'cnn'
 student = dict(
     type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True, size_divisor=32),
     backbone=dict(type='ResNetV1c', depth=50, num_stages=4, out_indices=(0, 1, 2, 3), dilations=(1, 1, 2, 4), strides=(1, 2, 1, 1), norm_cfg=dict(type='BN'), contract_dilation=True),

@@ -1,5 +1,6 @@
 # SegNeXt-B, from scratch; the released ImageNet weights of mscan_b load by model.student.checkpoint=… model.student.strict=False
 student_name = 'segnext-b'
+student_kind = 'transformer'
 student = dict(
     type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True, size_divisor=32),
     backbone=dict(type='MSCAN', embed_dims=[64, 128, 320, 512], mlp_ratios=[8, 8, 4, 4], drop_rate=0.0, drop_path_rate=0.1, depths=[3, 3, 12, 3], attention_kernel_sizes=[5, [1, 7], [1, 11], [1, 21]],

@@ -1,5 +1,6 @@
 # Swin-T with UPerHead, from scratch
 student_name = 'swin-t'
+student_kind = 'transformer'
 student = dict(
     type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True, size_divisor=32),
     backbone=dict(type='SwinTransformer', embed_dims=96, depths=[2, 2, 6, 2], num_heads=[3, 6, 12, 24], window_size=7, mlp_ratio=4, qkv_bias=True, drop_path_rate=0.3, patch_norm=True, out_indices=(0, 1, 2, 3)),

@@ -1,5 +1,7 @@
 # mmsegmentation's schedule of SegFormer: 160000 iterations of batch 8, AdamW 6e-5, 1500 of warm-up, then a line to 0; the decoder ten times as fast, no decay of norms
 protocol_name = 'mmseg'
+protocol_fits = dict(data='cityscapes-*')
+protocol_hooks = dict(checkpoint=dict(interval=4000))
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=160000, val_interval=16000)
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01),
                      paramwise_cfg=dict(custom_keys=dict(pos_block=dict(decay_mult=0.), norm=dict(decay_mult=0.), head=dict(lr_mult=10.))))

@@ -1,5 +1,7 @@
 # 20000 iterations for a SegFormer (CamVid), after CTCL-R's recipe, which is our decision: AdamW 6e-5, 1500 of warm-up, then a line to 0; the decoder ten times as fast, no decay of norms
 protocol_name = '20k'
+protocol_fits = dict(kind='transformer')
+protocol_hooks = dict(checkpoint=dict(interval=2000))
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=20000, val_interval=2000)
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.01),
                      paramwise_cfg=dict(custom_keys=dict(pos_block=dict(decay_mult=0.), norm=dict(decay_mult=0.), head=dict(lr_mult=10.))))

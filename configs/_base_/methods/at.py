@@ -1,0 +1,2 @@
+method_name = 'AT'
+methods = [dict(type='AT', loss_weight=10.)]
