@@ -1,24 +1,21 @@
-"""vkd: knowledge distillation for dense vision on the OpenMMLab stack."""
+"""vkd: knowledge distillation for dense vision on the OpenMMLab stack.
 
-import contextlib
-import warnings
-from io import StringIO
+``import vkd`` declares its registries, so that ``type='vkd.X'`` works in any mm config, and imports neither torch nor mmseg: that is done when
+something is first looked up in a registry, or taken from here (``vkd._registered``).
+"""
 
-# on import, mmseg prints which optional parts it lacks; nothing of vkd uses them
-with contextlib.redirect_stdout(StringIO()), warnings.catch_warnings():
-    warnings.simplefilter('ignore')
-    import mmseg.datasets, mmseg.engine, mmseg.evaluation, mmseg.models  # isort: skip  # noqa: E401, F401
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-# isort: off
-from . import _moved
-from .distill.distiller import Distiller
-from .distill.method import Method, PairMethod
-from .distill.peers import PeerMethod
+from . import _moved, registry
 from .errors import UserError
-from .registry import DATASETS, HOOKS, METHODS, METRICS, MODELS, TRANSFORMS
-from . import datasets, engine, evaluation, methods, models  # noqa: F401  (registers by import)
-from .robustness import attack, corruptions  # noqa: F401  (likewise)
-# isort: on
+
+if TYPE_CHECKING:
+    from .distill.distiller import Distiller
+    from .distill.method import Method, PairMethod
+    from .distill.peers import PeerMethod
+    from .registry import DATASETS, HOOKS, METHODS, METRICS, MODELS, TRANSFORMS
 
 _moved.install()
 
@@ -36,3 +33,17 @@ __all__ = [
     'TRANSFORMS',
     'UserError',
 ]
+_CLASSES = dict(Distiller='distill.distiller', Method='distill.method', PairMethod='distill.method', PeerMethod='distill.peers')
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        import_module('vkd._registered')
+        return getattr(import_module(f'vkd.{_CLASSES[name]}') if name in _CLASSES else registry, name)
+    if not name.startswith('_') and find_spec(f'vkd.{name}'):
+        return import_module(f'vkd.{name}')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -14,17 +14,20 @@ from mmengine.registry import OPTIM_WRAPPERS as _OPTIM_WRAPPERS
 from mmengine.registry import TRANSFORMS as _TRANSFORMS
 from mmengine.registry import Registry
 
-METHODS = Registry('method', scope='vkd', locations=['vkd.methods'])
-MODELS = Registry('model', parent=_MODELS, scope='vkd', locations=['vkd.distill.distiller', 'vkd.models'])
-DATASETS = Registry('dataset', parent=_DATASETS, scope='vkd', locations=['vkd.datasets'])
-DATA_SAMPLERS = Registry('data sampler', parent=_DATA_SAMPLERS, scope='vkd', locations=['vkd.datasets'])
-TRANSFORMS = Registry('transform', parent=_TRANSFORMS, scope='vkd', locations=['vkd.datasets', 'vkd.robustness.corruptions'])
-METRICS = Registry('metric', parent=_METRICS, scope='vkd', locations=['vkd.evaluation'])
-HOOKS = Registry('hook', parent=_HOOKS, scope='vkd', locations=['vkd.engine'])
-LOOPS = Registry('loop', parent=_LOOPS, scope='vkd', locations=['vkd.engine', 'vkd.robustness.attack'])
-OPTIM_WRAPPERS = Registry('optim_wrapper', parent=_OPTIM_WRAPPERS, scope='vkd', locations=['vkd.engine'])
+#: whichever of them something is looked up in first, everything is registered: a config of mm may rely on what another import brings
+_LOCATIONS = ['vkd._registered']
+
+METHODS = Registry('method', scope='vkd', locations=_LOCATIONS)
+MODELS = Registry('model', parent=_MODELS, scope='vkd', locations=_LOCATIONS)
+DATASETS = Registry('dataset', parent=_DATASETS, scope='vkd', locations=_LOCATIONS)
+DATA_SAMPLERS = Registry('data sampler', parent=_DATA_SAMPLERS, scope='vkd', locations=_LOCATIONS)
+TRANSFORMS = Registry('transform', parent=_TRANSFORMS, scope='vkd', locations=_LOCATIONS)
+METRICS = Registry('metric', parent=_METRICS, scope='vkd', locations=_LOCATIONS)
+HOOKS = Registry('hook', parent=_HOOKS, scope='vkd', locations=_LOCATIONS)
+LOOPS = Registry('loop', parent=_LOOPS, scope='vkd', locations=_LOCATIONS)
+OPTIM_WRAPPERS = Registry('optim_wrapper', parent=_OPTIM_WRAPPERS, scope='vkd', locations=_LOCATIONS)
 OPTIM_WRAPPER_CONSTRUCTORS = Registry(
-    'optimizer wrapper constructor', parent=_OPTIM_WRAPPER_CONSTRUCTORS, scope='vkd', locations=['vkd.engine']
+    'optimizer wrapper constructor', parent=_OPTIM_WRAPPER_CONSTRUCTORS, scope='vkd', locations=_LOCATIONS
 )
 
 

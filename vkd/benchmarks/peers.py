@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from .. import costs
+from .. import METHODS, costs
 from ..build import built as building
 from ..build.config import load_config
 from ..io.console import show_table
-from ..registry import METHODS
 from . import CONFIGS, quartiles, verdict
 
 GOAL, CONFIG = 1.10, 'ctcl/ctcl_lite0_mit-b0_crops_camvid-160x160.py'

@@ -6,13 +6,12 @@ import numpy as np
 import torch
 from mmengine.config import Config
 
-from .. import costs
+from .. import METHODS, costs
 from ..build import built as building
 from ..build.config import type_name
 from ..build.networks import forward_features
 from ..errors import UserError
 from ..io.console import show_table
-from ..registry import METHODS
 from . import quartiles, verdict
 
 FEATURE = dict(student='backbone[3]', teacher='backbone[3]')

@@ -53,7 +53,7 @@ def peak_memory(model_cfg, optim_cfg, shape, classes, device='cpu', steps=2):
         return torch.cuda.max_memory_allocated(device) - before
     # a server that has imported everything and run nothing: its forks start clean and at once
     context = multiprocessing.get_context('forkserver')
-    context.set_forkserver_preload(['vkd', 'mmseg.models', 'mmseg.datasets', 'mmseg.engine', 'mmseg.evaluation'])
+    context.set_forkserver_preload(['vkd._registered'])
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_measured, args=(theirs, torch.get_num_threads(), args))
     process.start()

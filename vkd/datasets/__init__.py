@@ -1,5 +1,6 @@
 """Data sets and their transforms."""
 
+from .. import _mmseg  # noqa: F401  (before others import it, because it does so quietly)
 from ..registry import import_all
 from .ade20k import ADE20KDataset
 from .camvid import CamVidDataset

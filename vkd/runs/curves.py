@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import matplotlib.figure
 import numpy as np
 
 from ..errors import UserError, nearest
@@ -72,6 +71,8 @@ def draw_curves(found, out, smooth=1, label=None):
     """Writes one panel a name of ``curves``: each key's mean over its runs as a line, their range as a band; ``smooth`` averages that many
     logged values.
     """
+    import matplotlib.figure  # which takes long, and tables read curves without it
+
     figure, axes = matplotlib.figure.Figure(figsize=(1 + 3.6 * len(found), 3.4), layout='constrained'), []
     axes = figure.subplots(1, len(found), sharey=True, squeeze=False)[0]
     for axis, (name, own) in zip(axes, found.items(), strict=False):

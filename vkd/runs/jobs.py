@@ -63,7 +63,7 @@ class Local:
         devices = (os.environ.get('CUDA_VISIBLE_DEVICES') or ','.join(map(str, range(gpus)))).split(',')[:gpus]
         self.free = devices * -(-self.jobs // gpus) if gpus else [None] * self.jobs
         self.context = multiprocessing.get_context('forkserver')
-        self.context.set_forkserver_preload(['vkd.runs.jobs', 'mmseg.models', 'mmseg.datasets', 'mmseg.engine', 'mmseg.evaluation'])
+        self.context.set_forkserver_preload(['vkd.runs.jobs', 'vkd._registered'])
         self.where = f'{self.jobs} at a time' + (
             f', {self.threads} thread{"s" * (self.threads > 1)} each' if self.threads else f' on {gpus} GPUs'
         )
