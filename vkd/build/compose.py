@@ -66,7 +66,7 @@ def config_roots() -> list[Path]:
     package = Path(__file__).parents[1]
     own = next((p for p in (package.parent / 'configs', package / 'configs', package / '.mim/configs') if (p / '_base_').is_dir()), None)
     found = [Path('configs')] if Path('configs/_base_').is_dir() else []
-    return found + [own] * (own is not None and own.resolve() not in [p.resolve() for p in found])
+    return [*found, own] if own is not None and own.resolve() not in [p.resolve() for p in found] else found
 
 
 def parts(what: str, root: str | Path | None = None) -> list[Part]:
@@ -177,18 +177,23 @@ def compose_by_name(path: str | Path) -> Config | None:
     if names is None:
         return None
     try:
-        cfg = compose(**names, files=False, path=path)
+        cfg = _of_names(names, path)
     except UserError as error:
         raise UserError(f'Config {str(path)!r} does not exist, and cannot be composed from its name: {error}') from None
     print_log(f'{path}: composed from its name; there is no such file', logger='current')
     return cfg
 
 
+def _of_names(names: Mapping[str, str], path: str | Path | None = None) -> Config:
+    method, teacher = names.get('method'), names.get('teacher')
+    return compose(names['student'], names['data'], names['protocol'], method, teacher, files=False, path=path)
+
+
 def is_composed(path: str | Path) -> bool:
     """Whether a config can be had from its name alone."""
     names = names_in(path)
     try:
-        return names is not None and bool(compose(**names, files=False))
+        return names is not None and bool(_of_names(names))
     except UserError:
         return False
 
@@ -363,10 +368,11 @@ class _Composition:
     def _methods(self) -> tuple[list[dict[str, Any]], dict[str, str]]:
         """``(model.methods, names of peers)``: of the parts of the methods that are named, or of their types."""
         names = [str(self.method)] if self._method_parts(str(self.method)) else str(self.method).split('+')
-        methods, peers = [], {}
+        methods: list[dict[str, Any]] = []
+        peers: dict[str, str] = {}
         for name in names:
             found = self._method_parts(name)
-            said = _content(self._chosen(found, name)) if found else dict(methods=[self._plain_method(name)])
+            said: dict[str, Any] = _content(self._chosen(found, name)) if found else dict(methods=[self._plain_method(name)])
             methods += said['methods']
             peers = peers or said.get('method_peers') or {}
         return methods, peers

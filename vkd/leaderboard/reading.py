@@ -191,7 +191,7 @@ def read_curve(run: RunFacts, metric: str) -> dict[str, dict[int, float]]:
     """
     score, own = f'{run.label}/{metric}' if run.label else metric, '' if run.network == 'student' else f'{run.network}.'
     out: dict[str, dict[int, float]] = {'loss': {}, metric: {}}
-    for step, record in logged(run.folder):
+    for step, record in logged(run.folder) if run.folder else ():
         task = [v for k, v in record.items() if re.match(rf'{re.escape(own)}((decode|aux)\w*\.loss|loss_pixel$)', k)]
         record = {**record, **({'loss': sum(task)} if task else {}), **({metric: record[score]} if score in record else {})}
         for key in out:

@@ -24,13 +24,11 @@ def dist_loss(student, teacher, beta=1.0, gamma=1.0, tau=1.0):
 
 @METHODS.register_module()
 class DIST(PairMethod):
-    """Inter- and intra-class relations of the logits; grids may differ, classes may not. Raises UserError for options out of range.
+    """Inter- and intra-class relations of the logits; grids may differ, classes may not.
 
     Args:
-        student: taps of logits ``[B, K, H, W]``, or lists of equally many.
-        teacher: the same of the teacher.
-        beta: weight of the relations between the classes of a pixel.
-        gamma: weight of the relations between the pixels of a class; not both weights are 0.
+        student: taps of logits ``[B, K, H, W]``, or lists of them; ``teacher`` likewise.
+        beta: weight of the relations between the classes of a pixel; ``gamma``: between the pixels of a class; not both are 0.
         tau: temperature, above 0.
     """
 
