@@ -57,6 +57,7 @@ setup(
     ],
     extras_require={
         'test': [
+            'setuptools>=70',
             'pytest>=9.0',
             'pytest-xdist>=3.8',
             'onnx>=1.23',
