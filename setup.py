@@ -31,34 +31,37 @@ setup(
     long_description=(HERE / 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    python_requires='>=3.10',
+    python_requires='>=3.10',  # zip(strict=), and X | None outside of annotations
     cmdclass={'build_py': BuildWithConfigs},
     entry_points={'console_scripts': ['vkd = vkd.__main__:main']},
     packages=find_packages(include=['vkd', 'vkd.*']),
     package_data={'vkd': ['py.typed'], 'vkd.leaderboard': ['templates/*']},
-    # lower bounds: what Python 3.10 resolves to, with which the tests were run
+    # the oldest versions that were tried, on Python 3.11, with some of the tests (docs/public_api.md); of onedl-* no older one was tried
     install_requires=[
         'onedl-mmengine>=0.10.12',
         'onedl-mmcv>=2.3.6',
         'onedl-mmsegmentation>=1.4.2',
-        'timm>=1.0.31',
-        'open_clip_torch>=3.3',
-        'torch>=2.14',
-        'torchvision>=0.29',
-        'numpy>=2.2',
-        'pandas>=2.3',
-        'Jinja2>=3.1',
-        'matplotlib>=3.10',
-        'rich>=15.0',
-        'Pillow>=12.3',
-        'scipy>=1.15',
-        'safetensors>=0.8',
-        'jsonschema>=4.25',
+        'timm>=1.0.9',
+        'open_clip_torch>=2.26.1',
+        'torch>=2.6',  # checkpoints of mmengine are read by safe_globals that take (object, name); nothing older was tried
+        'torchvision>=0.21',  # of torch 2.6
+        'numpy>=2.1',  # np._core since 2.0, which mmsegmentation asks for anyway; 2.1 is the first of them that was tried
+        'pandas>=2.2.3',
+        'Jinja2>=3.1.3',
+        'matplotlib>=3.9.2',
+        'rich>=13.9.2',
+        'Pillow>=10.4',
+        'scipy>=1.14.1',
+        'safetensors>=0.4.5',
+        'jsonschema>=4.23',
     ],
     extras_require={
         'test': [
+            'setuptools>=70',
             'pytest>=9.0',
             'pytest-xdist>=3.8',
+            'open_clip_torch>=2.32',  # the oracles of its towers call _embeds
+            'scipy>=1.15',  # the oracle of Dunnett's intervals takes rng
             'onnx>=1.23',
             'onnxruntime>=1.23',
             'onnxscript>=0.7',

@@ -11,7 +11,10 @@ import pytest
 from helpers import ROOT
 from helpers.errors import fails
 
-from vkd import METHODS
+from vkd import METHODS, UserError
+from vkd.build.config import resolve_config
+from vkd.commands import load
+from vkd.commands.line import parser_of
 from vkd.runs.cells import read_suite
 
 PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'docs').glob('*/*.md'))]
@@ -64,6 +67,14 @@ def test_a_tutorial_from_its_first_block_to_its_last(page, tmp_path, monkeypatch
             (tmp_path / title).write_text(code)
             continue
         for line in code.splitlines():
+            if line.startswith('vkd '):
+                _, kind, *words = shlex.split(line)
+                if kind == 'suite':
+                    assert len(read_suite(words[0])[1]) > 2
+                else:
+                    module = load(kind)
+                    module.main(parser_of(module).parse_args(words))
+                continue
             _, script, *words = shlex.split(line)
             monkeypatch.setattr(sys, 'argv', [script, *words])
             if script == 'tools/suite.py':
@@ -119,6 +130,16 @@ def test_commands(page, command):
         setup = (ROOT / 'setup.py').read_text(encoding='utf-8')
         extras = [e for w in words for e in re.findall(r'\w+', w.partition('[')[2])]
         assert all(re.search(rf"'{name}(': \[|>=)", setup) for name in extras + [w for w in words[2:] if w.isalnum()]), command
+        return
+    if words[0] == 'vkd':
+        of_a_kind = words[1] in ('convert', 'visualize')
+        module = load(*words[1 : 2 + of_a_kind])
+        parser_of(module).parse_args(words[2 + of_a_kind :])
+        for word in words:
+            if '::' in word:
+                resolve_config(word)
+            elif word.startswith('configs/'):
+                assert (ROOT / word).is_file(), word
         return
     script = next((w for w in words if w.endswith(('.py', '.sh'))), '')
     if not script.startswith('tools/'):  # a file that a tutorial has written

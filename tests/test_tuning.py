@@ -334,7 +334,7 @@ def test_stages_are_run_for_the_seed_of_the_trials(suite, folder, tmp_path):
     # what a stage has trained is the method's by design, and what the row says
     told = cells['staged_small_quick_scenes_seed0'].facts
     assert cells['staged_small_quick_scenes_seed0'].info['part_of_method'] == ['model.student.init_cfg', 'model.student.backbone.drop_rate']
-    with pytest.raises(UserError, match='the trials that choose options are not over; run tools/suite.py first'):
+    with pytest.raises(UserError, match='the trials that choose options are not over; run vkd suite first'):
         cells['staged_small_quick_scenes_seed0'].load()
     assert told()['tuning'] is None
 

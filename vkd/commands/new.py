@@ -1,4 +1,4 @@
-"""Write what a first distillation of your own mm config takes: its data, the distillation, and a suite. Nothing is overwritten.
+"""Write the first files for distilling your own mm config. They are its data, the distillation, and a suite; nothing is overwritten.
 
 Without --teacher, the network is taught by one like itself, so that everything runs at once; name a larger one when you have it.
 

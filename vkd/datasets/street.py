@@ -104,7 +104,7 @@ class StreetDataset(CityscapesDataset):
     """GTAV, SYNTHIA (RAND_CITYSCAPES), UrbanSyn, BDD100K (10k) and Mapillary Vistas 1.2, laid out as they are distributed; docs/data.md
     shows the folders.
 
-    Labels of GTAV, SYNTHIA and Vistas are read as ``*_labelTrainIds.png``, which ``tools/converters/train_ids.py`` writes beside the raw
+    Labels of GTAV, SYNTHIA and Vistas are read as ``*_labelTrainIds.png``, which ``vkd convert train-ids`` writes beside the raw
     ones. 255 is ignored, and so is 19 in UrbanSyn.
 
     Args:

@@ -123,7 +123,7 @@ def _write(out, name, role, cfg, config, model, meta, graph):
     write_text(
         out / f'{name}.py',
         f'# The {role} of {Path(cfg.filename or "model").stem}, for '
-        f'{"tools/restore.py" if isinstance(model, Restorer) else "plain mmseg"}; {name}.json says where it '
+        f'{"vkd restore" if isinstance(model, Restorer) else "plain mmseg"}; {name}.json says where it '
         f'came from.\n{"".join(left_out)}{config.pretty_text}',
     )
     if graph is not None:

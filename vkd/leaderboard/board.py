@@ -33,7 +33,7 @@ def build_board(folder: str | Path, title: str = 'vkd: does distillation pay?') 
     folder = Path(folder)
     suites = [_suite(file, folder) for file in sorted(folder.glob('*/leaderboard.json'))]
     if not suites:
-        raise UserError(f'Folder {str(folder)!r} holds no table (*/leaderboard.json); build some by tools/leaderboard.py build.')
+        raise UserError(f'Folder {str(folder)!r} holds no table (*/leaderboard.json); build some by vkd leaderboard build.')
     try:
         empty = read_json(folder / EMPTY, [])
     except ValueError as error:
@@ -101,7 +101,7 @@ def _suite(file: Path, folder: Path) -> dict[str, Any]:
     if not is_sealed(content):
         raise UserError(
             f'{str(file)!r} is broken, was changed after it was written, or was written by an older vkd; build the table again by '
-            'tools/leaderboard.py.'
+            'vkd leaderboard.'
         )
     score, found = worked_out(content)
     sections = [

@@ -177,13 +177,13 @@ def read_results(file: str | Path) -> dict[str, Any]:
         jsonschema.validate(content, SCHEMA, cls=jsonschema.Draft202012Validator)
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f'Results {str(file)!r} are no json that can be read ({error}); send the leaderboard.json as tools/leaderboard.py wrote it.'
+            f'Results {str(file)!r} are no json that can be read ({error}); send the leaderboard.json as vkd leaderboard wrote it.'
         ) from None
     except jsonschema.ValidationError as error:
         raise UserError(
             f'Results {str(file)!r}: at {error.json_path}, {str(error.instance)[:80]!r} is not what this schema (format {FORMAT}) has '
             f'there ({error.validator}); '
-            'send the leaderboard.json as this version of tools/leaderboard.py writes it.'
+            'send the leaderboard.json as this version of vkd leaderboard writes it.'
         ) from None
     return content
 
@@ -206,7 +206,7 @@ def submit(file: str | Path, folder: str | Path, source: str, known: Collection[
     if not is_sealed(content):
         raise UserError(
             f'Results {str(file)!r}: its digest does not fit its content, so it was changed after it was made; send it as '
-            'tools/leaderboard.py wrote it.'
+            'vkd leaderboard wrote it.'
         )
     runs = [replace(run, run=f'{name}-{run.run}') for run in runs_of(content) if run.done]  # theirs may be called as ours
     if not runs:

@@ -34,8 +34,7 @@ def build(folder: str | Path, out: str | Path | None = None, title: str | None =
     runs, notes = read_runs(folder)
     if not runs:
         raise UserError(
-            f'Folder {str(folder)!r} holds no run of this vkd ({notes[0] if notes else "no run.json below it"}); run a suite, or '
-            'tools/train.py.'
+            f'Folder {str(folder)!r} holds no run of this vkd ({notes[0] if notes else "no run.json below it"}); run a suite, or vkd train.'
         )
     notes += _unfinished(suite, folder, runs)
     baselines = read_baselines(runs)

@@ -44,7 +44,7 @@ def verify(folder: str | Path, runs: str | Path | None = None) -> list[str]:
                 f'{file.name}: ' + ('was changed after it was written; its digest does not fit.' if file.is_file() else 'is missing.')
             )
     if content['format'] != FORMAT:
-        return [*wrong, f'leaderboard.json has format {content["format"]}; run tools/leaderboard.py refresh on it, and verify again.']
+        return [*wrong, f'leaderboard.json has format {content["format"]}; run vkd leaderboard refresh on it, and verify again.']
     score, found = worked_out(content)
     wrong += _rows_that_differ(found.rows, content['rows'])
     for kind, text in _texts(content, found, score).items():
@@ -137,7 +137,7 @@ def _read(folder: str | Path) -> dict[str, Any]:
         content = read_json(Path(folder) / 'leaderboard.json')
     except ValueError as error:
         raise UserError(
-            f'{str(Path(folder) / "leaderboard.json")!r} is no json ({error}); build the table again by tools/leaderboard.py.'
+            f'{str(Path(folder) / "leaderboard.json")!r} is no json ({error}); build the table again by vkd leaderboard.'
         ) from None
     kinds = dict(format=int, rows=list, metric=str, title=str, notes=list, digest=str, files=dict)
     if (
@@ -145,7 +145,7 @@ def _read(folder: str | Path) -> dict[str, Any]:
         or any(not isinstance(content.get(k), kind) for k, kind in kinds.items())
         or not set(content['files']) <= {'md', 'csv', 'html'}
     ):
-        raise UserError(f'{str(folder)!r} holds no leaderboard.json with a digest; build the table again by tools/leaderboard.py.')
+        raise UserError(f'{str(folder)!r} holds no leaderboard.json with a digest; build the table again by vkd leaderboard.')
     return content
 
 

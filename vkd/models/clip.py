@@ -80,7 +80,7 @@ def load_clip(name, checkpoint=None, random=False, openai=None):
 def openai_mark(state, metadata=None, path=''):
     """What shows that a state dict holds OpenAI's weights, in words; None where nothing does.
 
-    Certain marks: what ``tools/converters/clip.py`` wrote, and the buffers of the released archives (``input_resolution`` and two more),
+    Certain marks: what ``vkd convert clip`` wrote, and the buffers of the released archives (``input_resolution`` and two more),
     which ``torch.jit.load(…).state_dict()`` keeps. A hint: half-precision attention beside float32 norms, as OpenAI's code keeps them, or
     'openai' in the file's name. The limit: a copy in one precision, without these buffers and renamed, cannot be told from other weights of
     the same shapes; then only the one who loads it can say (``openai=True``). A wrong hint is overruled by ``openai=False``.
@@ -111,7 +111,7 @@ def _clip_state(checkpoint):
     if is_torchscript(path):
         raise UserError(
             f'Checkpoint {str(checkpoint)!r} is a TorchScript archive, as OpenAI releases them, and reading it would run the code inside; '
-            'convert it once, where you trust it: python tools/converters/clip.py SOURCE TARGET.safetensors --run-archive-code.'
+            'convert it once, where you trust it: vkd convert clip SOURCE TARGET.safetensors --run-archive-code.'
         )
     state = load_weights(path)
     if path.endswith('.safetensors'):

@@ -108,7 +108,7 @@ class Tuning:
         """The options of the best trial. Raises UserError before the choice."""
         found = read_json(self.file)
         if found is None:
-            raise UserError(f'{str(self.file)!r} does not exist: the trials that choose options are not over; run tools/suite.py first.')
+            raise UserError(f'{str(self.file)!r} does not exist: the trials that choose options are not over; run vkd suite first.')
         return self.points[found['best']]
 
     def choose(self, folder: Path) -> bool | None:

@@ -108,7 +108,7 @@ def load_text_embeddings(path, classes=None, clip=None, width=None):
     """
     path = str(path)
     if not Path(path).is_file():
-        raise UserError(f'Text embeddings {path!r} do not exist; make them with tools/cache_text_embeddings.py.')
+        raise UserError(f'Text embeddings {path!r} do not exist; make them with vkd cache-text.')
     emb = _read(path)
     if clip is not None and not emb.synthetic and emb.clip != clip:
         raise UserError(
@@ -151,18 +151,16 @@ def _read(path):
         elif suffix == '.pt':
             found = torch.load(path, map_location='cpu', weights_only=True)
         else:
-            raise UserError(
-                f'Text embeddings {path!r} end in neither .safetensors nor .pt; give a file that tools/cache_text_embeddings.py wrote.'
-            )
+            raise UserError(f'Text embeddings {path!r} end in neither .safetensors nor .pt; give a file that vkd cache-text wrote.')
     except UserError:
         raise
     except Exception as error:  # a broken file makes the readers fail in every way
         raise UserError(
-            f'Text embeddings {path!r} cannot be read ({type(error).__name__}); make the file again with tools/cache_text_embeddings.py.',
+            f'Text embeddings {path!r} cannot be read ({type(error).__name__}); make the file again with vkd cache-text.',
             code='broken-file',
         ) from error
     if not isinstance(found, dict) or found.get('format') != FORMAT:
-        raise UserError(f'{path!r} holds no text embeddings of this vkd ({FORMAT}); make them with tools/cache_text_embeddings.py.')
+        raise UserError(f'{path!r} holds no text embeddings of this vkd ({FORMAT}); make them with vkd cache-text.')
     try:
         emb = TextEmbeddings(
             found['embeddings'],
@@ -177,13 +175,11 @@ def _read(path):
     except UserError as error:
         raise UserError(f'{path!r}: {error}') from error
     except (KeyError, TypeError) as error:
-        raise UserError(
-            f'Text embeddings {path!r} are incomplete ({error}); make the file again with tools/cache_text_embeddings.py.'
-        ) from error
+        raise UserError(f'Text embeddings {path!r} are incomplete ({error}); make the file again with vkd cache-text.') from error
     if not intact:
         raise UserError(
             f'Text embeddings {path!r} do not match their own hash: the file was changed after it was written; make it again with '
-            'tools/cache_text_embeddings.py.'
+            'vkd cache-text.'
         )
     return emb
 

@@ -84,7 +84,7 @@ class ClipSemanticHead(BaseDecodeHead):
         inner (dict): any mmseg decode head; its features before the classifier are taken.
         clip (dict): ``name`` of an open_clip CLIP, and ``checkpoint``, a local file; ``random=True`` for untrained weights (tests, and to
             show the machinery).
-        text_embeddings: file of ``tools/cache_text_embeddings.py``, in the order of the data set's classes, made with the same CLIP; None:
+        text_embeddings: file of ``vkd cache-text``, in the order of the data set's classes, made with the same CLIP; None:
             a checkpoint brings the rows.
         num_classes: K, seen and unseen together.
         unseen: ids of the classes that have no label in training, or the name of a split (``vkd.datasets.zero_shot.SPLITS``); all others
@@ -203,7 +203,7 @@ class ClipSemanticHead(BaseDecodeHead):
             raise UserError(
                 'ClipSemanticHead: the checkpoint holds other rows of text than the file that text_embeddings names; name the file of the '
                 'run (or None, which takes the checkpoint\'s), '
-                'and give other classes by tools/test.py --text-embeddings.'
+                'and give other classes by vkd test --text-embeddings.'
             )
 
     def set_split(self, unseen):
@@ -263,7 +263,7 @@ class ClipSemanticHead(BaseDecodeHead):
         if not self._named and not bool(self.conv_seg.text.any()):
             raise UserError(
                 'ClipSemanticHead: text_embeddings=None, and no checkpoint has brought the rows of the classes; give a file of '
-                'tools/cache_text_embeddings.py.'
+                'vkd cache-text.'
             )
         self._named = True
 
