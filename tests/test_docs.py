@@ -11,7 +11,7 @@ import pytest
 from helpers import ROOT
 from helpers.errors import fails
 
-from vkd import METHODS, UserError
+from vkd import METHODS
 from vkd.build.config import resolve_config
 from vkd.commands import load
 from vkd.commands.line import parser_of
