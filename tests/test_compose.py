@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from helpers import ROOT
 
-from vkd.build.compose import add_parts, compose, composed_of, names_in, parts, write_composed
+from vkd.build.compose import compose, composed_of, names_in, parts, write_composed
 from vkd.build.config import load_config, resolve_config
 from vkd.build.identity import NAME_KEYS, experiment, fingerprint
+from vkd.commands.line import add_parts
 from vkd.errors import UserError
 from vkd.runs.cells import read_suite
 

@@ -498,7 +498,7 @@ def test_the_second_pass_is_the_masked_view():
         nn.init.normal_(model.methods[0].mask_token)
         want = model.student.forward_tokens(data['inputs'], mask, model.methods[0].mask_token)[1]
         torch.manual_seed(5)
-        found = model._second_pass(model.wires[0], data['inputs'])['patches']
+        found = model._second_pass(model.wires[0], model.wires[0].again, data['inputs'])['patches']
     assert torch.equal(found, want) and not model.student.vit.patch_embed._forward_hooks
     passes = []
     for mask_weight in (1, 0):

@@ -66,7 +66,7 @@ def test_a_link_to_nowhere_in_the_repository_is_a_warning(site, caplog):
 def test_links_out_of_docs_lead_to_pages_that_show_the_file(site):
     assert (
         site.linked('[x](../vkd/distill/taps.py#L3) [y](data.md) [z](https://a.b/c) `k`', 'methods.md', str.upper)
-        == '[x](VKD/TAPS.PY) [y](data.md) [z](https://a.b/c) `k`'
+        == '[x](VKD/DISTILL/TAPS.PY) [y](data.md) [z](https://a.b/c) `k`'
     )
     assert '````python\n' in site.source_page('vkd/distill/taps.py') and '- [`kl.py`](methods/kl.py.md)' in site.source_page('vkd/methods')
 

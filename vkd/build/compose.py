@@ -204,20 +204,6 @@ def write_composed(cfg: Config) -> None:
 
 
 # -- the command line ------------------------------------------------------------------------------------------------------
-def add_parts(p: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """The five options of a command that takes parts in place of a config file, whose positional argument becomes optional."""
-    for action in p._actions:
-        if action.dest == 'config':
-            action.nargs, action.required, action.help = '?', False, 'config file; or name its parts by the five options'
-    group = p.add_argument_group('parts of a config, by name')
-    group.add_argument('--student', help='network that learns, such as mit-b0')
-    group.add_argument('--teacher', help='network that teaches it, such as mit-b2')
-    group.add_argument('--method', help='how, such as KL; without it the student is trained alone')
-    group.add_argument('--data', help='such as camvid-160x160')
-    group.add_argument('--protocol', help='optimizer, schedule and length, such as crops')
-    return p
-
-
 def composed_of(args: argparse.Namespace, folder: str | Path = 'work_dirs') -> Config | None:
     """The config of the parts that a command was given, written as ``folder/<its name>/<its name>.py``, which ``args.config`` then names;
     None where it was given a file. Raises UserError for both, neither, or a part that is missing.

@@ -59,6 +59,10 @@ def resolve_config(path: str | Path) -> str:
     first, *rest = Path(path).parts or ('',)
     if first == 'configs' and own.joinpath(*rest).is_file():
         return str(own.joinpath(*rest))
+    from .compose import is_composed  # which reads its parts by load_config
+
+    if is_composed(path):
+        return path
     how = f'vkd::{path}, which vkd ships' if (own / path).is_file() else 'the path of a config file, from this folder, or package::path'
     raise UserError(f'Config {path!r} does not exist in {os.getcwd()!r}; give {how}.', code='no-such-config')
 
@@ -100,13 +104,11 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
     try:
         file = resolve_config(path)
     except UserError:
-        from .compose import compose_by_name  # which reads its parts by this function
-
-        cfg = compose_by_name(path)
+        cfg = _composed(path)  # whose parts may say better what is wrong
         if cfg is None:
             raise
     else:
-        cfg = _read(path, file)
+        cfg = _read(path, file) if Path(file).is_file() else _composed(path)
     try:
         cfg.merge_from_dict(options or {})
     except (KeyError, TypeError, IndexError, ValueError) as error:
@@ -114,6 +116,12 @@ def load_config(path: str | Path, options: Mapping[str, Any] | None = None) -> C
             f'Config {path!r}: the options {options} do not fit ({error}); name keys that exist.', code='no-such-option'
         ) from error
     return cfg
+
+
+def _composed(path: str) -> Any:
+    from .compose import compose_by_name  # which reads its parts by load_config
+
+    return compose_by_name(path)
 
 
 def _read(path: str, file: str) -> Config:

@@ -49,6 +49,20 @@ def add_config(p: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return p
 
 
+def add_parts(p: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """The five options of a command that takes parts in place of a config file, whose positional argument becomes optional."""
+    for action in p._actions:
+        if action.dest == 'config':
+            action.nargs, action.required, action.help = '?', False, 'config file; or name its parts by the five options'
+    group = p.add_argument_group('parts of a config, by name')
+    group.add_argument('--student', help='network that learns, such as mit-b0')
+    group.add_argument('--teacher', help='network that teaches it, such as mit-b2')
+    group.add_argument('--method', help='how, such as KL; without it the student is trained alone')
+    group.add_argument('--data', help='such as camvid-160x160')
+    group.add_argument('--protocol', help='optimizer, schedule and length, such as crops')
+    return p
+
+
 def config_of(args: argparse.Namespace) -> Any:
     """The Config that a command was given, with its overrides. Raises UserError for one without a model."""
     from ..build.config import load_config

@@ -10,14 +10,12 @@ import shlex
 import sys
 from pathlib import Path
 
-from .line import add_config, add_launcher, config_of
+from .line import add_config, add_launcher, add_parts, config_of
 from .test import told
 
 
 def arguments(p: argparse.ArgumentParser) -> None:
     """Adds what ``vkd train`` takes."""
-    from ..build.compose import add_parts
-
     add_config(p)
     add_parts(p)
     p.add_argument('--work-dir', help='run folder; work_dirs/<config name> by default')

@@ -33,9 +33,10 @@ class BasicImageDataset(Rooted, BaseDataset):
         filename_tmpl: ``dict(img='{}x{scale}')``: how the stem of an image follows from that of its truth; suffixes may differ.
         scale: of the pairs.
         name: of the set, by which metrics group; the last part of ``data_root`` by default.
-        filter_cfg: ``dict(min_size=96)`` leaves out images (truths, where there are) with a side below 96 pixels; how many is told.
         sets: ``{name: folder in data_root}``, each laid out by ``data_prefix``: several sets as one, in order; None as a folder leaves one
             out that a config inherits.
+        kwargs: of mmengine's BaseDataset; ``filter_cfg=dict(min_size=96)`` leaves out images (truths, where there are) with a side below 96
+            pixels, and says how many.
 
     Raises:
         UserError: for a missing or empty folder, a truth without its image, or one smaller than the patches of the pipeline.
